@@ -60,7 +60,7 @@ endfunction()
 # NAME has the form unit/domain/money; the program is <build>/tests/unit/domain/money.
 function(fieldsync_test name source)
     cmake_parse_arguments(PARSE_ARGV 2 test "" "" "LINK")
-    string(REPLACE "/" "_" target test_${name})
+    string(REPLACE "/" "_" target ${name})
     get_filename_component(folder ${name} DIRECTORY)
     get_filename_component(file ${name} NAME)
     fieldsync_targets(targets ${test_LINK})
