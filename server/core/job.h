@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* job.h: what a session asks of the master dataset, and the answer; a piece of data that travels
+ * between the event loop (server.h) and the threads that own a store (master.h).
+ *
+ * A job owns its arena: input and output live there until job_destroy. While a job runs nobody
+ * else touches it or the feed it points to. No job holds a socket, and no session holds a store. */
+#pragma once
+
+#include "base/blob_store.h"
+#include "protocol/messages.h"
+#include "server/store/work.h"
+
+struct feed; /* feed.h: what a session still has to be sent */
+
+enum job_kind {
+    /* readers: one read transaction for all jobs of a batch */
+    JOB_AUTHENTICATE, /* whose key or token is this? */
+    JOB_FEED,         /* next frames of a session's feed */
+    JOB_DIGEST,       /* compare a device's digests */
+    JOB_REPAIR,       /* parts of a bucket as a whole */
+    JOB_BLOB,         /* HAVE, WANT or PART of an attachment */
+    /* the writer: one transaction for all jobs of a group */
+    JOB_ENROL,
+    JOB_RESUME,
+    JOB_PUSH,
+    JOB_RECEIPT, /* note what a device has published or when it was last seen */
+    JOB_ADOPT,   /* another program wrote to the master: adopt its rows */
+    JOB_RESCOPE, /* evaluate everybody's subscription again (once a day, and at start) */
+};
+bool job_is_write(enum job_kind kind);
+const char *job_name(enum job_kind kind);
+
+/* An encoded frame (protocol/frame.h), ready to be sealed for any number of connections. */
+struct shared_frame {
+    _Atomic int holders;
+    uint8_t type; /* enum message_type */
+    size_t size;
+    uint8_t bytes[]; /* as frame_encode made it */
+};
+struct shared_frame *shared_frame_hold(struct shared_frame *frame);
+void shared_frame_release(struct shared_frame *frame); /* takes NULL */
+
+enum replica_state { REPLICA_ACTIVE = 1, REPLICA_HELD = 2, REPLICA_REVOKED = 3 };
+
+struct job {
+    enum job_kind kind;
+    uint64_t session_no; /* the asker; 0: the server itself */
+    struct arena arena;
+    struct wall_time now; /* set by whoever hands the job over */
+    enum result result;   /* RESULT_WAIT: the store is busy or out of space, ask again later */
+    struct problem problem;
+
+    /* who asks (all but AUTHENTICATE and ENROL) */
+    int64_t replica_no;
+    int64_t user_id;
+
+    /* in */
+    bool is_enrolment;       /* AUTHENTICATE: `key` is a token id, otherwise a static key */
+    struct bytes key;        /* AUTHENTICATE: see above; ENROL: token id */
+    struct bytes static_key; /* ENROL: the device's X25519 public key */
+    struct bytes body;       /* message body: ENROL, RESUME, PUSH, DIGEST, REPAIR, BLOB */
+    uint8_t message;         /* BLOB: which message `body` is */
+    struct bytes seed;       /* ENROL, RESUME: 64 random bytes for psk and resume token */
+    struct feed *feed;       /* FEED; RESUME makes it and leaves it here */
+    size_t send_room;        /* FEED: stop after about so many bytes of frames */
+    int64_t seq;             /* RECEIPT: published head */
+    const char *peer;        /* ENROL, AUTHENTICATE: address, for the audit log */
+
+    /* out */
+    bool is_known;            /* AUTHENTICATE */
+    uint8_t psk[PSK_SIZE];    /* AUTHENTICATE; wiped by job_destroy */
+    enum replica_state state; /* AUTHENTICATE, RESUME */
+    bool wipe;                /* AUTHENTICATE of a revoked replica */
+    size_t frame_count;       /* to be sent in this order; the receiver releases them */
+    struct shared_frame **frames;
+    bool feed_has_more;    /* FEED: call again when there is room */
+    int64_t published_seq; /* FEED: the head that the frames publish, 0: none yet */
+};
+
+/* NULL: no memory. size_max bounds its arena. */
+struct job *job_create(enum job_kind kind, size_t size_max);
+void job_destroy(struct job *job); /* releases frames, wipes secrets; takes NULL */
+/* Adds a frame to `frames` (takes over the reference). */
+MUST_CHECK enum result job_add_frame(struct job *job, struct shared_frame *frame,
+                                     struct problem *problem);
