@@ -60,7 +60,7 @@ struct bucket_term {
     uint8_t column_no;     /* COLUMN and INHERITED */
 };
 
-enum { BUCKET_TERMS_MAX = 6, CATALOG_KEY_COLUMNS_MAX = 4 };
+enum { BUCKET_TERMS_MAX = 6, CATALOG_KEY_COLUMNS_MAX = 4, CATALOG_TABLES_MAX = 1023 };
 
 struct catalog_column {
     uint8_t number; /* position in rows and masks; 0 is the id */
@@ -80,6 +80,7 @@ struct catalog_table {
     uint8_t column_count; /* with the id */
     const struct catalog_column *columns;
     bool append_only;
+    bool is_local; /* never captured, never sent: it has no bucket and no grants */
     enum delete_rule delete_rule;
     uint8_t home_column_no; /* column `home` where the bucket is stored, 0: computed from columns */
     uint8_t bucket_term_count;
@@ -131,7 +132,9 @@ struct catalog_watch {
 
 struct catalog {
     int64_t schema_version;
-    size_t table_count; /* tables are indexed by number: tables[1]..; tables[n].name may be NULL */
+    /* Tables are indexed by number: tables[1] to tables[table_count - 1]; a number that is not in
+     * use has a NULL name. */
+    size_t table_count;
     const struct catalog_table *tables;
     size_t grant_count;
     const struct catalog_grant *grants;
