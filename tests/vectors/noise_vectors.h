@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* noise_vectors.h: tests/vectors/noise.json as C data, made by a script; don't edit.
+ *
+ * The vectors are public domain (Unlicense): haskell-cryptography/cacophony,
+ * vectors/cacophony.txt. All byte strings are hex; NULL: that side has none. */
+#pragma once
+
+#include "protocol/noise.h"
+
+struct noise_vector_message {
+    const char *payload;
+    const char *ciphertext;
+};
+
+struct noise_vector_side {
+    const char *prologue;
+    const char *static_private;
+    const char *ephemeral_private;
+    const char *remote_static;
+    const char *psk;
+};
+
+struct noise_vector {
+    const char *protocol_name;
+    enum noise_pattern pattern;
+    struct noise_vector_side sides[2]; /* initiator, responder */
+    const char *handshake_hash;
+    struct noise_vector_message messages[6];
+};
+
+/* clang-format off */
+static const struct noise_vector NOISE_VECTORS[] = {
+    {"Noise_NK_25519_ChaChaPoly_BLAKE2b", NOISE_NK,
+     {
+         {"4a6f686e2047616c74",
+          NULL,
+          "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+          "31e0303fd6418d2f8c0e78b91f22e8caed0fbe48656dcf4767e4834f701b8f62",
+          NULL},
+         {"4a6f686e2047616c74",
+          "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+          "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+          NULL,
+          NULL},
+     },
+     "f87aa4eb6416e5b0d2b6e6f0b7bc41f3c5986a5d32d55c08d67cbd412f3ec2fa04d8e358ab95b3bb"
+     "fab054a140a98eccf4284bb6309b600981d451ecac484932",
+     {
+         {"4c756477696720766f6e204d69736573",
+          "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944f3041e39b0c8ba56"
+          "008f2d1183fea6ac83564ead0267b0842ec4c521ed1e1407"},
+         {"4d757272617920526f746862617264",
+          "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088432281dcc1835131f3"
+          "05dca14525e15e27d1f32294aa835e40fc18be480c1db9"},
+         {"462e20412e20486179656b",
+          "357e24e9f28ba22080666f7efacc01b2a0a4e358e742aeeff2aaf5"},
+         {"4361726c204d656e676572",
+          "8b23b34ff3169de06a39551e969ca7876cc5122a4acff74bf2ec29"},
+         {"4a65616e2d426170746973746520536179",
+          "5c104779b6f36e59fca73ed94b0ae092eae1d76dd109caf5060aaaedba385d7076"},
+         {"457567656e2042f6686d20766f6e2042617765726b",
+          "34ae0518d0cd3aa641ed372ea94935ceecd87f8c4b422ce21a33d3f6f5493891e3e915d83f"},
+     }},
+    {"Noise_XK_25519_ChaChaPoly_BLAKE2b", NOISE_XK,
+     {
+         {"4a6f686e2047616c74",
+          "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+          "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+          "31e0303fd6418d2f8c0e78b91f22e8caed0fbe48656dcf4767e4834f701b8f62",
+          NULL},
+         {"4a6f686e2047616c74",
+          "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+          "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+          NULL,
+          NULL},
+     },
+     "d34784be40e90f33c524e69a3d1dc4155e159d86bf42f01c615d40beb0816b880f0a3e20825fec22"
+     "de1d607231a315d90d355cd9e5ba7205a17b6e0e9f4b490d",
+     {
+         {"4c756477696720766f6e204d69736573",
+          "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c79442806e28405ac4325"
+          "fcf83607489496d6d326ab3fe084dbb1634f801405a69297"},
+         {"4d757272617920526f746862617264",
+          "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088430ea4de2eff2cd3b1"
+          "e7be5f7e792d87395f0863722ab04ec030529d6c5820de"},
+         {"462e20412e20486179656b",
+          "ec9136de99472b49eda3ba9fe84882d48f131b27386784b3f45e9f103ad1b6efa2f2e95f0afce5d0"
+          "d4c8052aed81438500be54a8fd8dd4f5ba04f7907b312701d0d687716a30b23c22f568"},
+         {"4361726c204d656e676572",
+          "d6ea0c3364ed480b415d44c3235fdb311dfa8d6e1dc1e6f3a76ee3"},
+         {"4a65616e2d426170746973746520536179",
+          "59f41ca9ea14a8305bae379bbdd8b4d5cf9bd308d2d7e042e2bf03c48dd910b37b"},
+         {"457567656e2042f6686d20766f6e2042617765726b",
+          "fa23ba8af343a3934c64219d3d0206d66894f7cdb180b738324608e15b0102095ed2f44d4b"},
+     }},
+    {"Noise_IK_25519_ChaChaPoly_BLAKE2b", NOISE_IK,
+     {
+         {"4a6f686e2047616c74",
+          "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+          "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+          "31e0303fd6418d2f8c0e78b91f22e8caed0fbe48656dcf4767e4834f701b8f62",
+          NULL},
+         {"4a6f686e2047616c74",
+          "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+          "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+          NULL,
+          NULL},
+     },
+     "1c8fa891cb414fedba6daa7c6f4ae0a6d98e5f9768cc9cecd27e805614943ee9c8a1b27fbfb76dc1"
+     "97255c8aa69f6b4285c423840b8bedf45e652ca64f797d81",
+     {
+         {"4c756477696720766f6e204d69736573",
+          "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944ba83a447b38c83e3"
+          "27ad936929812f624884847b7831e95e197b2f797088efdd2f88f1db7e1fb0e99c64419097af91ce"
+          "e64e470f4b6fcd9298ce0b56fe20f86e13bf70439c538e3602a7127af71a29cc"},
+         {"4d757272617920526f746862617264",
+          "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088439f069b267a06b3de"
+          "3ecb1043bcb098e9af91d9c64748d998c7b47890871571"},
+         {"462e20412e20486179656b",
+          "cd54383060e7a28434cca27fb1cc524cfbabeb18181589df219d07"},
+         {"4361726c204d656e676572",
+          "a856d3bf0246bfc476c655009cd1ed677b8dcc5b349ae8ef2a05f2"},
+         {"4a65616e2d426170746973746520536179",
+          "49063084b2c51f098337cb8a13739ac848f907e67cfb2cc8a8b60586467aa02fc7"},
+         {"457567656e2042f6686d20766f6e2042617765726b",
+          "8b9709d23b47e4639df7678d7a21741eba4ef1e9c60383001c7435549c20f9d56f30e935d3"},
+     }},
+    {"Noise_XX_25519_ChaChaPoly_BLAKE2b", NOISE_XX,
+     {
+         {"4a6f686e2047616c74",
+          "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+          "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+          NULL,
+          NULL},
+         {"4a6f686e2047616c74",
+          "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+          "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+          NULL,
+          NULL},
+     },
+     "8cf47d7b3cb5804c0109d48e8bcdbee2cbb65687d8ea2c92994ca361fb86151ad93627b98936cbb3"
+     "2de56e8abb21def3925011ac3e35db9cbeea73ab9a4392c2",
+     {
+         {"4c756477696720766f6e204d69736573",
+          "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c79444c75647769672076"
+          "6f6e204d69736573"},
+         {"4d757272617920526f746862617264",
+          "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088430505b6745ce64a5f"
+          "33f0e8e3b83f11ce8802bca507f4f2d8b564dbe277e1966116e132faa2dfd70b8b077b9f94b913df"
+          "5056ae1319469b824a98d54bbaa82c325595587064f978c4b6d104f7596e6f"},
+         {"462e20412e20486179656b",
+          "99579e1c1ee15e422a57ddd6b16d37087b17558e8369c18991b4b2ca3a824abf904cdcf5458b5431"
+          "a75af034ca9e9b982de039eaaf156775e2d580cd4e5ebae89c3f8cb2594b556d8a8169"},
+         {"4361726c204d656e676572",
+          "fc56eea290b3f3a21aac0c70cd5787b5ee99be37d2f4d751329b55"},
+         {"4a65616e2d426170746973746520536179",
+          "bb31c9da10d5639a4cdb88a12f5c61de41bbc7df09bf75d94f8184fe4157f5c68f"},
+         {"457567656e2042f6686d20766f6e2042617765726b",
+          "f6199cadb152fb27f82be0a0891ec76a33598ae92a46cab2fb5a8ed5bf48b7f267f8370af7"},
+     }},
+    {"Noise_XKpsk3_25519_ChaChaPoly_BLAKE2b", NOISE_XKPSK3,
+     {
+         {"4a6f686e2047616c74",
+          "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+          "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+          "31e0303fd6418d2f8c0e78b91f22e8caed0fbe48656dcf4767e4834f701b8f62",
+          "54686973206973206d7920417573747269616e20706572737065637469766521"},
+         {"4a6f686e2047616c74",
+          "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+          "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+          NULL,
+          "54686973206973206d7920417573747269616e20706572737065637469766521"},
+     },
+     "276345ceb27283e38968d8adec394c400eb1b7127160ba9876aa8686eefb4423893ef40d23541b4b"
+     "61eae50a700348490b61333159cc1ea8e2bcea1e47b02b6b",
+     {
+         {"4c756477696720766f6e204d69736573",
+          "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944d4159c65af2e4a31"
+          "507c9db870a770ecc5d0ac86361a5e0548d9514e5db39f14"},
+         {"4d757272617920526f746862617264",
+          "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088430d3e4380c91e1a48"
+          "1ef064f57255afd455aaacb2d32816b241247fe360c021"},
+         {"462e20412e20486179656b",
+          "a908c164351eb35717ee66b5eae9f4743220275787b8d04e636cadcfb84dd1fd6dd3332cdc1b2817"
+          "da500e048ca4a02d6a56bcd173a63bdc8364ea6f167b5c8c8e6fda80072ab3896a9b88"},
+         {"4361726c204d656e676572",
+          "568ffb406e4137362874ec8fb59a214c55b339a35258c041521467"},
+         {"4a65616e2d426170746973746520536179",
+          "0846c03595f9e609d444dcdffde074179ff3bef1a43ded6b989572d3c3339a85e7"},
+         {"457567656e2042f6686d20766f6e2042617765726b",
+          "aa16a9481f327bdc8c00055cda5064af58ee7b08afe0ce8e64cc50af554283030db9dace93"},
+     }},
+    {"Noise_IKpsk2_25519_ChaChaPoly_BLAKE2b", NOISE_IKPSK2,
+     {
+         {"4a6f686e2047616c74",
+          "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+          "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+          "31e0303fd6418d2f8c0e78b91f22e8caed0fbe48656dcf4767e4834f701b8f62",
+          "54686973206973206d7920417573747269616e20706572737065637469766521"},
+         {"4a6f686e2047616c74",
+          "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+          "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+          NULL,
+          "54686973206973206d7920417573747269616e20706572737065637469766521"},
+     },
+     "ed837c9084f2f0333a7ec60b9bcacd9921394858de8ced118b5966d1147ba390084dab42326c565a"
+     "309c29317a6079be30aa1d790d25a517b43287426cb1d36a",
+     {
+         {"4c756477696720766f6e204d69736573",
+          "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944b6fe0240b839afac"
+          "809de1630eaf99d8f9b941394f0512c0554633bbb021d15176135c0a20e7fdb9a9ed066f22f054b4"
+          "7625b1d5061cb27d6a17f053273db7c25216a5addc506ee321bc0618feb5849d"},
+         {"4d757272617920526f746862617264",
+          "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088438f627e69fc120006"
+          "f746b9d420bf4056cf8481ab32d9e904ffaeeaa56a5290"},
+         {"462e20412e20486179656b",
+          "07fc0034398a5f1010322be193d62f94bebf2948a20b3e15d681fe"},
+         {"4361726c204d656e676572",
+          "2ea5400f5b8a16971c8b67bde75aeb7987d454b1c0beeb2566932d"},
+         {"4a65616e2d426170746973746520536179",
+          "96eef918ef51639fc0e156da1823c4f71b33fac5af983f5da9384f7da20d86ed91"},
+         {"457567656e2042f6686d20766f6e2042617765726b",
+          "f02766a56496e1fbf32e05274baebf6d693c8f3e4c6e0dc7ebdc5ac170f15dae433b92f469"},
+     }},
+};
+/* clang-format on */
