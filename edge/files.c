@@ -150,6 +150,8 @@ static enum result read_at(int descriptor, const char *path, uint64_t offset, si
     uint8_t *room = NULL;
     enum result result = RESULT_OK;
 
+    if (size == 0)
+        return RESULT_OK;
     if (offset > INT64_MAX || size > (uint64_t)INT64_MAX - offset)
         return problem_set(problem, RESULT_REFUSED, "%s: no byte %" PRIu64, path, offset);
     result = buffer_reserve(contents, size, &room, problem);
