@@ -85,7 +85,8 @@ const char *config_origin(const struct config *config, const char *name);
 MUST_CHECK enum result config_read_secret(const struct config *config, const char *name,
                                           struct buffer *secret, struct problem *problem);
 
-/* Appends every key with its value and origin, one line each; a file that reads the same. */
+/* Appends every key with its value and origin, one line each. Read as a file it gives the same
+ * values, unless one of the environment or the command line holds what a file can't (" ;"). */
 MUST_CHECK enum result config_show(const struct config *config, struct buffer *out,
                                    struct problem *problem);
 
