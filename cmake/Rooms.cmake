@@ -43,15 +43,16 @@ function(fieldsync_room name)
     endif()
 endfunction()
 
-# fieldsync_program(NAME SOURCE [LINK ...]): only when the source exists; the fuzz build has none.
-function(fieldsync_program name source)
+# fieldsync_program(NAME FOLDER [LINK ...]): FOLDER/main.c and what lies beside it, as soon as there is
+# a main.c; the fuzz build has no programs.
+function(fieldsync_program name folder)
     cmake_parse_arguments(PARSE_ARGV 2 program "" "" "LINK")
-    file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${source})
-    if(NOT found OR FIELDSYNC_SANITIZE STREQUAL "fuzz")
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c)
+    if(NOT "${CMAKE_SOURCE_DIR}/${folder}/main.c" IN_LIST sources OR FIELDSYNC_SANITIZE STREQUAL "fuzz")
         return()
     endif()
     fieldsync_targets(targets ${program_LINK})
-    add_executable(${name} ${CMAKE_SOURCE_DIR}/${source})
+    add_executable(${name} ${sources})
     target_link_libraries(${name} PRIVATE fieldsync_options ${targets})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 endfunction()

@@ -12,7 +12,7 @@ C = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 H = C + "#pragma once\n"
 CMAKE = ("# SPDX-License-Identifier: Apache-2.0\n"
          "room(base domain schema server/core server/store server/store/sqlite server/http protocol"
-         " agent/core edge)\n")
+         " agent/core agent/replica edge)\n")
 
 # A small house that keeps every rule; each case adds files to it or replaces some.
 CLEAN = {
@@ -49,6 +49,10 @@ CASES = [
     ("the agent knows nothing of the server",
      {"server/core/c.h": H, "agent/core/c.c": C + '#include "server/core/c.h"\n'},
      ["agent/core/c.c:2 include"]),
+    ("the replica knows the messages and nothing else of the protocol",
+     {"protocol/messages.h": H, "protocol/noise.h": H,
+      "agent/replica/r.c": C + '#include "protocol/messages.h"\n#include "protocol/noise.h"\n'},
+     ["agent/replica/r.c:3 include"]),
     ("programs know no tests",
      {"tests/unit/base/help.h": H, "base/a.c": C + '#include "base/a.h"\n'
                                                    '#include "tests/unit/base/help.h"\n'},
@@ -75,6 +79,10 @@ CASES = [
     ("a name that only contains a banned call, a comment and a text are no calls",
      {"base/a.c": C + '#include "base/a.h"\n/* strcpy(a, b) */\nint f(void)\n{\n'
                       '    my_strcpy("sprintf(x)");\n    return s->time(0);\n}\n'}, []),
+    ("no shell outside the tests",
+     {"edge/e.c": C + "int f(void)\n{\n    return system(0);\n}\n",
+      "tests/unit/edge/e.c": C + "int f(void)\n{\n    return system(0);\n}\n"},
+     ["edge/e.c:4 banned-call"]),
     ("clocks outside the edge and the tests",
      {"domain/d.c": C + "int f(void)\n{\n    return time(0);\n}\n",
       "edge/e.c": C + "int f(void)\n{\n    return time(0);\n}\n"},
