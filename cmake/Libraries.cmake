@@ -17,6 +17,7 @@ fieldsync_library(zlib zlib)
 fieldsync_library(msgpack msgpack)
 fieldsync_library(sqlite sqlite3)
 fieldsync_library(websockets libwebsockets)
+fieldsync_library(inih inih)
 fieldsync_library(cmocka cmocka)
 
 find_library(EV_LIBRARY ev REQUIRED) # Debian's libev-dev has no .pc file

@@ -62,6 +62,7 @@ SYSTEM_HEADERS = {
     "libpq-fe.h": ("server/store/postgres/",),
     "libwebsockets.h": _EDGE,
     "ev.h": _EDGE,
+    "ini.h": _EDGE,
     "pthread.h": _EDGE,
     "threads.h": _EDGE,
     "stdatomic.h": _EDGE,
