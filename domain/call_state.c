@@ -163,7 +163,11 @@ static int event_compare(const void *left, const void *right)
 
     if (a->occurred_at != b->occurred_at)
         return a->occurred_at < b->occurred_at ? -1 : 1;
-    return (a->id > b->id) - (a->id < b->id);
+    if (a->id != b->id)
+        return a->id < b->id ? -1 : 1;
+    if (a->kind != b->kind) /* ids are unique in their table only */
+        return a->kind < b->kind ? -1 : 1;
+    return (a->activity_id > b->activity_id) - (a->activity_id < b->activity_id);
 }
 
 void call_events_sort(struct call_event *events, size_t count)
