@@ -57,6 +57,8 @@ def check_includes(tree):
 
 
 def _check_system_header(path, number, room, name):
+    if "/" in name and name.split("/")[0] + ".h" in rooms.SYSTEM_HEADERS:
+        name = name.split("/")[0] + ".h"  # msgpack/pack.h is a part of msgpack.h
     allowed = rooms.SYSTEM_HEADERS.get(name)
     if room is None or allowed is None:
         return
