@@ -66,6 +66,7 @@ struct store_operations {
                                struct problem *);
     enum result (*delete_rows)(struct store *, const struct catalog_table *, const int64_t *ids,
                                size_t count, struct problem *);
+    enum result (*check)(struct store *, struct problem *);
     enum result (*page)(struct store *, const struct catalog_table *, int64_t bucket,
                         int64_t seq_after, int64_t seq_to, size_t row_count_max, struct arena *,
                         struct stored_row **, size_t *, struct problem *);
@@ -111,6 +112,8 @@ MUST_CHECK enum result store_update_rows(struct store *store, const struct catal
                                          size_t count, struct problem *problem);
 MUST_CHECK enum result store_delete_rows(struct store *store, const struct catalog_table *table,
                                          const int64_t *ids, size_t count, struct problem *problem);
+/* RESULT_REFUSED: a reference between rows is broken now and would make the commit fail. */
+MUST_CHECK enum result store_check(struct store *store, struct problem *problem);
 /* Rows of a bucket with seq in (seq_after, seq_to], ascending by seq, at most row_count_max. */
 MUST_CHECK enum result store_page(struct store *store, const struct catalog_table *table,
                                   int64_t bucket, int64_t seq_after, int64_t seq_to,

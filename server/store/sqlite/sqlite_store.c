@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/store/sqlite/sqlite_store.h"
+
+#include "base/invariant.h"
+
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STATEMENT_SIZE_MAX = 16 * 1024, RESULT_ROWS_MAX = 4 * 1024 * 1024, PAGE_SIZE_BYTES = 4096 };
+
+struct sqlite_store {
+    struct store store; /* first: a struct store * is one of these */
+    struct sql_database *database;
+    struct sql_database *checkpointer; /* NULL for readers */
+    struct sql_transaction transaction;
+    enum store_mode mode;
+    int wal_page_count; /* as of the last commit */
+    struct buffer text; /* of the statement being built */
+};
+
+static struct sqlite_store *sqlite_of(struct store *store)
+{
+    return (struct sqlite_store *)store;
+}
+
+struct sql_database *sqlite_store_database(struct store *store)
+{
+    return sqlite_of(store)->database;
+}
+
+static int note_wal_size(void *context, sqlite3 *database, const char *name, int page_count)
+{
+    struct sqlite_store *self = context;
+
+    (void)database;
+    (void)name;
+    self->wal_page_count = page_count;
+    return SQLITE_OK;
+}
+
+/* ---- transactions ---- */
+
+static enum result sqlite_begin(struct store *store, enum store_mode mode, struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    enum result result;
+
+    invariant(self->transaction.database == NULL);
+    if (mode == STORE_WRITE && self->checkpointer == NULL)
+        return problem_set(problem, RESULT_REFUSED, "this connection only reads");
+    result = sql_begin(&self->transaction, self->database,
+                       mode == STORE_WRITE ? SQL_IMMEDIATE : SQL_DEFERRED, problem);
+    if (result != RESULT_OK)
+        return result;
+    self->mode = mode;
+    if (mode == STORE_WRITE)
+        result = sql_run(self->database, "INSERT INTO fs_flag(k) VALUES(1)", NULL, 0, problem);
+    if (result != RESULT_OK)
+        sql_end(&self->transaction);
+    return result;
+}
+
+static enum result sqlite_commit(struct store *store, struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    enum result result = RESULT_OK;
+
+    if (self->mode == STORE_WRITE)
+        result = sql_run(self->database, "DELETE FROM fs_flag", NULL, 0, problem);
+    if (result == RESULT_OK)
+        result = sql_commit(&self->transaction, problem);
+    return result;
+}
+
+static void sqlite_rollback(struct store *store)
+{
+    sql_end(&sqlite_of(store)->transaction);
+}
+
+/* ---- statements given as text ---- */
+
+/* An array in an arena that doubles as rows come in. */
+struct row_list {
+    struct arena *arena;
+    size_t item_size;
+    size_t count;
+    size_t capacity;
+    uint8_t *items;
+};
+
+static enum result list_add(struct row_list *list, void **ret_item, struct problem *problem)
+{
+    if (list->count == RESULT_ROWS_MAX)
+        return problem_set(problem, RESULT_EXHAUSTED, "more than %d rows", RESULT_ROWS_MAX);
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
+        uint8_t *items = arena_array(list->arena, capacity, list->item_size);
+
+        if (items == NULL)
+            return arena_full(list->arena, problem);
+        if (list->count > 0)
+            memcpy(items, list->items, list->count * list->item_size);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    *ret_item = list->items + list->count * list->item_size;
+    list->count++;
+    return RESULT_OK;
+}
+
+static enum result copy_columns(struct sql_statement *statement, int first, size_t count,
+                                struct arena *arena, struct value *values, struct problem *problem)
+{
+    for (size_t i = 0; i < count; i++) {
+        enum result result = sql_column_copy(statement, first + (int)i, arena, &values[i], problem);
+
+        if (result != RESULT_OK)
+            return result;
+    }
+    return RESULT_OK;
+}
+
+static enum result sqlite_query(struct store *store, const char *sql,
+                                const struct value *parameters, size_t parameter_count,
+                                struct arena *arena, struct store_result *ret_result,
+                                struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct sql_statement *statement = NULL;
+    struct row_list list = {.arena = arena};
+    size_t column_count = 0;
+    bool has_row = false;
+    enum result result = sql_prepare(self->database, sql, &statement, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    column_count = (size_t)sql_column_count(statement);
+    list.item_size = column_count * sizeof(struct value);
+    result = sql_bind_all(statement, parameters, parameter_count, problem);
+    while (result == RESULT_OK) {
+        void *values = NULL;
+
+        result = sql_step(statement, &has_row, problem);
+        if (result != RESULT_OK || !has_row)
+            break;
+        result = list_add(&list, &values, problem);
+        if (result == RESULT_OK)
+            result = copy_columns(statement, 0, column_count, arena, values, problem);
+    }
+    sql_release(statement);
+    if (result == RESULT_OK)
+        *ret_result = (struct store_result){.row_count = list.count,
+                                            .column_count = column_count,
+                                            .values = (struct value *)(void *)list.items};
+    return result;
+}
+
+static enum result sqlite_execute(struct store *store, const char *sql,
+                                  const struct value *parameters, size_t parameter_count,
+                                  size_t run_count, int64_t *ret_changed, struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct sql_statement *statement = NULL;
+    int64_t changed = 0;
+    enum result result = sql_prepare(self->database, sql, &statement, problem);
+
+    for (size_t run = 0; run < run_count && result == RESULT_OK; run++) {
+        bool has_row = true;
+
+        result =
+            sql_bind_all(statement, parameters + run * parameter_count, parameter_count, problem);
+        while (result == RESULT_OK && has_row)
+            result = sql_step(statement, &has_row, problem);
+        sql_reset(statement);
+        changed += sql_changes(self->database);
+    }
+    sql_release(statement);
+    if (result == RESULT_OK && ret_changed != NULL)
+        *ret_changed = changed;
+    return result;
+}
+
+/* ---- rows by catalog ---- */
+
+static enum result text_add(struct sqlite_store *self, const char *text, struct problem *problem)
+{
+    return buffer_append(&self->text, text, strlen(text), problem);
+}
+
+/* Adds `before`, the quoted name and `after`. */
+static enum result text_name(struct sqlite_store *self, const char *before, const char *name,
+                             const char *after, struct problem *problem)
+{
+    enum result result = text_add(self, before, problem);
+
+    if (result == RESULT_OK)
+        result = sql_append_identifier(&self->text, name, problem);
+    if (result == RESULT_OK)
+        result = text_add(self, after, problem);
+    return result;
+}
+
+/* Closes the text with a NUL and takes the statement from the cache. */
+static enum result text_prepare(struct sqlite_store *self, struct sql_statement **ret_statement,
+                                struct problem *problem)
+{
+    enum result result = buffer_append(&self->text, "", 1, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    return sql_prepare(self->database, (const char *)self->text.data, ret_statement, problem);
+}
+
+static enum result select_prepare(struct sqlite_store *self, const struct catalog_table *table,
+                                  const char *where, struct sql_statement **ret_statement,
+                                  struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    buffer_reset(&self->text);
+    for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
+        result = text_name(self, i == 0 ? "SELECT " : "", table->columns[i].name, ",", problem);
+    if (result == RESULT_OK)
+        result = text_name(self, "_fs_seq,_fs_bucket,_fs_cv,_fs_hash FROM ", table->name, where,
+                           problem);
+    if (result != RESULT_OK)
+        return result;
+    return text_prepare(self, ret_statement, problem);
+}
+
+/* The row under the statement of select_prepare. */
+static enum result row_copy(struct sql_statement *statement, const struct catalog_table *table,
+                            struct arena *arena, struct stored_row *row, struct problem *problem)
+{
+    int hidden = table->column_count;
+    struct value hash;
+    struct value versions;
+    enum result result;
+
+    row->values = arena_array(arena, table->column_count, sizeof *row->values);
+    if (row->values == NULL)
+        return arena_full(arena, problem);
+    result = copy_columns(statement, 0, table->column_count, arena, row->values, problem);
+    if (result != RESULT_OK)
+        return result;
+    row->id = row->values[0].integer;
+    row->seq = sql_column_integer(statement, hidden);
+    row->bucket = sql_column_integer(statement, hidden + 1);
+    result = sql_column_copy(statement, hidden + 2, arena, &versions, problem);
+    if (result != RESULT_OK)
+        return result;
+    row->versions = versions.type == VALUE_BLOB ? versions.bytes : (struct bytes){0};
+    hash = sql_column(statement, hidden + 3);
+    if (hash.type == VALUE_BLOB && hash.bytes.size == ROW_HASH_SIZE)
+        memcpy(row->hash, hash.bytes.data, ROW_HASH_SIZE);
+    return RESULT_OK;
+}
+
+static enum result sqlite_read_rows(struct store *store, const struct catalog_table *table,
+                                    const int64_t *ids, size_t count, struct arena *arena,
+                                    struct stored_row **ret_rows, struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct stored_row *rows = arena_array(arena, count, sizeof *rows);
+    struct sql_statement *statement = NULL;
+    bool has_row = false;
+    enum result result;
+
+    if (rows == NULL)
+        return arena_full(arena, problem);
+    result = select_prepare(self, table, " WHERE id=?1", &statement, problem);
+    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        rows[i].id = ids[i];
+        result = sql_bind_integer(statement, 1, ids[i], problem);
+        if (result == RESULT_OK)
+            result = sql_step(statement, &has_row, problem);
+        if (result == RESULT_OK && has_row)
+            result = row_copy(statement, table, arena, &rows[i], problem);
+        sql_reset(statement);
+    }
+    sql_release(statement);
+    if (result == RESULT_OK)
+        *ret_rows = rows;
+    return result;
+}
+
+static enum result sqlite_page(struct store *store, const struct catalog_table *table,
+                               int64_t bucket, int64_t seq_after, int64_t seq_to,
+                               size_t row_count_max, struct arena *arena,
+                               struct stored_row **ret_rows, size_t *ret_count,
+                               struct problem *problem)
+{
+    struct row_list list = {.arena = arena, .item_size = sizeof(struct stored_row)};
+    const struct value bounds[] = {value_integer(bucket), value_integer(seq_after),
+                                   value_integer(seq_to), value_integer((int64_t)row_count_max)};
+    struct sql_statement *statement = NULL;
+    bool has_row = false;
+    enum result result = select_prepare(
+        sqlite_of(store), table,
+        " WHERE _fs_bucket=?1 AND _fs_seq>?2 AND _fs_seq<=?3 ORDER BY _fs_seq LIMIT ?4", &statement,
+        problem);
+
+    if (result != RESULT_OK)
+        return result;
+    result = sql_bind_all(statement, bounds, sizeof bounds / sizeof *bounds, problem);
+    while (result == RESULT_OK) {
+        void *row = NULL;
+
+        result = sql_step(statement, &has_row, problem);
+        if (result != RESULT_OK || !has_row)
+            break;
+        result = list_add(&list, &row, problem);
+        if (result == RESULT_OK)
+            result = row_copy(statement, table, arena, row, problem);
+    }
+    sql_release(statement);
+    if (result == RESULT_OK) {
+        *ret_rows = (struct stored_row *)(void *)list.items;
+        *ret_count = list.count;
+    }
+    return result;
+}
+
+/* Binds what the sync keeps beside the row, from parameter `index` on. */
+static enum result hidden_bind(struct sql_statement *statement, int index,
+                               const struct stored_row *row, struct problem *problem)
+{
+    const struct value hidden[] = {
+        value_integer(row->seq), value_integer(row->bucket),
+        row->versions.size == 0 ? value_null() : value_blob(row->versions),
+        value_blob((struct bytes){.data = row->hash, .size = ROW_HASH_SIZE})};
+    enum result result = RESULT_OK;
+
+    for (int i = 0; i < 4 && result == RESULT_OK; i++)
+        result = sql_bind(statement, index + i, &hidden[i], problem);
+    return result;
+}
+
+static enum result statement_finish(struct sql_statement *statement, struct problem *problem)
+{
+    bool has_row = false;
+    enum result result = sql_step(statement, &has_row, problem);
+
+    sql_reset(statement);
+    return result;
+}
+
+static enum result insert_prepare(struct sqlite_store *self, const struct catalog_table *table,
+                                  struct sql_statement **ret_statement, struct problem *problem)
+{
+    enum result result;
+
+    buffer_reset(&self->text);
+    result = text_name(self, "INSERT INTO ", table->name, "(", problem);
+    for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
+        result = text_name(self, "", table->columns[i].name, ",", problem);
+    if (result == RESULT_OK)
+        result = text_add(self, "_fs_seq,_fs_bucket,_fs_cv,_fs_hash) VALUES(?,?,?,?", problem);
+    for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
+        result = text_add(self, ",?", problem);
+    if (result == RESULT_OK)
+        result = text_add(self, ")", problem);
+    if (result != RESULT_OK)
+        return result;
+    return text_prepare(self, ret_statement, problem);
+}
+
+static enum result sqlite_insert_rows(struct store *store, const struct catalog_table *table,
+                                      const struct stored_row *const *rows, size_t count,
+                                      struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct sql_statement *statement = NULL;
+    enum result result = insert_prepare(self, table, &statement, problem);
+
+    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        result = sql_bind_all(statement, rows[i]->values, table->column_count, problem);
+        if (result == RESULT_OK)
+            result = hidden_bind(statement, table->column_count + 1, rows[i], problem);
+        if (result == RESULT_OK)
+            result = statement_finish(statement, problem);
+        if (result != RESULT_OK)
+            problem_add(problem, "%s %" PRId64, table->name, rows[i]->id);
+    }
+    sql_release(statement);
+    return result;
+}
+
+static enum result update_prepare(struct sqlite_store *self, const struct catalog_table *table,
+                                  uint64_t mask, struct sql_statement **ret_statement,
+                                  struct problem *problem)
+{
+    enum result result;
+
+    buffer_reset(&self->text);
+    result = text_name(self, "UPDATE ", table->name, " SET ", problem);
+    for (uint8_t i = 1; i < table->column_count && result == RESULT_OK; i++)
+        if ((mask >> i & 1) != 0)
+            result = text_name(self, "", table->columns[i].name, "=?,", problem);
+    if (result == RESULT_OK)
+        result = text_add(self, "_fs_seq=?,_fs_bucket=?,_fs_cv=?,_fs_hash=? WHERE id=?", problem);
+    if (result != RESULT_OK)
+        return result;
+    return text_prepare(self, ret_statement, problem);
+}
+
+static enum result sqlite_update_rows(struct store *store, const struct catalog_table *table,
+                                      uint64_t mask, const struct stored_row *const *rows,
+                                      size_t count, struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct sql_statement *statement = NULL;
+    enum result result = update_prepare(self, table, mask, &statement, problem);
+
+    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        int index = 1;
+
+        for (uint8_t c = 1; c < table->column_count && result == RESULT_OK; c++)
+            if ((mask >> c & 1) != 0)
+                result = sql_bind(statement, index++, &rows[i]->values[c], problem);
+        if (result == RESULT_OK)
+            result = hidden_bind(statement, index, rows[i], problem);
+        if (result == RESULT_OK)
+            result = sql_bind_integer(statement, index + 4, rows[i]->id, problem);
+        if (result == RESULT_OK)
+            result = statement_finish(statement, problem);
+        if (result != RESULT_OK)
+            problem_add(problem, "%s %" PRId64, table->name, rows[i]->id);
+    }
+    sql_release(statement);
+    return result;
+}
+
+static enum result sqlite_delete_rows(struct store *store, const struct catalog_table *table,
+                                      const int64_t *ids, size_t count, struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct sql_statement *statement = NULL;
+    enum result result;
+
+    buffer_reset(&self->text);
+    result = text_name(self, "DELETE FROM ", table->name, " WHERE id=?1", problem);
+    if (result == RESULT_OK)
+        result = text_prepare(self, &statement, problem);
+    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        result = sql_bind_integer(statement, 1, ids[i], problem);
+        if (result == RESULT_OK)
+            result = statement_finish(statement, problem);
+        if (result != RESULT_OK)
+            problem_add(problem, "deleting %s %" PRId64, table->name, ids[i]);
+    }
+    sql_release(statement);
+    return result;
+}
+
+static enum result sqlite_check(struct store *store, struct problem *problem)
+{
+    int broken = 0;
+    int unused = 0;
+
+    if (sqlite3_db_status(sql_handle(sqlite_of(store)->database), SQLITE_DBSTATUS_DEFERRED_FKS,
+                          &broken, &unused, 0) != SQLITE_OK)
+        return problem_set(problem, RESULT_STORAGE, "asking for broken references failed");
+    if (broken != 0)
+        return problem_set(problem, RESULT_REFUSED, "a row refers to one that does not exist");
+    return RESULT_OK;
+}
+
+/* ---- care of the file ---- */
+
+static enum result sqlite_tidy(struct store *store, struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct sql_transaction lock = {0};
+    int64_t frame_count = 0;
+    int64_t copied_count = 0;
+    enum result result;
+
+    if (self->checkpointer == NULL ||
+        (int64_t)self->wal_page_count * PAGE_SIZE_BYTES < SQLITE_STORE_WAL_SIZE_SOFT)
+        return RESULT_OK;
+    result = sql_begin(&lock, self->database, SQL_IMMEDIATE, problem);
+    if (result == RESULT_OK)
+        result = sql_checkpoint(self->checkpointer, &frame_count, &copied_count, problem);
+    sql_end(&lock);
+    if (result == RESULT_OK && copied_count >= frame_count)
+        self->wal_page_count = 0; /* the next commit starts the log anew and says its size */
+    return result == RESULT_WAIT ? RESULT_OK : result;
+}
+
+static enum result sqlite_backup(struct store *store, const char *path, struct problem *problem)
+{
+    struct sql_options target_options = {.path = path, .create = true};
+    struct sql_database *target = NULL;
+    sqlite3_backup *copying = NULL;
+    int code = SQLITE_OK;
+    enum result result = sql_open(&target_options, &target, problem);
+
+    if (result != RESULT_OK)
+        goto done;
+    copying = sqlite3_backup_init(sql_handle(target), "main",
+                                  sql_handle(sqlite_of(store)->database), "main");
+    if (copying == NULL) {
+        result = problem_set(problem, RESULT_STORAGE, "%s", sqlite3_errmsg(sql_handle(target)));
+        goto done;
+    }
+    (void)sqlite3_backup_step(copying, -1);
+    code = sqlite3_backup_finish(copying);
+    if (code == SQLITE_FULL)
+        result = problem_set(problem, RESULT_EXHAUSTED, "the disk is full");
+    else if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
+        result = problem_set(problem, RESULT_WAIT, "the database is locked");
+    else if (code != SQLITE_OK)
+        result = problem_set(problem, RESULT_STORAGE, "%s", sqlite3_errstr(code));
+    if (result == RESULT_OK)
+        result = sql_integrity_check(target, problem);
+done:
+    sql_close(target);
+    if (result != RESULT_OK)
+        problem_add(problem, "copying the database to %s", path);
+    return result;
+}
+
+static void sqlite_close(struct store *store)
+{
+    struct sqlite_store *self = sqlite_of(store);
+
+    sql_end(&self->transaction);
+    sql_close(self->checkpointer);
+    sql_close(self->database);
+    buffer_done(&self->text);
+    free(self);
+}
+
+static const struct store_operations SQLITE_OPERATIONS = {
+    .begin = sqlite_begin,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .query = sqlite_query,
+    .execute = sqlite_execute,
+    .read_rows = sqlite_read_rows,
+    .insert_rows = sqlite_insert_rows,
+    .update_rows = sqlite_update_rows,
+    .delete_rows = sqlite_delete_rows,
+    .check = sqlite_check,
+    .page = sqlite_page,
+    .tidy = sqlite_tidy,
+    .backup = sqlite_backup,
+    .close = sqlite_close,
+};
+
+enum result sqlite_store_open(const struct sqlite_store_options *options,
+                              const struct catalog *catalog, struct store **ret_store,
+                              struct problem *problem)
+{
+    const struct sql_options database_options = {
+        .path = options->path,
+        .profile = SQL_PROFILE_SERVER,
+        .read_only = options->is_reader,
+        .vfs = options->vfs,
+    };
+    struct sqlite_store *self = calloc(1, sizeof *self);
+    enum result result;
+
+    if (self == NULL)
+        return problem_set(problem, RESULT_EXHAUSTED, "no memory for a store");
+    self->store = (struct store){.operations = &SQLITE_OPERATIONS, .catalog = catalog};
+    buffer_init(&self->text, STATEMENT_SIZE_MAX);
+    result = sql_open(&database_options, &self->database, problem);
+    if (result == RESULT_OK && !options->is_reader) {
+        (void)sqlite3_wal_hook(sql_handle(self->database), note_wal_size, self);
+        result = sql_open(&database_options, &self->checkpointer, problem);
+    }
+    if (result != RESULT_OK) {
+        sqlite_close(&self->store);
+        return result;
+    }
+    *ret_store = &self->store;
+    return RESULT_OK;
+}
