@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-static_assert(DIGEST_SIZE == ROW_HASH_SIZE, "a digest is a sum of row hashes");
+static_assert((int)DIGEST_SIZE == (int)ROW_HASH_SIZE, "a digest is a sum of row hashes");
 
 /* One bucket's sums while the books are closed. */
 struct bucket_sum {
