@@ -19,14 +19,20 @@
 
 #ifdef POISON_VISIBLE
 #include <sanitizer/asan_interface.h>
+#endif
 
-/* Lets malloc fail like it does without the sanitizer. */
+/* The sanitizers ask these: malloc shall fail like it does without them. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
-#endif
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
 
 static void memory_comes_zeroed_aligned_and_apart(void **state)
 {
