@@ -24,8 +24,8 @@ static const char *const PLACE_NAMES[STOCK_PLACE_KIND_COUNT] = {
     [STOCK_VAN] = "van",
     [STOCK_STAGING] = "staging",
     [STOCK_QUARANTINE] = "quarantine",
-    [STOCK_REPAIR] = "repair",
-    [STOCK_CUSTOMER_SITE] = "customer_site",
+    [STOCK_REPAIR] = "repair_shop",
+    [STOCK_CUSTOMER_SITE] = "site",
     [STOCK_SUPPLIER] = "supplier",
     [STOCK_CUSTOMER] = "customer",
     [STOCK_LOSS] = "loss",
@@ -33,7 +33,8 @@ static const char *const PLACE_NAMES[STOCK_PLACE_KIND_COUNT] = {
     [STOCK_IN_TRANSIT] = "in_transit",
 };
 
-/* Which ways goods move, and whose they are. An adjust goes either way, so it is checked apart. */
+/* Which ways goods move, and whose they are. A count and its true-up go either
+ * way, so they are checked apart. */
 /* clang-format off */
 static const struct way {
     const char *name;
@@ -41,16 +42,19 @@ static const struct way {
     unsigned to;
     enum ownership owner;
 } WAYS[STOCK_KIND_COUNT] = {
-    [STOCK_RECEIPT]         = {"receipt",         AT(SUPPLIER),      REAL & ~AT(CUSTOMER_SITE), OURS},
+    [STOCK_RECEIVE]         = {"receive",         AT(SUPPLIER),      REAL & ~AT(CUSTOMER_SITE), OURS},
     [STOCK_SUPPLIER_RETURN] = {"supplier_return", REAL,              AT(SUPPLIER),      OURS},
     [STOCK_SALE]            = {"sale",            REAL,              AT(CUSTOMER),      OURS},
     [STOCK_TRANSFER]        = {"transfer",        REAL,              REAL,              ANYBODYS},
+    [STOCK_LOAD]            = {"load", AT(WAREHOUSE) | AT(STAGING),  AT(VAN),           ANYBODYS},
+    [STOCK_UNLOAD]          = {"unload",          AT(VAN), REAL & ~AT(VAN) & ~AT(CUSTOMER_SITE), ANYBODYS},
     [STOCK_PICK]            = {"pick", AT(WAREHOUSE) | AT(STAGING),  AT(VAN) | AT(STAGING), OURS},
     [STOCK_USE]             = {"use",             OWN_SHELVES,       AT(CONSUMED),      OURS},
     [STOCK_TRANSIT_OUT]     = {"transit_out",     OWN_SHELVES,       AT(IN_TRANSIT),    ANYBODYS},
     [STOCK_TRANSIT_IN]      = {"transit_in",      AT(IN_TRANSIT),    OWN_SHELVES,       ANYBODYS},
-    [STOCK_ADJUST]          = {"adjust",          REAL | AT(LOSS),   REAL | AT(LOSS),   ANYBODYS},
-    [STOCK_WRITE_OFF]       = {"write_off",       REAL,              AT(LOSS),          OURS},
+    [STOCK_COUNT]           = {"count",           REAL | AT(LOSS),   REAL | AT(LOSS),   ANYBODYS},
+    [STOCK_TRUE_UP]         = {"true_up",         REAL | AT(LOSS),   REAL | AT(LOSS),   ANYBODYS},
+    [STOCK_SCRAP]           = {"scrap",           REAL,              AT(LOSS),          OURS},
     [STOCK_RMA_IN]          = {"rma_in",          AT(CUSTOMER),      REPAIR_PLACES,     THEIRS},
     [STOCK_RMA_OUT]         = {"rma_out",         REPAIR_PLACES,     AT(CUSTOMER),      THEIRS},
     [STOCK_LOAN_OUT]        = {"loan_out",        OWN_SHELVES,       AT(CUSTOMER_SITE), OURS},
@@ -131,7 +135,7 @@ static bool is_way_open(const struct stock_move *move, const struct stock_view *
 {
     const struct way *way = &WAYS[move->kind];
 
-    if (move->kind == STOCK_ADJUST &&
+    if ((move->kind == STOCK_COUNT || move->kind == STOCK_TRUE_UP) &&
         (view->from_kind == STOCK_LOSS) == (view->to_kind == STOCK_LOSS))
         return false;
     return (way->from & (1u << view->from_kind)) != 0 && (way->to & (1u << view->to_kind)) != 0;
@@ -282,8 +286,8 @@ enum result stock_count_adjust(int64_t known_m, int64_t counted_m, int64_t *ret_
     return RESULT_OK;
 }
 
-struct stock_move stock_adjust_move(const struct stock_key *key, int64_t loss_id, int64_t adjust_m,
-                                    int64_t occurred_at)
+struct stock_move stock_count_move(const struct stock_key *key, int64_t loss_id, int64_t adjust_m,
+                                   int64_t occurred_at)
 {
     invariant(adjust_m != 0 && adjust_m != INT64_MIN);
     return (struct stock_move){
@@ -294,7 +298,7 @@ struct stock_move stock_adjust_move(const struct stock_key *key, int64_t loss_id
         .from_id = adjust_m < 0 ? key->place_id : loss_id,
         .to_id = adjust_m < 0 ? loss_id : key->place_id,
         .occurred_at = occurred_at,
-        .kind = STOCK_ADJUST,
+        .kind = STOCK_COUNT,
     };
 }
 
@@ -309,6 +313,8 @@ bool stock_true_up(const struct stock_move *late, int64_t place_id, int64_t loss
     bool is_pinned = false;
 
     invariant(late->from_id == place_id || late->to_id == place_id);
+    if (late->kind == STOCK_TRUE_UP)
+        return false;
     for (size_t i = 0; i < pin_count; i++) {
         if (pins[i].counted_at >= late->occurred_at && pins[i].counted_at <= pinned_at) {
             pinned_at = pins[i].counted_at;
@@ -317,8 +323,9 @@ bool stock_true_up(const struct stock_move *late, int64_t place_id, int64_t loss
     }
     if (!is_pinned)
         return false;
-    *ret_true_up = stock_adjust_move(
+    *ret_true_up = stock_count_move(
         &key, loss_id, late->from_id == place_id ? late->qty_m : -late->qty_m, pinned_at);
+    ret_true_up->kind = STOCK_TRUE_UP;
     return true;
 }
 

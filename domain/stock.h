@@ -36,16 +36,19 @@ enum stock_place_kind {
 };
 
 enum stock_kind {
-    STOCK_RECEIPT,         /* supplier -> real place */
+    STOCK_RECEIVE,         /* supplier -> real place */
     STOCK_SUPPLIER_RETURN, /* real place -> supplier */
     STOCK_SALE,            /* real place -> customer */
     STOCK_TRANSFER,        /* real place -> real place */
+    STOCK_LOAD,            /* warehouse, staging -> van: replenishment */
+    STOCK_UNLOAD,          /* van -> warehouse, staging, quarantine, repair */
     STOCK_PICK,        /* warehouse, staging -> van, staging, for a need: items issued on pick */
     STOCK_USE,         /* van, warehouse -> consumed */
     STOCK_TRANSIT_OUT, /* van, warehouse -> in transit */
     STOCK_TRANSIT_IN,  /* in transit -> van, warehouse */
-    STOCK_ADJUST,      /* real place <-> loss: a count, or the true-up after it */
-    STOCK_WRITE_OFF,   /* real place -> loss */
+    STOCK_COUNT,       /* real place <-> loss: what a count found */
+    STOCK_TRUE_UP,     /* real place <-> loss: a fact that arrived after the count */
+    STOCK_SCRAP,       /* real place -> loss */
     STOCK_RMA_IN,      /* customer -> repair, quarantine, van; customer's goods */
     STOCK_RMA_OUT,     /* repair, quarantine, van -> customer; customer's goods */
     STOCK_LOAN_OUT,    /* van, warehouse -> customer site; our goods */
@@ -159,14 +162,14 @@ struct stock_pin {
 MUST_CHECK enum result stock_count_adjust(int64_t known_m, int64_t counted_m, int64_t *ret_adjust_m,
                                           struct problem *problem);
 
-/* The move that changes a key by `adjust_m` (not 0) against loss. */
-struct stock_move stock_adjust_move(const struct stock_key *key, int64_t loss_id, int64_t adjust_m,
-                                    int64_t occurred_at);
+/* The move of kind STOCK_COUNT that changes a key by `adjust_m` (not 0) against loss. */
+struct stock_move stock_count_move(const struct stock_key *key, int64_t loss_id, int64_t adjust_m,
+                                   int64_t occurred_at);
 
 /* A move that arrives after a count of one of its places, but happened before it, is posted
  * together with a true-up of the opposite sign against loss, so that the balance at the count stays
- * what was counted. One true-up for the place is enough for all of its counts. An adjust of an
- * older count that arrives late is such a move, too; a true-up is not.
+ * what was counted. One true-up for the place is enough for all of its counts. What an
+ * older count found is such a move, too, if it arrives late; a true-up is not.
  *
  *   place_id      one of the move's places; ask for each real one
  *   pins          counts of this key already posted when the move arrives, in any order

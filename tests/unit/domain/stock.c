@@ -83,7 +83,7 @@ static void count_van(struct ledger *ledger, int64_t pieces, int64_t at)
         stock_count_adjust(balance_until(ledger, VAN, at), pieces * 1000, &adjust, &problem),
         RESULT_OK);
     if (adjust != 0)
-        post(ledger, stock_adjust_move(&key, LOSS, adjust, at));
+        post(ledger, stock_count_move(&key, LOSS, adjust, at));
     ledger->pins[ledger->pin_count++] = (struct stock_pin){at};
 }
 
@@ -97,10 +97,11 @@ static void counts_are_pinned(void **state)
     count_van(&ledger, 9, 1200);
     assert_int_equal(balance(&ledger, VAN), 9000);
     assert_int_equal(balance(&ledger, LOSS), 3000);
-    assert_int_equal(ledger.moves[1].kind, STOCK_ADJUST);
+    assert_int_equal(ledger.moves[1].kind, STOCK_COUNT);
     assert_int_equal(ledger.moves[1].qty_m, 3000);
     post(&ledger, move_of(STOCK_USE, VAN, CONSUMED, 2, 900));
     assert_int_equal(ledger.count, 4); /* the use and its true-up */
+    assert_int_equal(ledger.moves[3].kind, STOCK_TRUE_UP);
     assert_int_equal(ledger.moves[3].from_id, LOSS);
     assert_int_equal(ledger.moves[3].to_id, VAN);
     assert_int_equal(ledger.moves[3].qty_m, 2000);
@@ -120,6 +121,18 @@ static void a_use_after_the_count_needs_no_true_up(void **state)
     post(&ledger, move_of(STOCK_USE, VAN, CONSUMED, 2, 1201));
     assert_int_equal(ledger.count, 3);
     assert_int_equal(balance(&ledger, VAN), 7000);
+}
+
+static void a_true_up_is_not_trued_up(void **state)
+{
+    struct stock_move true_up = move_of(STOCK_TRUE_UP, LOSS, VAN, 2, 1200);
+    struct stock_pin pin = {1200};
+    struct stock_move more;
+
+    (void)state;
+    assert_false(stock_true_up(&true_up, VAN, LOSS, &pin, 1, &more));
+    true_up.kind = STOCK_COUNT;
+    assert_true(stock_true_up(&true_up, VAN, LOSS, &pin, 1, &more));
 }
 
 static void one_true_up_keeps_every_count_as_it_was(void **state)
@@ -220,9 +233,9 @@ static void facts_in_any_order_give_the_same_balances(void **state)
 
 static void balances_are_kept_per_item_serial_and_owner(void **state)
 {
-    struct stock_move moves[3] = {move_of(STOCK_RECEIPT, SUPPLIER, WAREHOUSE, 5, 1),
+    struct stock_move moves[3] = {move_of(STOCK_RECEIVE, SUPPLIER, WAREHOUSE, 5, 1),
                                   move_of(STOCK_RMA_IN, CUSTOMER, WAREHOUSE, 2, 2),
-                                  move_of(STOCK_RECEIPT, SUPPLIER, WAREHOUSE, 1, 3)};
+                                  move_of(STOCK_RECEIVE, SUPPLIER, WAREHOUSE, 1, 3)};
     struct stock_key ours = {.place_id = WAREHOUSE, .item_id = BOARD};
     struct stock_key theirs = ours;
     struct problem problem = {0};
@@ -242,8 +255,8 @@ static void balances_are_kept_per_item_serial_and_owner(void **state)
 
 static void a_balance_out_of_range_is_refused_and_order_does_not_decide_it(void **state)
 {
-    struct stock_move moves[3] = {move_of(STOCK_RECEIPT, SUPPLIER, WAREHOUSE, 1, 1),
-                                  move_of(STOCK_RECEIPT, SUPPLIER, WAREHOUSE, 1, 2),
+    struct stock_move moves[3] = {move_of(STOCK_RECEIVE, SUPPLIER, WAREHOUSE, 1, 1),
+                                  move_of(STOCK_RECEIVE, SUPPLIER, WAREHOUSE, 1, 2),
                                   move_of(STOCK_SALE, WAREHOUSE, CUSTOMER, 1, 3)};
     struct stock_key key = {.place_id = WAREHOUSE, .item_id = BOARD};
     struct problem problem = {0};
@@ -297,12 +310,13 @@ static void goods_move_only_the_ways_of_their_kind(void **state)
         const char *to;
         bool is_theirs;
     } WAYS[] = {
-        {STOCK_RECEIPT, "S", "wvsqr", false},    {STOCK_SUPPLIER_RETURN, "wvsqrl", "S", false},
-        {STOCK_SALE, "wvsqrl", "C", false},      {STOCK_TRANSFER, "wvsqrl", "wvsqrl", false},
-        {STOCK_PICK, "ws", "vs", false},         {STOCK_USE, "wv", "U", false},
-        {STOCK_TRANSIT_OUT, "wv", "T", false},   {STOCK_TRANSIT_IN, "T", "wv", false},
-        {STOCK_WRITE_OFF, "wvsqrl", "L", false}, {STOCK_RMA_IN, "C", "rqv", true},
-        {STOCK_RMA_OUT, "rqv", "C", true},       {STOCK_LOAN_OUT, "wv", "l", false},
+        {STOCK_RECEIVE, "S", "wvsqr", false},  {STOCK_SUPPLIER_RETURN, "wvsqrl", "S", false},
+        {STOCK_SALE, "wvsqrl", "C", false},    {STOCK_TRANSFER, "wvsqrl", "wvsqrl", false},
+        {STOCK_PICK, "ws", "vs", false},       {STOCK_LOAD, "ws", "v", false},
+        {STOCK_UNLOAD, "v", "wsqr", false},    {STOCK_USE, "wv", "U", false},
+        {STOCK_TRANSIT_OUT, "wv", "T", false}, {STOCK_TRANSIT_IN, "T", "wv", false},
+        {STOCK_SCRAP, "wvsqrl", "L", false},   {STOCK_RMA_IN, "C", "rqv", true},
+        {STOCK_RMA_OUT, "rqv", "C", true},     {STOCK_LOAN_OUT, "wv", "l", false},
         {STOCK_LOAN_BACK, "l", "wv", false},
     };
 
@@ -333,9 +347,9 @@ static void goods_move_only_the_ways_of_their_kind(void **state)
             }
 }
 
-static void an_adjust_goes_between_a_real_place_and_loss(void **state)
+static void a_count_moves_between_a_real_place_and_loss(void **state)
 {
-    struct stock_move move = move_of(STOCK_ADJUST, VAN, LOSS, 1, 1);
+    struct stock_move move = move_of(STOCK_COUNT, VAN, LOSS, 1, 1);
     struct stock_view view = view_of(STOCK_VAN, STOCK_LOSS, 5);
 
     (void)state;
@@ -474,7 +488,7 @@ static void a_serial_in_two_places_is_posted_and_flagged(void **state)
     expect_clean(stock_judge(&move, &view));
     view.serial_at_id = WAREHOUSE;
     expect_review(stock_judge(&move, &view), REASON_SERIAL_CONFLICT, ROLE_WAREHOUSE | ROLE_MANAGER);
-    move = move_of(STOCK_RECEIPT, SUPPLIER, WAREHOUSE, 1, 1);
+    move = move_of(STOCK_RECEIVE, SUPPLIER, WAREHOUSE, 1, 1);
     move.serial_id = 9;
     view.from_kind = STOCK_SUPPLIER;
     view.to_kind = STOCK_WAREHOUSE;
@@ -483,11 +497,11 @@ static void a_serial_in_two_places_is_posted_and_flagged(void **state)
 
 static void a_serial_is_in_one_real_place_and_the_second_story_is_marked(void **state)
 {
-    struct stock_move moves[5] = {move_of(STOCK_RECEIPT, SUPPLIER, WAREHOUSE, 1, 1),
+    struct stock_move moves[5] = {move_of(STOCK_RECEIVE, SUPPLIER, WAREHOUSE, 1, 1),
                                   move_of(STOCK_TRANSFER, WAREHOUSE, VAN, 1, 2),
                                   move_of(STOCK_SALE, WAREHOUSE, CUSTOMER, 1, 3),
                                   move_of(STOCK_USE, VAN, CONSUMED, 1, 4),
-                                  move_of(STOCK_RECEIPT, SUPPLIER, WAREHOUSE, 1, 5)};
+                                  move_of(STOCK_RECEIVE, SUPPLIER, WAREHOUSE, 1, 5)};
     bool conflicts[5];
 
     (void)state;
@@ -650,6 +664,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_are_pinned),
         cmocka_unit_test(a_use_after_the_count_needs_no_true_up),
+        cmocka_unit_test(a_true_up_is_not_trued_up),
         cmocka_unit_test(one_true_up_keeps_every_count_as_it_was),
         cmocka_unit_test(a_count_that_arrives_late_is_against_what_was_known_then),
         cmocka_unit_test(a_count_below_zero_is_refused),
@@ -657,7 +672,7 @@ int main(void)
         cmocka_unit_test(balances_are_kept_per_item_serial_and_owner),
         cmocka_unit_test(a_balance_out_of_range_is_refused_and_order_does_not_decide_it),
         cmocka_unit_test(goods_move_only_the_ways_of_their_kind),
-        cmocka_unit_test(an_adjust_goes_between_a_real_place_and_loss),
+        cmocka_unit_test(a_count_moves_between_a_real_place_and_loss),
         cmocka_unit_test(what_is_no_move_is_refused_even_late),
         cmocka_unit_test(a_warehouse_goes_negative_only_for_late_facts),
         cmocka_unit_test(a_van_may_go_negative_with_a_review),
