@@ -32,10 +32,12 @@ INSERT INTO fs_subscription (role, ordinal, sql) VALUES
       AND (a.state IN (''travelling'', ''on_site'', ''working'', ''paused'')
            OR (a.planned_start_at <= ?2 + 1209600000000
                AND (a.planned_start_at >= ?2 - 2592000000000
-                    OR a.state NOT IN (''done'', ''approved'', ''priced'', ''failed'', ''cancelled'')))
+                    OR a.state NOT IN (''done'', ''approved'', ''priced'', ''failed'',
+                                         ''cancelled'')))
            OR (a.planned_start_at IS NULL
                AND (c.opened_at >= ?2 - 2592000000000
-                    OR a.state NOT IN (''done'', ''approved'', ''priced'', ''failed'', ''cancelled''))))
+                    OR a.state NOT IN (''done'', ''approved'', ''priced'', ''failed'',
+                                         ''cancelled''))))
     UNION
     SELECT c.party_id, c.site_id, c.site_id, c.asset_id, c.contract_id
     FROM call c

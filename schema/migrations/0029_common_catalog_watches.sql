@@ -45,7 +45,8 @@ WHERE role IN (''dispatcher'', ''help_desk'', ''manager'', ''billing'', ''purcha
 UNION SELECT agent_id FROM party WHERE id = ?1 AND agent_id IS NOT NULL'),
     ('location', 1,
 'SELECT user_id FROM role_grant
-WHERE role IN (''dispatcher'', ''help_desk'', ''manager'', ''billing'', ''warehouse'', ''purchasing'')
+WHERE role IN (''dispatcher'', ''help_desk'', ''manager'', ''billing'', ''warehouse'',
+               ''purchasing'')
 UNION SELECT holder_id FROM location WHERE id = ?1 AND holder_id IS NOT NULL');
 
 -- People, roles and devices.
