@@ -35,7 +35,9 @@ enum {
     DICTIONARIES = 2, /* the one in use and the one before */
 };
 
-/* What is needed only until the channel is open. */
+/* What is needed only until the channel is open. Keys of a connection are wiped like all others,
+ * but live in ordinary memory: guard pages and locking would cost 16 KiB a connection, and there
+ * are ten thousand. The long-lived keys that they come from are the caller's, in guarded memory. */
 struct greeting_phase {
     struct noise noise;
     struct noise_keypair static_keys;
