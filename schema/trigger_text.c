@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/trigger_text.h"
+
+#include "base/invariant.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NOT_APPLIER "NOT EXISTS (SELECT 1 FROM fs_flag)"
+#define LAST_LCN    "coalesce((SELECT max(lcn) FROM fs_outbox), 0)"
+#define REPLICA_NO  "(SELECT number FROM fs_state WHERE name = 'replica_no')"
+#define COUNTER     "(NEW.\"id\" & 8589934591)"
+/* Time in whole milliseconds, all that julianday carries, and the head the author could see. */
+#define STAMP                                                                                      \
+    "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000,"                  \
+    " coalesce((SELECT number FROM fs_state WHERE name = 'published_seq'), 0)"
+static_assert(ID_COUNTER_BITS == 33 && ID_COUNTER_MAX == INT64_C(8589934591), "as in the text");
+
+/* How far ahead of the counter a given id may be: moving the counter can't be undone. */
+enum { AGENT_STEP_MAX = 1 << 20, SERVER_STEP_MAX = 1 << 30 };
+
+/* Grows a text; after the first failure it stays as it is, so one check at the end is enough. */
+struct maker {
+    const struct trigger_table *of;
+    const struct catalog_table *table;
+    struct arena *arena;
+    struct buffer text;
+    enum result result;
+    struct problem *problem;
+    const char *name;     /* of the table, quoted */
+    const char *raw_name; /* of the table, as part of a string in SQL: quotes doubled */
+};
+
+static void put(struct maker *maker, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct maker *maker, const char *format, ...)
+{
+    uint8_t *room = NULL;
+    va_list arguments;
+    int size = 0;
+
+    if (maker->result != RESULT_OK)
+        return;
+    va_start(arguments, format);
+    size = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    invariant(size >= 0);
+    maker->result = buffer_reserve(&maker->text, (size_t)size + 1, &room, maker->problem);
+    if (maker->result != RESULT_OK)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf((char *)room, (size_t)size + 1, format, arguments);
+    va_end(arguments);
+    maker->text.size += (size_t)size;
+}
+
+/* `text` with each `quote` doubled, and between two of them if `around`. */
+static const char *doubled(struct maker *maker, const char *text, char quote, bool around)
+{
+    char *copy = arena_array(maker->arena, strlen(text) + 2, 2);
+    size_t size = 0;
+
+    if (copy == NULL) {
+        maker->result = arena_full(maker->arena, maker->problem);
+        return "";
+    }
+    if (around)
+        copy[size++] = quote;
+    for (; *text != '\0'; text++) {
+        if (*text == quote)
+            copy[size++] = quote;
+        copy[size++] = *text;
+    }
+    if (around)
+        copy[size++] = quote;
+    return copy; /* arenas give zeroed memory: the closing NUL is there */
+}
+
+static const char *quoted(struct maker *maker, const char *name)
+{
+    return doubled(maker, name, '"', true);
+}
+
+static const char *object_name(struct maker *maker, const char *suffix)
+{
+    const char *name = arena_format(maker->arena, "_fs_%s_%s", maker->table->name, suffix);
+
+    if (name == NULL) {
+        maker->result = arena_full(maker->arena, maker->problem);
+        return "";
+    }
+    return name;
+}
+
+static const char *column_name(struct maker *maker, uint8_t number)
+{
+    return quoted(maker, maker->table->columns[number].name);
+}
+
+static bool is_agent(const struct maker *maker)
+{
+    return maker->of->side == SCHEMA_SIDE_AGENT;
+}
+
+/* Columns that are compared and captured: all but the id and home. */
+static bool is_captured(const struct maker *maker, uint8_t number)
+{
+    return number != 0 && number != maker->table->home_column_no;
+}
+
+static bool is_server_only(const struct maker *maker, uint8_t number)
+{
+    return is_captured(maker, number) && (maker->table->server_only_mask >> number & 1) != 0;
+}
+
+/* ---- pieces ---- */
+
+/* "(a IS NOT b) OR ..." over all captured columns. */
+static void put_any_differs(struct maker *maker, const char *old, const char *new)
+{
+    const char *between = "";
+
+    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        if (!is_captured(maker, n))
+            continue;
+        put(maker, "%s%s.%s IS NOT %s.%s COLLATE BINARY", between, old, column_name(maker, n), new,
+            column_name(maker, n));
+        between = " OR ";
+    }
+    if (between[0] == '\0')
+        put(maker, "0");
+}
+
+/* The mask of columns that differ. */
+static void put_mask(struct maker *maker, const char *old)
+{
+    const char *between = "";
+
+    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        if (!is_captured(maker, n))
+            continue;
+        put(maker, "%s((%s.%s IS NOT NEW.%s COLLATE BINARY) << %d)", between, old,
+            column_name(maker, n), column_name(maker, n), n);
+        between = " | ";
+    }
+    if (between[0] == '\0')
+        put(maker, "0");
+}
+
+static void put_outbox(struct maker *maker)
+{
+    put(maker, "  INSERT INTO fs_outbox(tbl, row_id, op, mask, edited_at, base_seq%s)",
+        is_agent(maker) ? "" : ", old_bucket, old_hash");
+}
+
+/* The last two columns of an outbox line, on the server: of the row `old`, or nothing. */
+static void put_old_place(struct maker *maker, const char *old)
+{
+    if (is_agent(maker))
+        return;
+    if (old == NULL)
+        put(maker, ", NULL, NULL");
+    else
+        put(maker, ", %s.\"_fs_bucket\", %s.\"_fs_hash\"", old, old);
+}
+
+static void put_term(struct maker *maker, const struct catalog_table *table,
+                     const struct bucket_term *term, const char *row)
+{
+    int64_t base = term->source == BUCKET_INHERITED ? 0 : bucket_of(term->kind, 0);
+    const char *column = quoted(maker, table->columns[term->column_no].name);
+
+    if (term->source == BUCKET_CONSTANT)
+        put(maker, "%" PRId64, base);
+    else
+        put(maker, "%" PRId64 " + %s.%s", base, row, column);
+}
+
+/* The bucket of the row `p` of `table`, by its column home or by its own columns. */
+static void put_bucket_of_parent(struct maker *maker, const struct catalog_table *table)
+{
+    if (table->home_column_no != 0) {
+        put(maker, "p.%s", quoted(maker, table->columns[table->home_column_no].name));
+        return;
+    }
+    put(maker, "coalesce(");
+    for (uint8_t i = 0; i < table->bucket_term_count; i++) {
+        put_term(maker, table, &table->bucket_terms[i], "p");
+        put(maker, ", ");
+    }
+    put(maker, "NULL)");
+}
+
+static void put_inherited(struct maker *maker, const struct bucket_term *term)
+{
+    const struct catalog_column *column = &maker->table->columns[term->column_no];
+    const struct catalog_table *parent = catalog_table_by_no(maker->of->catalog, column->refers_to);
+
+    invariant(parent != NULL); /* catalog_check */
+    put(maker, "(SELECT ");
+    put_bucket_of_parent(maker, parent);
+    put(maker, " FROM %s AS p WHERE p.\"id\" = NEW.%s)", quoted(maker, parent->name),
+        quoted(maker, column->name));
+}
+
+/* The row NEW's own bucket: the first term that isn't NULL. NULL where the server gives it. */
+static void put_home(struct maker *maker)
+{
+    put(maker, "coalesce(");
+    for (uint8_t i = 0; i < maker->table->bucket_term_count; i++) {
+        const struct bucket_term *term = &maker->table->bucket_terms[i];
+
+        if (term->source == BUCKET_GIVEN)
+            continue;
+        if (term->source == BUCKET_INHERITED)
+            put_inherited(maker, term);
+        else
+            put_term(maker, maker->table, term, "NEW");
+        put(maker, ", ");
+    }
+    put(maker, "NULL, NULL)");
+}
+
+/* Has the table a column home that its own columns decide? */
+static bool fills_home(const struct maker *maker)
+{
+    if (maker->table->home_column_no == 0)
+        return false;
+    for (uint8_t i = 0; i < maker->table->bucket_term_count; i++)
+        if (maker->table->bucket_terms[i].source == BUCKET_GIVEN)
+            return false;
+    return maker->table->bucket_term_count > 0;
+}
+
+static void put_fill_home(struct maker *maker)
+{
+    put(maker, "  UPDATE %s SET \"home\" = ", maker->name);
+    put_home(maker);
+    put(maker, " WHERE \"id\" = NEW.\"id\";\n");
+}
+
+/* "o.a = NEW.a COLLATE x AND ...": rows that the index holds to be the same as NEW. A column that
+ * is NULL is never the same, and = says so too. */
+static void put_unique_match(struct maker *maker, const struct unique_index *unique)
+{
+    for (uint8_t i = 0; i < unique->column_count; i++) {
+        const char *column = quoted(maker, unique->columns[i]);
+
+        put(maker, "%so.%s = ", i == 0 ? "" : " AND ", column);
+        if (unique->defaults[i] != NULL)
+            put(maker, "coalesce(NEW.%s, %s)", column, unique->defaults[i]);
+        else
+            put(maker, "NEW.%s", column);
+        put(maker, " COLLATE %s", quoted(maker, unique->collations[i]));
+    }
+    if (unique->predicate != NULL)
+        put(maker, " AND (%s)", unique->predicate);
+}
+
+static void put_unique_changes(struct maker *maker, const struct unique_index *unique)
+{
+    if (unique->is_partial) {
+        put_any_differs(maker, "OLD", "NEW");
+        return;
+    }
+    for (uint8_t i = 0; i < unique->column_count; i++) {
+        const char *column = quoted(maker, unique->columns[i]);
+
+        put(maker, "%sOLD.%s IS NOT NEW.%s COLLATE BINARY", i == 0 ? "" : " OR ", column, column);
+    }
+}
+
+/* A refusal: "SELECT RAISE(ABORT, '...') WHERE"; the condition follows. `what` begins with the
+ * table's name where it has %s. */
+static void put_refusal(struct maker *maker, const char *before, const char *column,
+                        const char *after)
+{
+    put(maker, "  SELECT RAISE(ABORT, '%s%s%s%s%s') ", before, maker->raw_name,
+        column == NULL ? "" : ".", column == NULL ? "" : doubled(maker, column, '\'', false),
+        after);
+}
+
+static void put_begin(struct maker *maker, const char *suffix, const char *event)
+{
+    put(maker, "CREATE TRIGGER %s %s ON %s\nWHEN " NOT_APPLIER,
+        quoted(maker, object_name(maker, suffix)), event, maker->name);
+}
+
+/* ---- checks of ids ---- */
+
+static void put_id_is_wrong(struct maker *maker)
+{
+    if (is_agent(maker))
+        put(maker,
+            "(NEW.\"id\" IS NULL OR NEW.\"id\" < 1 OR NEW.\"id\" >> 33 IS NOT " REPLICA_NO
+            " OR " COUNTER " NOT BETWEEN 1 AND " LAST_LCN " + %d)",
+            (int)AGENT_STEP_MAX);
+    else
+        put(maker,
+            "(NEW.\"id\" IS NULL OR NEW.\"id\" NOT BETWEEN 1 AND %" PRId64
+            " OR (NEW.\"id\" >> 33 = " REPLICA_NO " AND " COUNTER " > " LAST_LCN " + %d))",
+            ID_MAX, (int)SERVER_STEP_MAX);
+}
+
+/* The checks of a new id, and the line that moves the counter up to an id ahead of it. */
+static void put_id_checks(struct maker *maker, const char *only_if)
+{
+    if (is_agent(maker))
+        put(maker,
+            "  SELECT RAISE(ABORT, 'this replica has no number yet: enrol the device before"
+            " writing') WHERE %s" REPLICA_NO " IS NULL;\n",
+            only_if);
+    put_refusal(maker, "id of ", NULL,
+                is_agent(maker) ? " must be given and from this device''s range: use (SELECT id"
+                                  " FROM new_id)"
+                                : " must be given, in 1 to 2^53-1: use (SELECT id FROM new_id)");
+    put(maker, "WHERE %s", only_if);
+    put_id_is_wrong(maker);
+    put(maker, " AND NOT EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\");\n", maker->name);
+    put(maker, "  INSERT INTO fs_outbox(lcn, tbl, row_id, op, mask, edited_at, base_seq)\n"
+               "  SELECT " COUNTER " - 1, 0, 0, '-', 0, " STAMP "\n");
+    put(maker,
+        "  WHERE %sNEW.\"id\" >> 33 = " REPLICA_NO " AND " COUNTER " > " LAST_LCN
+        " + 1 AND NOT EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\");\n",
+        only_if, maker->name);
+}
+
+/* The row that is there with NEW's id; must be the last line before the row itself. */
+static void put_met(struct maker *maker, const char *only_if)
+{
+    put_outbox(maker);
+    put(maker, "\n  SELECT %d, NEW.\"id\", 'R', ", maker->table->number);
+    put_mask(maker, "o");
+    put(maker, ", " STAMP);
+    put_old_place(maker, "o");
+    put(maker, "\n  FROM %s AS o WHERE %so.\"id\" = NEW.\"id\";\n", maker->name, only_if);
+}
+
+static void put_look(struct maker *maker, const struct unique_index *unique)
+{
+    put_outbox(maker);
+    put(maker, "\n  SELECT %d, o.\"id\", '?', 0, " STAMP, maker->table->number);
+    put_old_place(maker, "o");
+    put(maker, "\n  FROM %s AS o WHERE ", maker->name);
+    put_unique_match(maker, unique);
+}
+
+/* ---- what only the server sets (agent) ---- */
+
+static void put_insert_default_differs(struct maker *maker, uint8_t number)
+{
+    const char *fallback = maker->of->defaults[number];
+
+    put(maker, "NEW.%s IS NOT (%s)", column_name(maker, number),
+        fallback == NULL ? "NULL" : fallback);
+}
+
+static void put_home_is_foreign(struct maker *maker, const char *old)
+{
+    put(maker, "NEW.\"home\" IS NOT %s AND NEW.\"home\" IS NOT ", old);
+    put_home(maker);
+}
+
+/* Given values are let through if the row has them already: REPLACE and UPSERT of a whole row. */
+static void put_insert_refusals(struct maker *maker)
+{
+    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        bool is_home = n == maker->table->home_column_no;
+
+        if (!is_home && !is_server_only(maker, n))
+            continue;
+        put_refusal(maker, "", maker->table->columns[n].name,
+                    " is set by the server: leave it out");
+        put(maker, "WHERE ");
+        if (is_home)
+            put_home_is_foreign(maker, "NULL");
+        else
+            put_insert_default_differs(maker, n);
+        put(maker,
+            " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.\"id\" = NEW.\"id\" AND o.%s IS NEW.%s"
+            " COLLATE BINARY);\n",
+            maker->name, column_name(maker, n), column_name(maker, n));
+    }
+}
+
+/* After the insert: was a row replaced in a way that a device may not? */
+static void put_replace_refusals(struct maker *maker)
+{
+    const struct catalog_table *table = maker->table;
+    uint64_t kept = table->append_only ? table->columns_mask : table->server_only_mask;
+
+    if (table->home_column_no != 0)
+        kept &= ~(UINT64_C(1) << table->home_column_no);
+    if (kept != 0) {
+        put_refusal(maker, "REPLACE of a row of ", NULL,
+                    table->append_only
+                        ? ": its rows are facts and never changed: insert a new one"
+                        : " resets what the server sets: use UPDATE or ON CONFLICT(id) DO UPDATE");
+        put(maker,
+            "FROM fs_outbox WHERE lcn = (SELECT max(lcn) FROM fs_outbox) AND op = 'R' AND tbl = %d"
+            " AND row_id = NEW.\"id\" AND mask & %" PRIu64 " <> 0;\n",
+            table->number, kept);
+    }
+    if ((table->append_only || table->delete_rule == DELETE_NEVER) && maker->of->unique_count > 0) {
+        put_refusal(maker, "REPLACE removes another row of ", NULL,
+                    ": devices never delete its rows");
+        put(maker,
+            "FROM fs_outbox AS b WHERE b.lcn > (SELECT max(lcn) FROM fs_outbox) - %zu AND b.op ="
+            " '?' AND b.tbl = %d AND NOT EXISTS (SELECT 1 FROM %s WHERE \"id\" = b.row_id);\n",
+            maker->of->unique_count + 1, table->number, maker->name);
+    }
+}
+
+/* ---- the triggers ---- */
+
+static void make_before_insert(struct maker *maker)
+{
+    put_begin(maker, "before_insert", "BEFORE INSERT");
+    put(maker, " AND (NEW.\"id\" IS NOT (" REPLICA_NO " << 33 | (" LAST_LCN " + 1))");
+    put(maker, "\n  OR EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\")", maker->name);
+    for (size_t i = 0; i < maker->of->unique_count; i++) {
+        put(maker, "\n  OR EXISTS (SELECT 1 FROM %s AS o WHERE ", maker->name);
+        put_unique_match(maker, &maker->of->uniques[i]);
+        put(maker, ")");
+    }
+    for (uint8_t n = 1; n < maker->table->column_count && is_agent(maker); n++) {
+        if (n == maker->table->home_column_no)
+            put(maker, "\n  OR NEW.\"home\" IS NOT NULL");
+        if (!is_server_only(maker, n))
+            continue;
+        put(maker, "\n  OR ");
+        put_insert_default_differs(maker, n);
+    }
+    put(maker, ")\nBEGIN\n");
+    put_id_checks(maker, "");
+    if (is_agent(maker))
+        put_insert_refusals(maker);
+    for (size_t i = 0; i < maker->of->unique_count; i++) {
+        put_look(maker, &maker->of->uniques[i]);
+        put(maker, " AND o.\"id\" IS NOT NEW.\"id\";\n");
+    }
+    put_met(maker, "");
+    put(maker, "END");
+}
+
+static uint64_t insert_mask(const struct maker *maker)
+{
+    uint64_t mask = maker->table->columns_mask;
+
+    if (is_agent(maker))
+        mask &= ~maker->table->server_only_mask;
+    if (maker->table->home_column_no != 0)
+        mask &= ~(UINT64_C(1) << maker->table->home_column_no);
+    return mask;
+}
+
+static void put_inserted(struct maker *maker)
+{
+    put_outbox(maker);
+    put(maker, "\n  VALUES (%d, NEW.\"id\", 'I', %" PRIu64 ", " STAMP, maker->table->number,
+        insert_mask(maker));
+    put_old_place(maker, NULL);
+    put(maker, ");\n");
+}
+
+static void put_deleted(struct maker *maker)
+{
+    put_outbox(maker);
+    put(maker, "\n  VALUES (%d, OLD.\"id\", 'D', 0, " STAMP, maker->table->number);
+    put_old_place(maker, "OLD");
+    put(maker, ");\n");
+}
+
+static void make_insert(struct maker *maker)
+{
+    put_begin(maker, "insert", "AFTER INSERT");
+    put(maker, "\nBEGIN\n");
+    if (is_agent(maker))
+        put_replace_refusals(maker);
+    put_inserted(maker);
+    if (fills_home(maker))
+        put_fill_home(maker);
+    put(maker, "END");
+}
+
+static void make_update(struct maker *maker)
+{
+    put_begin(maker, "update", "AFTER UPDATE");
+    put(maker, " AND OLD.\"id\" IS NEW.\"id\" AND (");
+    put_any_differs(maker, "OLD", "NEW");
+    put(maker, ")\nBEGIN\n");
+    put_outbox(maker);
+    put(maker, "\n  VALUES (%d, NEW.\"id\", 'U', ", maker->table->number);
+    put_mask(maker, "OLD");
+    put(maker, ", " STAMP);
+    put_old_place(maker, NULL);
+    put(maker, ");\nEND");
+}
+
+/* Not UPDATE OF id: "SET rowid = ..." would escape it. */
+static void make_key(struct maker *maker)
+{
+    put_begin(maker, "key", "AFTER UPDATE");
+    put(maker, " AND OLD.\"id\" IS NOT NEW.\"id\"\nBEGIN\n");
+    put_deleted(maker);
+    put_inserted(maker);
+    put(maker, "END");
+}
+
+static void make_home(struct maker *maker)
+{
+    const char *between = "";
+
+    put_begin(maker, "home", "AFTER UPDATE");
+    put(maker, " AND (");
+    for (uint8_t i = 0; i < maker->table->bucket_term_count; i++) {
+        const struct bucket_term *term = &maker->table->bucket_terms[i];
+        const char *column = column_name(maker, term->column_no);
+
+        if (term->source == BUCKET_CONSTANT)
+            continue;
+        put(maker, "%sOLD.%s IS NOT NEW.%s", between, column, column);
+        between = " OR ";
+    }
+    put(maker, "%s)\nBEGIN\n", between[0] == '\0' ? "0" : "");
+    put_fill_home(maker);
+    put(maker, "END");
+}
+
+static void put_update_refusals(struct maker *maker)
+{
+    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        bool is_home = n == maker->table->home_column_no;
+
+        if (!is_home && !is_server_only(maker, n))
+            continue;
+        put_refusal(maker, "", maker->table->columns[n].name, " is set by the server only");
+        put(maker, "WHERE ");
+        if (is_home)
+            put_home_is_foreign(maker, "OLD.\"home\"");
+        else
+            put(maker, "OLD.%s IS NOT NEW.%s COLLATE BINARY", column_name(maker, n),
+                column_name(maker, n));
+        put(maker, ";\n");
+    }
+    if (maker->table->append_only) {
+        put_refusal(maker, "rows of ", NULL,
+                    " are facts and never changed: insert a new one that refers to it");
+        put(maker, "WHERE OLD.\"id\" IS NOT NEW.\"id\" OR ");
+        put_any_differs(maker, "OLD", "NEW");
+        put(maker, ";\n");
+    }
+}
+
+static void make_before_update(struct maker *maker)
+{
+    static const char KEY_CHANGES[] = "NEW.\"id\" IS NOT OLD.\"id\" AND ";
+
+    put_begin(maker, "before_update", "BEFORE UPDATE");
+    put(maker, " AND (OLD.\"id\" IS NOT NEW.\"id\"");
+    for (size_t i = 0; i < maker->of->unique_count; i++) {
+        put(maker, "\n  OR ");
+        put_unique_changes(maker, &maker->of->uniques[i]);
+    }
+    if (is_agent(maker) && maker->table->append_only) {
+        put(maker, "\n  OR ");
+        put_any_differs(maker, "OLD", "NEW");
+    }
+    for (uint8_t n = 1; n < maker->table->column_count && is_agent(maker); n++)
+        if (n == maker->table->home_column_no || is_server_only(maker, n))
+            put(maker, "\n  OR OLD.%s IS NOT NEW.%s COLLATE BINARY", column_name(maker, n),
+                column_name(maker, n));
+    put(maker, ")\nBEGIN\n");
+    put_id_checks(maker, KEY_CHANGES);
+    if (is_agent(maker))
+        put_update_refusals(maker);
+    for (size_t i = 0; i < maker->of->unique_count; i++) {
+        put_look(maker, &maker->of->uniques[i]);
+        put(maker, " AND o.\"id\" <> OLD.\"id\" AND o.\"id\" IS NOT NEW.\"id\" AND (");
+        put_unique_changes(maker, &maker->of->uniques[i]);
+        put(maker, ");\n");
+    }
+    put_met(maker, KEY_CHANGES);
+    put(maker, "END");
+}
+
+static void make_before_delete(struct maker *maker)
+{
+    put_begin(maker, "before_delete", "BEFORE DELETE");
+    put(maker, "\nBEGIN\n");
+    put_refusal(maker, "rows of ", NULL, " are never deleted by a device");
+    put(maker, ";\nEND");
+}
+
+static void make_delete(struct maker *maker)
+{
+    put_begin(maker, "delete", "AFTER DELETE");
+    put(maker, "\nBEGIN\n");
+    put_deleted(maker);
+    put(maker, "END");
+}
+
+static void make_feed(struct maker *maker)
+{
+    put(maker, "CREATE INDEX %s ON %s(\"_fs_bucket\", \"_fs_seq\")",
+        quoted(maker, object_name(maker, "feed")), maker->name);
+}
+
+/* ---- all of them ---- */
+
+struct recipe {
+    const char *suffix;
+    const char *type;
+    void (*make)(struct maker *maker);
+    bool (*is_needed)(const struct maker *maker); /* NULL: always */
+};
+
+static bool refuses_delete(const struct maker *maker)
+{
+    return is_agent(maker) &&
+           (maker->table->append_only || maker->table->delete_rule == DELETE_NEVER);
+}
+
+static bool is_server(const struct maker *maker)
+{
+    return !is_agent(maker);
+}
+
+static const struct recipe RECIPES[] = {
+    {"before_insert", "trigger", make_before_insert, NULL},
+    {"insert", "trigger", make_insert, NULL},
+    {"before_update", "trigger", make_before_update, NULL},
+    {"update", "trigger", make_update, NULL},
+    {"key", "trigger", make_key, NULL},
+    {"home", "trigger", make_home, fills_home},
+    {"before_delete", "trigger", make_before_delete, refuses_delete},
+    {"delete", "trigger", make_delete, NULL},
+    {"feed", "index", make_feed, is_server},
+};
+enum { RECIPE_COUNT = sizeof RECIPES / sizeof RECIPES[0] };
+static_assert((int)RECIPE_COUNT <= (int)TRIGGER_OBJECTS_MAX,
+              "each recipe makes at most one object");
+
+static void make_object(struct maker *maker, const struct recipe *recipe,
+                        struct trigger_object *ret_object)
+{
+    struct bytes copy = {0};
+
+    buffer_reset(&maker->text);
+    recipe->make(maker);
+    if (maker->result == RESULT_OK)
+        maker->result = arena_copy(maker->arena, buffer_bytes(&maker->text), &copy, maker->problem);
+    if (maker->result != RESULT_OK)
+        return;
+    *ret_object = (struct trigger_object){
+        .type = recipe->type,
+        .name = object_name(maker, recipe->suffix),
+        .text = (const char *)copy.data,
+    };
+}
+
+enum result trigger_text_make(const struct trigger_table *table, struct arena *arena,
+                              struct trigger_object ret_objects[TRIGGER_OBJECTS_MAX],
+                              size_t *ret_count, struct problem *problem)
+{
+    enum { TEXT_SIZE_MAX = 1024 * 1024 };
+    struct maker maker = {.of = table, .table = table->table, .arena = arena, .problem = problem};
+    size_t count = 0;
+
+    *ret_count = 0;
+    if (table->table->is_local)
+        return RESULT_OK;
+    buffer_init(&maker.text, TEXT_SIZE_MAX);
+    maker.name = quoted(&maker, table->table->name);
+    maker.raw_name = doubled(&maker, table->table->name, '\'', false);
+    for (size_t i = 0; i < RECIPE_COUNT && maker.result == RESULT_OK; i++) {
+        if (RECIPES[i].is_needed != NULL && !RECIPES[i].is_needed(&maker))
+            continue;
+        make_object(&maker, &RECIPES[i], &ret_objects[count]);
+        count++;
+    }
+    buffer_done(&maker.text);
+    if (maker.result != RESULT_OK)
+        problem_add(problem, "triggers of %s", table->table->name);
+    else
+        *ret_count = count;
+    return maker.result;
+}

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/triggers.h"
+
+#include "schema/trigger_text.h"
+
+#include "base/invariant.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Text of all generated objects of a few hundred tables. */
+enum { TEXT_ARENA_SIZE_MAX = 64 * 1024 * 1024, REPORT_SIZE_MAX = 4000 };
+
+struct hidden_column {
+    const char *name;
+    const char *type;
+};
+
+static const struct hidden_column HIDDEN_COLUMNS[] = {
+    {"_fs_seq", "BIGINT"},
+    {"_fs_bucket", "BIGINT"},
+    {"_fs_cv", "BLOB"},
+    {"_fs_hash", "BLOB"},
+};
+enum { HIDDEN_COLUMN_COUNT = sizeof HIDDEN_COLUMNS / sizeof HIDDEN_COLUMNS[0] };
+
+/* What should be there, and what is. */
+struct plan {
+    struct sql_database *database;
+    const struct catalog *catalog;
+    enum schema_side side;
+    struct arena *arena;
+    struct trigger_object *wanted;
+    size_t wanted_count;
+    struct trigger_object *present;
+    size_t present_count;
+};
+
+/* ---- what a table looks like ---- */
+
+static enum result read_defaults(struct plan *plan, struct trigger_table *table,
+                                 bool not_null[ROW_COLUMNS_MAX + 1], struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    bool row = true;
+    enum result result = sql_prepare(
+        plan->database, "SELECT name, dflt_value, \"notnull\" FROM pragma_table_info(?1)",
+        &statement, problem);
+
+    if (result == RESULT_OK)
+        result = sql_bind_text(statement, 1, table->table->name, problem);
+    while (result == RESULT_OK) {
+        const struct catalog_column *column = NULL;
+        const char *name = NULL;
+
+        result = sql_step(statement, &row, problem);
+        if (result != RESULT_OK || !row)
+            break;
+        result = sql_column_text(statement, 0, plan->arena, &name, problem);
+        if (result == RESULT_OK)
+            column = catalog_column_by_name(table->table, name);
+        if (column == NULL)
+            continue;
+        not_null[column->number] = sql_column_integer(statement, 2) != 0;
+        result =
+            sql_column_text(statement, 1, plan->arena, &table->defaults[column->number], problem);
+    }
+    sql_release(statement);
+    return result;
+}
+
+/* Where the word WHERE stands in a CREATE INDEX outside of quotes, brackets, comments and
+ * parentheses; the text behind it, or NULL. */
+static const char *predicate_of(const char *text)
+{
+    int depth = 0;
+    const char *at = text;
+
+    while (*at != '\0') {
+        if (*at == '\'' || *at == '"' || *at == '`' || *at == '[') {
+            char end = *at == '[' ? ']' : *at;
+
+            at = strchr(at + 1, end); /* a doubled quote looks like two texts: fine here */
+            if (at == NULL)
+                return NULL;
+        } else if (strncmp(at, "--", 2) == 0) {
+            at += strcspn(at, "\n");
+            continue;
+        } else if (strncmp(at, "/*", 2) == 0) {
+            at = strstr(at + 2, "*/");
+            if (at == NULL)
+                return NULL;
+            at++;
+        } else if (*at == '(') {
+            depth++;
+        } else if (*at == ')') {
+            depth--;
+        } else if (depth == 0 && at > text && strchr(" \t\r\n)/", at[-1]) != NULL &&
+                   strncasecmp(at, "WHERE", 5) == 0 && strchr(" \t\r\n(-/\"[`'", at[5]) != NULL) {
+            return at[5] == '\0' ? NULL : at + 5;
+        }
+        at++;
+    }
+    return NULL;
+}
+
+static enum result read_predicate(struct plan *plan, const char *index, struct unique_index *unique,
+                                  struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    const char *text = NULL;
+    const char *predicate = NULL;
+    bool row = false;
+    enum result result = sql_prepare(
+        plan->database, "SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?1",
+        &statement, problem);
+
+    if (result == RESULT_OK)
+        result = sql_bind_text(statement, 1, index, problem);
+    if (result == RESULT_OK)
+        result = sql_step(statement, &row, problem);
+    if (result == RESULT_OK && row)
+        result = sql_column_text(statement, 0, plan->arena, &text, problem);
+    sql_release(statement);
+    if (result != RESULT_OK || text == NULL)
+        return result;
+    predicate = predicate_of(text);
+    if (predicate != NULL) { /* a closing comment would swallow what follows: a line end ends it */
+        unique->predicate = arena_format(plan->arena, "%s\n", predicate);
+        if (unique->predicate == NULL)
+            return arena_full(plan->arena, problem);
+    }
+    return RESULT_OK;
+}
+
+/* Terms that are expressions are left out: more rows look the same than do, never fewer. */
+static enum result read_unique_columns(struct plan *plan, const struct trigger_table *table,
+                                       const bool *not_null, const char *index,
+                                       struct unique_index *unique, struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    bool row = true;
+    enum result result = sql_prepare(
+        plan->database,
+        "SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key = 1 AND name IS NOT NULL"
+        " ORDER BY seqno",
+        &statement, problem);
+
+    if (result == RESULT_OK)
+        result = sql_bind_text(statement, 1, index, problem);
+    while (result == RESULT_OK) {
+        uint8_t n = unique->column_count;
+        const struct catalog_column *column = NULL;
+
+        result = sql_step(statement, &row, problem);
+        if (result != RESULT_OK || !row || n == UNIQUE_COLUMNS_MAX)
+            break;
+        result = sql_column_text(statement, 0, plan->arena, &unique->columns[n], problem);
+        if (result == RESULT_OK)
+            result = sql_column_text(statement, 1, plan->arena, &unique->collations[n], problem);
+        if (result != RESULT_OK)
+            break;
+        column = catalog_column_by_name(table->table, unique->columns[n]);
+        if (column != NULL && not_null[column->number])
+            unique->defaults[n] = table->defaults[column->number];
+        unique->column_count++;
+    }
+    sql_release(statement);
+    if (result == RESULT_OK && unique->column_count == 0)
+        return problem_set(problem, RESULT_REFUSED,
+                           "unique index %s of %s is on expressions only: capture can't see which "
+                           "row a REPLACE removes through it; make it an index on columns",
+                           index, table->table->name);
+    return result;
+}
+
+static enum result read_uniques(struct plan *plan, struct trigger_table *table,
+                                const bool *not_null, struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    bool row = true;
+    enum result result = sql_prepare(plan->database,
+                                     "SELECT name, partial FROM pragma_index_list(?1)"
+                                     " WHERE \"unique\" = 1 ORDER BY name",
+                                     &statement, problem);
+
+    if (result == RESULT_OK)
+        result = sql_bind_text(statement, 1, table->table->name, problem);
+    while (result == RESULT_OK) {
+        struct unique_index *unique = &table->uniques[table->unique_count];
+        const char *name = NULL;
+
+        result = sql_step(statement, &row, problem);
+        if (result != RESULT_OK || !row)
+            break;
+        if (table->unique_count == UNIQUES_MAX) {
+            result = problem_set(problem, RESULT_REFUSED, "%s has more than %d unique indexes",
+                                 table->table->name, (int)UNIQUES_MAX);
+            break;
+        }
+        unique->is_partial = sql_column_integer(statement, 1) != 0;
+        result = sql_column_text(statement, 0, plan->arena, &name, problem);
+        if (result == RESULT_OK)
+            result = read_unique_columns(plan, table, not_null, name, unique, problem);
+        if (result == RESULT_OK && unique->is_partial)
+            result = read_predicate(plan, name, unique, problem);
+        table->unique_count++;
+    }
+    sql_release(statement);
+    return result;
+}
+
+/* ---- what should be there ---- */
+
+static enum result plan_table(struct plan *plan, const struct catalog_table *table,
+                              struct problem *problem)
+{
+    struct trigger_table *of = arena_alloc(plan->arena, sizeof *of);
+    bool not_null[ROW_COLUMNS_MAX + 1] = {false};
+    size_t count = 0;
+    enum result result = RESULT_OK;
+
+    if (of == NULL)
+        return arena_full(plan->arena, problem);
+    of->catalog = plan->catalog;
+    of->table = table;
+    of->side = plan->side;
+    result = read_defaults(plan, of, not_null, problem);
+    if (result == RESULT_OK)
+        result = read_uniques(plan, of, not_null, problem);
+    if (result == RESULT_OK)
+        result =
+            trigger_text_make(of, plan->arena, plan->wanted + plan->wanted_count, &count, problem);
+    plan->wanted_count += count;
+    return result;
+}
+
+static enum result read_present(struct plan *plan, struct problem *problem)
+{
+    static const char COUNT[] = "SELECT count(*) FROM sqlite_schema WHERE type IN ('trigger',"
+                                " 'index') AND lower(substr(name, 1, 4)) = '_fs_'";
+    struct sql_statement *statement = NULL;
+    int64_t count = 0;
+    bool row = true;
+    enum result result = sql_query_integer(plan->database, COUNT, NULL, 0, 0, &count, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    plan->present = arena_array(plan->arena, (size_t)count + 1, sizeof *plan->present);
+    if (plan->present == NULL)
+        return arena_full(plan->arena, problem);
+    result = sql_prepare(plan->database,
+                         "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('trigger',"
+                         " 'index') AND lower(substr(name, 1, 4)) = '_fs_' ORDER BY name",
+                         &statement, problem);
+    while (result == RESULT_OK && plan->present_count < (size_t)count) {
+        struct trigger_object *object = &plan->present[plan->present_count];
+
+        result = sql_step(statement, &row, problem);
+        if (result != RESULT_OK || !row)
+            break;
+        result = sql_column_text(statement, 0, plan->arena, &object->type, problem);
+        if (result == RESULT_OK)
+            result = sql_column_text(statement, 1, plan->arena, &object->name, problem);
+        if (result == RESULT_OK)
+            result = sql_column_text(statement, 2, plan->arena, &object->text, problem);
+        plan->present_count++;
+    }
+    sql_release(statement);
+    return result;
+}
+
+static enum result plan_make(struct plan *plan, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    plan->wanted = arena_array(plan->arena, plan->catalog->table_count + 1,
+                               TRIGGER_OBJECTS_MAX * sizeof *plan->wanted);
+    if (plan->wanted == NULL)
+        return arena_full(plan->arena, problem);
+    for (size_t n = 1; n < plan->catalog->table_count && result == RESULT_OK; n++)
+        if (plan->catalog->tables[n].name != NULL && !plan->catalog->tables[n].is_local)
+            result = plan_table(plan, &plan->catalog->tables[n], problem);
+    if (result == RESULT_OK)
+        result = read_present(plan, problem);
+    return result;
+}
+
+static const struct trigger_object *find(const struct trigger_object *objects, size_t count,
+                                         const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcasecmp(objects[i].name, name) == 0)
+            return &objects[i];
+    return NULL;
+}
+
+static bool is_same(const struct trigger_object *a, const struct trigger_object *b)
+{
+    return strcmp(a->type, b->type) == 0 && a->text != NULL && b->text != NULL &&
+           strcmp(a->text, b->text) == 0;
+}
+
+/* ---- install ---- */
+
+static enum result has_column(struct sql_database *database, const char *table, const char *column,
+                              bool *ret_has, struct problem *problem)
+{
+    const struct value names[] = {value_text_of(table), value_text_of(column)};
+    int64_t count = 0;
+    enum result result =
+        sql_query_integer(database, "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2",
+                          names, 2, 0, &count, problem);
+
+    *ret_has = count > 0;
+    return result;
+}
+
+static enum result run_named(struct sql_database *database, const char *before, const char *name,
+                             const char *after, struct problem *problem)
+{
+    struct buffer text;
+    enum result result = RESULT_OK;
+
+    buffer_init(&text, 4096);
+    result = buffer_append(&text, before, strlen(before), problem);
+    if (result == RESULT_OK)
+        result = sql_append_identifier(&text, name, problem);
+    if (result == RESULT_OK)
+        result = buffer_append(&text, after, strlen(after) + 1, problem);
+    if (result == RESULT_OK)
+        result = sql_exec(database, (const char *)text.data, problem);
+    buffer_done(&text);
+    if (result != RESULT_OK)
+        problem_add(problem, "%s%.80s%s", before, name, after);
+    return result;
+}
+
+static enum result add_hidden_columns(struct plan *plan, const struct catalog_table *table,
+                                      size_t *changed_count, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; i < HIDDEN_COLUMN_COUNT && result == RESULT_OK; i++) {
+        char after[64];
+        bool has = false;
+
+        result = has_column(plan->database, table->name, HIDDEN_COLUMNS[i].name, &has, problem);
+        if (result != RESULT_OK || has)
+            continue;
+        (void)snprintf(after, sizeof after, " ADD COLUMN %s %s", HIDDEN_COLUMNS[i].name,
+                       HIDDEN_COLUMNS[i].type);
+        result = run_named(plan->database, "ALTER TABLE ", table->name, after, problem);
+        (*changed_count)++;
+    }
+    return result;
+}
+
+static enum result prepare_server(struct plan *plan, size_t *changed_count, struct problem *problem)
+{
+    enum result result = sql_exec(plan->database,
+                                  "INSERT INTO fs_state(name, number) SELECT 'replica_no', 0"
+                                  " WHERE NOT EXISTS (SELECT 1 FROM fs_state WHERE name ="
+                                  " 'replica_no')",
+                                  problem);
+
+    for (size_t n = 1; n < plan->catalog->table_count && result == RESULT_OK; n++)
+        if (plan->catalog->tables[n].name != NULL && !plan->catalog->tables[n].is_local)
+            result = add_hidden_columns(plan, &plan->catalog->tables[n], changed_count, problem);
+    return result;
+}
+
+/* Old ones go first: an altered trigger may stand in the way of the statement that creates. */
+static enum result put_right(struct plan *plan, size_t *changed_count, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; i < plan->present_count && result == RESULT_OK; i++) {
+        const struct trigger_object *present = &plan->present[i];
+        const struct trigger_object *wanted = find(plan->wanted, plan->wanted_count, present->name);
+
+        if (wanted != NULL && is_same(wanted, present))
+            continue;
+        result = run_named(plan->database,
+                           strcmp(present->type, "index") == 0 ? "DROP INDEX " : "DROP TRIGGER ",
+                           present->name, "", problem);
+        (*changed_count)++;
+    }
+    for (size_t i = 0; i < plan->wanted_count && result == RESULT_OK; i++) {
+        const struct trigger_object *wanted = &plan->wanted[i];
+        const struct trigger_object *present =
+            find(plan->present, plan->present_count, wanted->name);
+
+        if (present != NULL && is_same(wanted, present))
+            continue;
+        result = sql_exec(plan->database, wanted->text, problem);
+        if (result != RESULT_OK)
+            problem_add(problem, "creating %s", wanted->name);
+        (*changed_count)++;
+    }
+    return result;
+}
+
+enum result triggers_install(struct sql_database *database, const struct catalog *catalog,
+                             enum schema_side side, size_t *ret_changed_count,
+                             struct problem *problem)
+{
+    struct sql_transaction transaction = {0};
+    struct arena text_arena;
+    struct plan plan = {.database = database, .catalog = catalog, .side = side};
+    bool is_ours = !sql_in_transaction(database);
+    size_t changed_count = 0;
+    enum result result = RESULT_OK;
+
+    arena_init(&text_arena, TEXT_ARENA_SIZE_MAX);
+    plan.arena = &text_arena;
+    if (is_ours)
+        result = sql_begin(&transaction, database, SQL_IMMEDIATE, problem);
+    if (result == RESULT_OK && side == SCHEMA_SIDE_SERVER)
+        result = prepare_server(&plan, &changed_count, problem);
+    if (result == RESULT_OK)
+        result = plan_make(&plan, problem);
+    if (result == RESULT_OK)
+        result = put_right(&plan, &changed_count, problem);
+    if (result == RESULT_OK && is_ours)
+        result = sql_commit(&transaction, problem);
+    sql_end(&transaction);
+    arena_done(&text_arena);
+    if (result == RESULT_OK && ret_changed_count != NULL)
+        *ret_changed_count = changed_count;
+    if (result != RESULT_OK)
+        problem_add(problem, "installing triggers");
+    return result;
+}
+
+/* ---- verify ---- */
+
+struct report {
+    char text[REPORT_SIZE_MAX];
+    size_t size;
+    size_t wrong_count;
+};
+
+static void report_wrong(struct report *report, const char *what, const char *name)
+{
+    size_t room = sizeof report->text - report->size;
+    int size = snprintf(report->text + report->size, room, "%s%s %s",
+                        report->wrong_count == 0 ? "" : "; ", what, name);
+
+    report->wrong_count++;
+    if (size > 0 && (size_t)size < room) /* what doesn't fit is counted all the same */
+        report->size += (size_t)size;
+    else
+        report->text[report->size] = '\0';
+}
+
+static enum result verify_hidden(struct plan *plan, struct report *report, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    for (size_t n = 1; n < plan->catalog->table_count && result == RESULT_OK; n++) {
+        const struct catalog_table *table = &plan->catalog->tables[n];
+
+        if (table->name == NULL || table->is_local)
+            continue;
+        for (size_t i = 0; i < HIDDEN_COLUMN_COUNT && result == RESULT_OK; i++) {
+            bool has = false;
+
+            result = has_column(plan->database, table->name, HIDDEN_COLUMNS[i].name, &has, problem);
+            if (result == RESULT_OK && !has)
+                report_wrong(report, "missing column", HIDDEN_COLUMNS[i].name);
+        }
+    }
+    return result;
+}
+
+static void verify_objects(const struct plan *plan, struct report *report)
+{
+    for (size_t i = 0; i < plan->wanted_count; i++) {
+        const struct trigger_object *wanted = &plan->wanted[i];
+        const struct trigger_object *present =
+            find(plan->present, plan->present_count, wanted->name);
+
+        if (present == NULL)
+            report_wrong(report, "missing", wanted->name);
+        else if (!is_same(wanted, present))
+            report_wrong(report, "altered", wanted->name);
+    }
+    for (size_t i = 0; i < plan->present_count; i++)
+        if (find(plan->wanted, plan->wanted_count, plan->present[i].name) == NULL)
+            report_wrong(report, "unknown", plan->present[i].name);
+}
+
+enum result triggers_verify(struct sql_database *database, const struct catalog *catalog,
+                            enum schema_side side, struct arena *arena, size_t *ret_wrong_count,
+                            const char **ret_report, struct problem *problem)
+{
+    struct arena text_arena;
+    struct plan plan = {.database = database, .catalog = catalog, .side = side};
+    struct report report = {.size = 0};
+    struct bytes copy = {0};
+    enum result result = RESULT_OK;
+
+    arena_init(&text_arena, TEXT_ARENA_SIZE_MAX);
+    plan.arena = &text_arena;
+    if (side == SCHEMA_SIDE_SERVER)
+        result = verify_hidden(&plan, &report, problem);
+    if (result == RESULT_OK)
+        result = plan_make(&plan, problem);
+    if (result == RESULT_OK)
+        verify_objects(&plan, &report);
+    arena_done(&text_arena);
+    if (result == RESULT_OK)
+        result = arena_copy(arena, bytes_of(report.text, report.size), &copy, problem);
+    if (result != RESULT_OK) {
+        problem_add(problem, "verifying triggers");
+        return result;
+    }
+    *ret_wrong_count = report.wrong_count;
+    *ret_report = (const char *)copy.data;
+    return RESULT_OK;
+}
