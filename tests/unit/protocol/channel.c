@@ -576,6 +576,156 @@ static void a_message_before_hello_was_sent_ends_the_channel(void **state)
     expect_dead(world, world->server, bytes_of_text("early"));
 }
 
+/* ---- a device written from the documents alone, which can also break their rules ---- */
+
+static void insider_begin(struct world *world, struct noise *noise, struct bytes hello,
+                          uint8_t kind)
+{
+    uint8_t prologue[44] = "fieldsync";
+
+    prologue[10] = kind;
+    prologue[11] = 1;
+    assert_int_equal(crypto_generichash_blake2b(prologue + 12, 32, hello.data, hello.size, NULL, 0),
+                     0);
+    noise_init(noise, &(struct noise_setup){.pattern = NOISE_XKPSK3,
+                                            .role = NOISE_INITIATOR,
+                                            .prologue = bytes_of(prologue, sizeof prologue),
+                                            .static_keys = &world->device_keys,
+                                            .ephemeral_private = world->device_seed,
+                                            .remote_static = world->server_keys.public_key,
+                                            .psk = PSK});
+}
+
+/* Sends a handshake message with this raw payload; returns what the server's channel says. */
+static enum result insider_says(struct world *world, struct noise *noise, struct bytes mark,
+                                struct bytes payload)
+{
+    uint8_t message[LIMIT_GREETING_SIZE_MAX + 512];
+    size_t size = mark.size + noise_overhead(noise) + payload.size;
+
+    assert_true(size <= sizeof message);
+    memcpy(message, mark.data, mark.size);
+    assert_int_equal(noise_write(noise, payload, message + mark.size, &world->problem), RESULT_OK);
+    return receive(world, world->server, bytes_of(message, size));
+}
+
+static enum result insider_message_1(struct world *world, struct noise *noise, uint8_t kind,
+                                     const uint8_t payload[64])
+{
+    uint8_t mark[2] = {kind, 1};
+    struct bytes hello = hello_of(world);
+
+    insider_begin(world, noise, hello, kind);
+    return insider_says(world, noise, bytes_of(mark, sizeof mark), bytes_of(payload, 64));
+}
+
+static enum result insider_message_3(struct world *world, struct bytes payload)
+{
+    static const uint8_t EMPTY[64];
+    struct noise noise;
+    uint8_t read[128];
+    size_t size = 0;
+
+    assert_int_equal(insider_message_1(world, &noise, CHANNEL_SESSION, EMPTY), RESULT_OK);
+    assert_int_equal(world->event.message.data[0], 2);
+    assert_int_equal(
+        noise_read(&noise, bytes_of(world->event.message.data + 1, world->event.message.size - 1),
+                   read, &size, &world->problem),
+        RESULT_OK);
+    assert_int_equal(size, 64);
+    assert_true(sodium_is_zero(read, size));
+    if (insider_says(world, &noise, bytes_of("\3", 1), payload) != RESULT_OK)
+        return RESULT_MALFORMED;
+    return channel_psk(world->server, PSK, &world->arena, &world->event, &world->problem);
+}
+
+static void a_device_written_from_the_documents_is_understood(void **state)
+{
+    struct world *world = *state;
+    uint8_t payload[64] = "\0\5hello";
+
+    assert_int_equal(insider_message_3(world, bytes_of(payload, sizeof payload)), RESULT_OK);
+    assert_int_equal(world->event.kind, CHANNEL_OPEN);
+    assert_true(bytes_equal(world->event.greeting, bytes_of_text("hello")));
+}
+
+static void payloads_of_message_1_that_break_the_rules_are_refused(void **state)
+{
+    static const uint8_t PAYLOADS[][64] = {
+        "\0\1x",    /* a session has no content */
+        "\0\77",    /* says 63: two blocks */
+        "\0\0\0\1", /* padding isn't zero */
+        "\377\377", /* says more than is there */
+    };
+    struct world *world = *state;
+    struct noise noise;
+
+    for (size_t i = 0; i < sizeof PAYLOADS / sizeof *PAYLOADS; i++) {
+        assert_int_equal(insider_message_1(world, &noise, CHANNEL_SESSION, PAYLOADS[i]),
+                         RESULT_MALFORMED);
+        assert_true(channel_is_dead(world->server));
+    }
+    assert_int_equal(insider_message_1(world, &noise, CHANNEL_ENROL, PAYLOADS[0]),
+                     RESULT_MALFORMED); /* a token id has 16 bytes */
+    assert_string_equal(world->problem.text, "message 1 with 1 bytes of content");
+}
+
+static void payloads_of_message_3_that_break_the_rules_are_refused(void **state)
+{
+    struct world *world = *state;
+    static uint8_t payload[LIMIT_GREETING_SIZE_MAX + 192];
+    size_t size = LIMIT_GREETING_SIZE_MAX + 64;
+
+    payload[0] = (uint8_t)((LIMIT_GREETING_SIZE_MAX + 1) >> 8);
+    payload[1] = (uint8_t)(LIMIT_GREETING_SIZE_MAX + 1);
+    assert_int_equal(insider_message_3(world, bytes_of(payload, size)), RESULT_MALFORMED);
+    assert_string_equal(world->problem.text, "greeting of 16385 bytes");
+    payload[1]--;
+    assert_int_equal(insider_message_3(world, bytes_of(payload, size)), RESULT_OK);
+    assert_int_equal(insider_message_3(world, bytes_of(payload, size + 64)), RESULT_MALFORMED);
+    assert_int_equal(insider_message_3(world, bytes_of(payload, size - 64)), RESULT_MALFORMED);
+    payload[size - 1] = 1;
+    assert_int_equal(insider_message_3(world, bytes_of(payload, size)), RESULT_MALFORMED);
+    assert_string_equal(world->problem.text, "handshake padding isn't zero");
+}
+
+static void a_dead_channel_neither_starts_nor_sends(void **state)
+{
+    struct world *world = *state;
+    struct bytes message = {0};
+    struct channel_messages messages = {0};
+    struct frame_list frames = {0};
+
+    create(world);
+    expect_dead(world, world->server, bytes_of_text("early"));
+    assert_int_equal(channel_start(world->server, &world->arena, &message, &world->problem),
+                     RESULT_MALFORMED);
+    assert_int_equal(
+        channel_send(world->server, 1, message, 0, &world->arena, &messages, &world->problem),
+        RESULT_MALFORMED);
+    assert_int_equal(
+        channel_seal(world->server, &frames, &world->arena, &messages, &world->problem),
+        RESULT_MALFORMED);
+    assert_int_equal(messages.count, 0);
+    assert_false(channel_is_worn(world->server));
+}
+
+static void a_full_arena_lets_the_key_be_given_again(void **state)
+{
+    struct world *world = *state;
+    struct arena arena;
+    struct bytes message = message_of(world, 3);
+
+    arena_init(&arena, 10);
+    assert_int_equal(receive(world, world->server, message), RESULT_OK);
+    assert_int_equal(channel_psk(world->server, PSK, &arena, &world->event, &world->problem),
+                     RESULT_EXHAUSTED);
+    assert_int_equal(channel_psk(world->server, PSK, &world->arena, &world->event, &world->problem),
+                     RESULT_OK);
+    assert_true(bytes_equal(world->event.greeting, bytes_of_text("RESUME")));
+    arena_done(&arena);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_begin, world_end)
 
 int main(void)
@@ -603,6 +753,11 @@ int main(void)
         TEST(a_full_arena_changes_nothing_at_any_step),
         TEST(a_full_arena_while_sending_leaves_no_gap),
         TEST(a_message_before_hello_was_sent_ends_the_channel),
+        TEST(a_device_written_from_the_documents_is_understood),
+        TEST(payloads_of_message_1_that_break_the_rules_are_refused),
+        TEST(payloads_of_message_3_that_break_the_rules_are_refused),
+        TEST(a_dead_channel_neither_starts_nor_sends),
+        TEST(a_full_arena_lets_the_key_be_given_again),
     };
 
     if (sodium_init() < 0)
