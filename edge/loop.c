@@ -15,7 +15,7 @@
 
 enum {
     SIGNAL_COUNT = 5,
-    DESTROY_ROUND_COUNT_MAX = 100,   /* libwebsockets needs about three */
+    CLOSE_STEP_COUNT_MAX = 10,       /* libwebsockets needs about three */
     SERVICE_BUFFER_SIZE = 64 * 1024, /* one a context: the largest single read */
     HEADER_SIZE_MAX = 16 * 1024,     /* of one HTTP request, while its headers are read */
     NAP_MAX_US = 60 * 1000 * 1000,   /* longest sleep before a far deadline is looked at again */
@@ -25,7 +25,6 @@ static const int SIGNALS[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGU
 
 struct loop {
     struct ev_loop *ev;
-    struct lws_context *lws;
     bool tls;
     ev_async wake;
     ev_signal signals[SIGNAL_COUNT];
@@ -88,7 +87,7 @@ static void loop_limit_descriptors(uint32_t count_max)
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* never above the hard limit: cannot fail */
 }
 
-static struct lws_context *loop_create_lws(struct loop *loop)
+enum result loop_open_lws(struct loop *loop, struct lws_context **where, struct problem *problem)
 {
     struct lws_context_creation_info info;
     void *loops[1] = {loop->ev};
@@ -98,13 +97,26 @@ static struct lws_context *loop_create_lws(struct loop *loop)
     if (loop->tls)
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     info.foreign_loops = loops;
-    info.pcontext = &loop->lws;
+    info.pcontext = where;
     info.gid = -1;
     info.uid = -1;
     info.pt_serv_buf_size = SERVICE_BUFFER_SIZE;
     info.max_http_header_data2 = HEADER_SIZE_MAX;
     info.server_string = "fieldsync";
-    return lws_create_context(&info);
+    *where = lws_create_context(&info);
+    if (*where == NULL)
+        return problem_set(problem, RESULT_REFUSED,
+                           "libwebsockets does not start; is libwebsockets-evlib-ev installed?");
+    return RESULT_OK;
+}
+
+void loop_close_lws(struct lws_context **where)
+{
+    /* With a loop that isn't its own, the library closes in several steps, and at the last it sets
+     * *where to NULL through info.pcontext. */
+    for (int step = 0; *where != NULL && step < CLOSE_STEP_COUNT_MAX; step++)
+        lws_context_destroy(*where);
+    invariant(*where == NULL);
 }
 
 enum result loop_create(const struct loop_options *options, struct loop **ret_loop,
@@ -121,8 +133,7 @@ enum result loop_create(const struct loop_options *options, struct loop **ret_lo
     loop->tls = options->tls;
     (void)signal(SIGPIPE, SIG_IGN);
     loop_limit_descriptors(options->descriptor_count_max);
-    lws_set_log_level(options->library_log == NULL ? 0 : LLL_ERR | LLL_WARN | LLL_NOTICE,
-                      options->library_log);
+    lws_set_log_level(options->library_log == NULL ? 0 : LLL_ERR | LLL_WARN, options->library_log);
     loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
     if (loop->ev == NULL) {
         free(loop);
@@ -132,12 +143,6 @@ enum result loop_create(const struct loop_options *options, struct loop **ret_lo
     ev_async_init(&loop->wake, loop_woken);
     loop->wake.data = loop;
     ev_async_start(loop->ev, &loop->wake);
-    loop->lws = loop_create_lws(loop);
-    if (loop->lws == NULL) {
-        loop_destroy(loop);
-        return problem_set(problem, RESULT_REFUSED,
-                           "libwebsockets does not start; is libwebsockets-evlib-ev installed?");
-    }
     *ret_loop = loop;
     return RESULT_OK;
 }
@@ -146,13 +151,6 @@ void loop_destroy(struct loop *loop)
 {
     if (loop == NULL)
         return;
-    /* With a loop that isn't its own, libwebsockets closes in several rounds and then sets
-     * loop->lws to NULL through info.pcontext. */
-    for (int round = 0; loop->lws != NULL && round < DESTROY_ROUND_COUNT_MAX; round++) {
-        lws_context_destroy(loop->lws);
-        ev_run(loop->ev, EVRUN_NOWAIT);
-    }
-    invariant(loop->lws == NULL);
     loop_run_posted(loop);
     ev_async_stop(loop->ev, &loop->wake);
     if (loop->raised != NULL)
@@ -287,11 +285,6 @@ void loop_take_signals(struct loop *loop, void (*raised)(void *context, int sign
 struct ev_loop *loop_ev(struct loop *loop)
 {
     return loop->ev;
-}
-
-struct lws_context *loop_lws(struct loop *loop)
-{
-    return loop->lws;
 }
 
 bool loop_has_tls(const struct loop *loop)

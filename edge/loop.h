@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loop.h: the one thread that waits: timers, sockets, signals, and calls from other threads.
  *
- * A libev loop with one libwebsockets context attached to it (libwebsockets' own poll loop needs
+ * A libev loop that libwebsockets is attached to (libwebsockets' own poll loop needs
  * milliseconds a round with thousands of sockets, libev microseconds). Everything in websocket.h,
  * http.h and watch.h runs on the thread that calls loop_run and calls back on it; only loop_post
  * and loop_stop may be called from other threads. Callbacks never nest: a function called by the
@@ -34,13 +34,12 @@ struct loop_options {
     void (*library_log)(int level, const char *line);
 };
 
-/* RESULT_EXHAUSTED: memory or descriptors; RESULT_REFUSED: libwebsockets will not start (its libev
- * plugin, package libwebsockets-evlib-ev, is missing). `options` NULL: all zero. */
+/* RESULT_EXHAUSTED: memory or descriptors. `options` NULL: all zero. */
 MUST_CHECK enum result loop_create(const struct loop_options *options, struct loop **ret_loop,
                                    struct problem *problem);
 
-/* Closes what is still open (each connection reports its end), then frees. Timers, watches, servers
- * and workers of this loop must be destroyed before; NULL is fine. Not from inside a callback. */
+/* Makes the calls that are still posted, then frees. Timers, watches, listeners, websockets and
+ * workers of this loop must be destroyed before; NULL is fine. Not from inside a callback. */
 void loop_destroy(struct loop *loop);
 
 /* Runs until loop_stop. May be called again afterwards. */
@@ -82,5 +81,13 @@ void loop_take_signals(struct loop *loop, void (*raised)(void *context, int sign
 
 /* For the other modules of this room. */
 struct ev_loop *loop_ev(struct loop *loop);
-struct lws_context *loop_lws(struct loop *loop);
 bool loop_has_tls(const struct loop *loop);
+
+/* Opens a libwebsockets context on this loop and writes it to `*where`, which must stay in place
+ * until loop_close_lws. Each listener has its own: among the vhosts of one context the library
+ * picks by Host and SNI, which would mix listeners up. RESULT_REFUSED: libwebsockets does not start
+ * (its libev plugin, package libwebsockets-evlib-ev, is missing), or memory. */
+MUST_CHECK enum result loop_open_lws(struct loop *loop, struct lws_context **where,
+                                     struct problem *problem);
+/* Cuts what is open in it, with all callbacks, before it returns. NULL in `*where` is fine. */
+void loop_close_lws(struct lws_context **where);

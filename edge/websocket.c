@@ -92,8 +92,7 @@ void websocket_destroy(struct websocket *websocket)
         }
         connection_end(connection);
     }
-    if (websocket->client_vhost != NULL)
-        lws_vhost_destroy(websocket->client_vhost);
+    loop_close_lws(&websocket->client_lws);
     loop_timer_destroy(websocket->sweep_timer);
     free(websocket->slots);
     free(websocket);

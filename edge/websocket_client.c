@@ -184,7 +184,7 @@ static void dialling_attempt(struct dialling *dialling)
     struct lws *wsi;
 
     memset(&info, 0, sizeof(info));
-    info.context = loop_lws(websocket->loop);
+    info.context = websocket->client_lws;
     info.vhost = websocket->client_vhost;
     info.address = dialling->addresses[dialling->address_next++];
     info.port = dialling->target.port;
@@ -267,7 +267,9 @@ static void dialling_explain(struct dialling *dialling, struct lws *wsi, const c
         {"selfsigned", "TLS: nobody we trust vouches for its certificate"},
         {"invalidca", "TLS: nobody we trust vouches for its certificate"},
         {"cert", "TLS: its certificate is not valid"},
-        {"connect failed", "refused, or no way to it"},
+        {"SSL", "TLS fails: its certificate is not trusted or for another name, or it has no TLS"},
+        {"Unable to connect", "refuses the connection, or there is no way to it"},
+        {"connect failed", "refuses the connection, or there is no way to it"},
         {"onnection refused", "refused"},
         {"Timed out", "did not answer in time"},
         {"closed before established", "closed the connection before it was open"},
@@ -365,9 +367,15 @@ static const lws_retry_bo_t NO_PINGS = {0}; /* the conversation has its own */
 static enum result client_prepare(struct websocket *websocket, struct problem *problem)
 {
     struct lws_context_creation_info info;
+    enum result result;
 
     if (websocket->client_vhost != NULL)
         return RESULT_OK;
+    if (websocket->client_lws == NULL) {
+        result = loop_open_lws(websocket->loop, &websocket->client_lws, problem);
+        if (result != RESULT_OK)
+            return result;
+    }
     memset(&info, 0, sizeof(info));
     info.port = CONTEXT_PORT_NO_LISTEN;
     info.protocols = CLIENT_PROTOCOLS;
@@ -385,7 +393,7 @@ static enum result client_prepare(struct websocket *websocket, struct problem *p
             info.client_ssl_ca_filepath = websocket->options.ca_path;
         }
     }
-    websocket->client_vhost = lws_create_vhost(loop_lws(websocket->loop), &info);
+    websocket->client_vhost = lws_create_vhost(websocket->client_lws, &info);
     if (websocket->client_vhost == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no outgoing connections: %s",
                            websocket->options.ca_path == NULL ? "out of memory?"

@@ -9,6 +9,7 @@
 #include "edge/websocket.h"
 
 struct lws;
+struct lws_context;
 struct lws_vhost;
 struct dialling;
 
@@ -54,7 +55,8 @@ struct websocket {
     struct loop *loop;
     struct websocket_events events;
     struct websocket_options options;
-    struct lws_vhost *client_vhost; /* NULL until the first dial */
+    struct lws_context *client_lws; /* both NULL until the first dial */
+    struct lws_vhost *client_vhost;
     struct slot *slots;
     size_t slot_count;
     size_t slot_next; /* where the search for a free one begins */

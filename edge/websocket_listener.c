@@ -42,18 +42,19 @@ union socket_address {
     struct sockaddr_storage storage;
 };
 
-/* One of libwebsockets' virtual hosts; a reload makes another one with the new certificate, and the
- * old one stays for the connections it has. */
+/* Where connections with one certificate live: a context of libwebsockets with one vhost. A reload
+ * makes another one, and the old one stays for the connections it has. */
 struct service {
     struct service *next;
     struct listener *listener;
-    struct lws_vhost *vhost; /* NULL until it is known to work */
+    struct lws_context *lws;
+    struct lws_vhost *vhost;
+    uint32_t open_count; /* sockets */
 };
 
 struct listener {
     struct loop *loop;
     struct service *services; /* newest first: the one that gets new connections */
-    bool destroyed;           /* the last service frees the listener */
     struct websocket *websocket;
     struct http *http;
     int descriptor; /* -1: closed */
@@ -191,12 +192,12 @@ static int upgrade_check(struct lws *wsi)
     return 0;
 }
 
-static int listener_opened(struct listener *listener, struct lws *wsi)
+static int service_opened(struct service *service, struct lws *wsi)
 {
     struct connection *connection;
     struct problem problem = {0};
 
-    if (connection_create(listener->websocket, &connection, &problem) != RESULT_OK)
+    if (connection_create(service->listener->websocket, &connection, &problem) != RESULT_OK)
         return -1; /* out of memory: it may come back later */
     lws_set_opaque_user_data(wsi, connection);
     return connection_opened(connection, wsi);
@@ -212,7 +213,7 @@ static int sync_callback(struct lws *wsi, enum lws_callback_reasons reason, void
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return upgrade_check(wsi);
     case LWS_CALLBACK_ESTABLISHED:
-        return listener_opened(lws_vhost_user(lws_get_vhost(wsi)), wsi);
+        return service_opened(lws_vhost_user(lws_get_vhost(wsi)), wsi);
     case LWS_CALLBACK_RECEIVE:
         connection = lws_get_opaque_user_data(wsi);
         return connection == NULL ? -1 : connection_received(connection, in, size);
@@ -241,18 +242,20 @@ static int sync_callback(struct lws *wsi, enum lws_callback_reasons reason, void
 static int plain_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                           size_t size)
 {
-    struct listener *listener;
+    struct service *service;
 
     (void)user;
     switch (reason) {
     case LWS_CALLBACK_WSI_CREATE:
-        listener = lws_vhost_user(lws_get_vhost(wsi));
-        listener->counts.open++;
+        service = lws_vhost_user(lws_get_vhost(wsi));
+        service->open_count++;
+        service->listener->counts.open++;
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
-        listener = lws_vhost_user(lws_get_vhost(wsi));
-        invariant(listener->counts.open > 0);
-        listener->counts.open--;
+        service = lws_vhost_user(lws_get_vhost(wsi));
+        invariant(service->open_count > 0 && service->listener->counts.open > 0);
+        service->open_count--;
+        service->listener->counts.open--;
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return upgrade_refuse(wsi, "400 Bad Request", "");
@@ -262,9 +265,9 @@ static int plain_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
     case LWS_CALLBACK_HTTP_WRITEABLE:
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
-        listener = lws_vhost_user(lws_get_vhost(wsi));
-        if (listener->http != NULL)
-            return http_serve(listener->http, wsi, (int)reason, in, size);
+        service = lws_vhost_user(lws_get_vhost(wsi));
+        if (service->listener->http != NULL)
+            return http_serve(service->listener->http, wsi, (int)reason, in, size);
         if (reason != LWS_CALLBACK_HTTP)
             return 0;
         (void)lws_return_http_status(wsi, HTTP_STATUS_NOT_FOUND, NULL);
@@ -286,76 +289,90 @@ static const struct lws_protocols PROTOCOLS_WITHOUT_SYNC[] = {
 
 static const lws_retry_bo_t NO_PINGS = {0}; /* the conversation has its own */
 
-static void listener_free(struct listener *listener)
+static void service_destroy(struct service *service)
 {
-    loop_timer_destroy(listener->pause_timer);
-    free(listener->rates);
-    free(listener);
+    if (service == NULL)
+        return;
+    loop_close_lws(&service->lws);
+    free(service);
 }
 
-/* Called when the library has forgotten the vhost, which may be long after listener_destroy. */
-static void service_forgotten(struct lws_vhost *vhost, void *context)
+static enum result service_open(struct service *service, struct problem *problem)
 {
-    struct service *service = context;
     struct listener *listener = service->listener;
-    struct service **at = &listener->services;
+    struct lws_context_creation_info info;
+    enum result result = loop_open_lws(listener->loop, &service->lws, problem);
 
-    (void)vhost;
-    if (service->vhost == NULL)
-        return; /* it never worked: listener_add_service frees it */
-    while (*at != service)
-        at = &(*at)->next;
-    *at = service->next;
-    free(service);
-    if (listener->services == NULL && listener->destroyed)
-        listener_free(listener);
+    if (result != RESULT_OK)
+        return result;
+    memset(&info, 0, sizeof(info));
+    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+    info.protocols = listener->websocket != NULL ? PROTOCOLS : PROTOCOLS_WITHOUT_SYNC;
+    info.vhost_name = "fieldsync";
+    info.alpn = "http/1.1";
+    info.retry_and_idle_policy = &NO_PINGS;
+    info.user = service;
+    if (listener->tls) {
+        /* Each vhost can dial, too, and would load a megabyte of the system's authorities. */
+        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+        info.ssl_cert_filepath = listener->certificate_path;
+        info.ssl_private_key_filepath = listener->key_path;
+        info.ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1;
+    }
+    service->vhost = lws_create_vhost(service->lws, &info);
+    if (service->vhost != NULL)
+        return RESULT_OK;
+    return problem_set(problem, listener->tls ? RESULT_REFUSED : RESULT_EXHAUSTED,
+                       "cannot serve on port %u%s%s", (unsigned int)listener->port,
+                       listener->tls ? ": unusable certificate or key: " : "",
+                       listener->tls ? listener->certificate_path : "");
 }
 
 static enum result listener_add_service(struct listener *listener, struct problem *problem)
 {
     struct service *service = calloc(1, sizeof(*service));
-    struct lws_context_creation_info info;
-    struct lws_vhost *vhost;
-    char name[64];
+    enum result result;
 
     if (service == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a listener");
     service->listener = listener;
-    (void)snprintf(name, sizeof(name), "listener-%p", (void *)service);
-    memset(&info, 0, sizeof(info));
-    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
-    info.protocols = listener->websocket != NULL ? PROTOCOLS : PROTOCOLS_WITHOUT_SYNC;
-    info.vhost_name = name;
-    info.alpn = "http/1.1";
-    info.retry_and_idle_policy = &NO_PINGS;
-    info.user = listener;
-    info.finalize = service_forgotten;
-    info.finalize_arg = service;
-    if (listener->tls) {
-        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-        info.ssl_cert_filepath = listener->certificate_path;
-        info.ssl_private_key_filepath = listener->key_path;
-        info.ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1;
+    result = service_open(service, problem);
+    if (result != RESULT_OK) {
+        service_destroy(service);
+        return result;
     }
-    vhost = lws_create_vhost(loop_lws(listener->loop), &info);
-    if (vhost == NULL) {
-        free(service);
-        return problem_set(problem, listener->tls ? RESULT_REFUSED : RESULT_EXHAUSTED,
-                           "cannot serve on port %u%s%s", (unsigned int)listener->port,
-                           listener->tls ? ": unusable certificate or key: " : "",
-                           listener->tls ? listener->certificate_path : "");
-    }
-    service->vhost = vhost;
     service->next = listener->services;
     listener->services = service;
     return RESULT_OK;
 }
 
+/* Old services whose connections are all gone. */
+static void listener_drop_idle_services(struct listener *listener)
+{
+    struct service **at = &listener->services->next; /* the newest stays */
+
+    while (*at != NULL) {
+        struct service *service = *at;
+
+        if (service->open_count > 0) {
+            at = &service->next;
+        } else {
+            *at = service->next;
+            service_destroy(service);
+        }
+    }
+}
+
 enum result listener_reload(struct listener *listener, struct problem *problem)
 {
+    enum result result;
+
     if (!listener->tls)
         return RESULT_OK;
-    return listener_add_service(listener, problem);
+    result = listener_add_service(listener, problem);
+    if (result == RESULT_OK)
+        listener_drop_idle_services(listener);
+    return result;
 }
 
 static enum result listener_bind(struct listener *listener, const struct addrinfo *where,
@@ -450,8 +467,7 @@ enum result listener_create(struct loop *loop, const struct listener_options *op
     listener->address_rate_max = options->address_rate_max;
     result = listener_open(listener, options, problem);
     if (result != RESULT_OK) {
-        listener_close(listener);
-        listener_free(listener); /* the service is what comes last: it has none */
+        listener_destroy(listener);
         return result;
     }
     ev_io_init(&listener->readable, listener_readable, listener->descriptor, EV_READ);
@@ -476,14 +492,15 @@ void listener_destroy(struct listener *listener)
     if (listener == NULL)
         return;
     listener_close(listener);
-    loop_timer_set(listener->pause_timer, MONO_NEVER);
-    listener->destroyed = true;
-    for (struct service *service = listener->services; service != NULL;) {
-        struct service *next = service->next;
+    while (listener->services != NULL) {
+        struct service *service = listener->services;
 
-        lws_vhost_destroy(service->vhost); /* frees it now or later; the last frees the listener */
-        service = next;
+        listener->services = service->next;
+        service_destroy(service);
     }
+    loop_timer_destroy(listener->pause_timer);
+    free(listener->rates);
+    free(listener);
 }
 
 uint16_t listener_port(const struct listener *listener)
