@@ -265,7 +265,7 @@ static enum result check_order(const struct frame_joiner *joiner, struct bytes p
         return problem_set(problem, RESULT_MALFORMED,
                            "frame of type %u inside the body of one of type %u", plaintext.data[0],
                            joiner->type);
-    if (piece_size > joiner->body_size_max - before)
+    if (before > joiner->body_size_max || piece_size > joiner->body_size_max - before)
         return problem_set(problem, RESULT_MALFORMED, "body of more than %zu bytes",
                            joiner->body_size_max);
     return RESULT_OK;

@@ -514,6 +514,21 @@ static void bodies_above_the_limit_of_a_channel_end_it(void **state)
                 sent(world, world->device, bytes_of(BODY, 2000), 6).messages[0]);
 }
 
+static void a_limit_lowered_inside_a_body_holds_for_that_body(void **state)
+{
+    struct world *world = *state;
+    static const uint8_t BODY[5000];
+    struct channel_messages messages;
+
+    world->server_options.hello.message_size_max = LIMIT_MESSAGE_OFFER_MIN;
+    open_both(world);
+    messages = sent(world, world->device, bytes_of(BODY, sizeof BODY), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(receive(world, world->server, messages.messages[i]), RESULT_OK);
+    channel_set_body_limit(world->server, 2000); /* less than what has come */
+    expect_dead(world, world->server, messages.messages[3]);
+}
+
 static void a_full_arena_changes_nothing_at_any_step(void **state)
 {
     struct world *world = *state;
@@ -750,6 +765,7 @@ int main(void)
         TEST(a_repeated_or_lost_or_oversized_frame_ends_the_channel),
         TEST(the_message_size_of_hello_binds_both_sides),
         TEST(bodies_above_the_limit_of_a_channel_end_it),
+        TEST(a_limit_lowered_inside_a_body_holds_for_that_body),
         TEST(a_full_arena_changes_nothing_at_any_step),
         TEST(a_full_arena_while_sending_leaves_no_gap),
         TEST(a_message_before_hello_was_sent_ends_the_channel),
