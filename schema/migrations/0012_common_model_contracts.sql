@@ -179,6 +179,9 @@ CREATE TABLE contract_event (
     occurred_at BIGINT NOT NULL,
     by_id       BIGINT,              -- none: the server
     payload     TEXT,                -- details of the kind, JSON text
+    by_roles    TEXT,                -- roles of by_id when the server took it, by comma
+    accepted_n  BIGINT,              -- order in which the server took the events of one object;
+                                     -- none: not yet
     FOREIGN KEY (contract_id) REFERENCES contract (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (party_id) REFERENCES party (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (by_id) REFERENCES app_user (id) DEFERRABLE INITIALLY DEFERRED

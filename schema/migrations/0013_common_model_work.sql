@@ -144,16 +144,20 @@ CREATE INDEX ix_plan_occurrence_due ON plan_occurrence (due_d);
 CREATE TABLE call_event (
     id            INTEGER PRIMARY KEY,
     call_id       BIGINT NOT NULL,
-    kind          TEXT NOT NULL,       -- 'triage', 'answer', 'duplicate', 'cancel', 'hold',
-                                       -- 'release', 'close', 'reopen'
-    base_state    TEXT,                -- the state its author saw
-    other_call_id BIGINT,              -- of 'duplicate': the surviving call
-    waiting_for   TEXT,                -- of 'hold': 'customer', 'parts', 'vendor'
+    kind          TEXT NOT NULL,              -- 'triage', 'plan', 'answer', 'duplicate', 'cancel',
+                                              -- 'hold', 'release', 'close', 'reopen'
+    base_state    TEXT,                       -- the state its author saw
+    other_call_id BIGINT,                     -- of 'duplicate': the surviving call
+    waiting_for   TEXT,                       -- of 'hold': 'customer', 'parts', 'vendor'
+    is_remote     INTEGER NOT NULL DEFAULT 0, -- of 'answer': solved without going there
     occurred_at   BIGINT NOT NULL,
-    by_id         BIGINT,              -- none: the server
+    by_id         BIGINT,                     -- none: the server
     device_id     BIGINT,
     reason        TEXT,
-    home          BIGINT,              -- bucket, filled by triggers
+    by_roles      TEXT,                       -- roles of by_id when the server took it, by comma
+    accepted_n    BIGINT,                     -- order in which the server took the events of one
+                                              -- object; none: not yet
+    home          BIGINT,                     -- bucket, filled by triggers
     FOREIGN KEY (call_id) REFERENCES call (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (other_call_id) REFERENCES call (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (by_id) REFERENCES app_user (id) DEFERRABLE INITIALLY DEFERRED,
@@ -233,20 +237,26 @@ CREATE TABLE assign_ack (
 CREATE TABLE activity_event (
     id             INTEGER PRIMARY KEY,
     activity_id    BIGINT NOT NULL,
-    kind           TEXT NOT NULL,       -- 'plan', 'dispatch', 'accept', 'reject', 'depart',
-                                        -- 'arrive', 'start', 'pause', 'resume', 'finish',
-                                        -- 'no_access', 'reassign', 'approve', 'price', 'reopen',
-                                        -- 'cancel'
-    base_version_n BIGINT NOT NULL,     -- activity.assign_version_n as seen
-    base_state     TEXT NOT NULL,
+    kind           TEXT NOT NULL,       -- 'plan', 'dispatch', 'reassign', 'reschedule', 'accept',
+                                        -- 'reject', 'depart', 'arrive', 'start', 'pause', 'resume',
+                                        -- 'finish', 'no_access', 'cancel', 'approve', 'price',
+                                        -- 'bill', 'credit', 'reopen'
+    technician_id  BIGINT,              -- whose step it is, or of plan, dispatch, reassign: who
+                                        -- gets the job; none: by_id
+    base_version_n BIGINT,              -- activity.assign_version_n as its author saw it; none: any
+    base_state     TEXT,                -- the state its author saw
     occurred_at    BIGINT NOT NULL,
     by_id          BIGINT,              -- none: the server
     device_id      BIGINT,
     lat_e7         BIGINT,              -- degrees times 10,000,000, WGS 84
     lon_e7         BIGINT,
     reason         TEXT,
+    by_roles       TEXT,                -- roles of by_id when the server took it, by comma
+    accepted_n     BIGINT,              -- order in which the server took the events of one object;
+                                        -- none: not yet
     home           BIGINT,              -- bucket, filled by triggers
     FOREIGN KEY (activity_id) REFERENCES activity (id) DEFERRABLE INITIALLY DEFERRED,
+    FOREIGN KEY (technician_id) REFERENCES app_user (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (by_id) REFERENCES app_user (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (device_id) REFERENCES device (id) DEFERRABLE INITIALLY DEFERRED
 );

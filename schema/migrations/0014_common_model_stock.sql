@@ -32,9 +32,10 @@ CREATE TABLE stock_move (
     from_location_id   BIGINT NOT NULL,
     to_location_id     BIGINT NOT NULL,
     ledger_location_id BIGINT NOT NULL,     -- whose devices see the move
-    kind               TEXT NOT NULL,       -- 'receive', 'load', 'unload', 'use', 'transfer',
-                                            -- 'ship', 'return', 'count', 'true_up', 'scrap',
-                                            -- 'reverse'
+    kind               TEXT NOT NULL,       -- 'receive', 'supplier_return', 'sale', 'transfer',
+                                            -- 'load', 'unload', 'pick', 'use', 'transit_out',
+                                            -- 'transit_in', 'count', 'true_up', 'scrap', 'rma_in',
+                                            -- 'rma_out', 'loan_out', 'loan_back', 'reverse'
     source_kind        TEXT,                -- table of the row it follows from: 'part_use',
                                             -- 'count_line', 'goods_line', ...
     source_id          BIGINT,              -- that row
@@ -151,6 +152,9 @@ CREATE TABLE reservation_event (
     delta_m        BIGINT NOT NULL,     -- change of what is held, in thousandths
     occurred_at    BIGINT NOT NULL,
     by_id          BIGINT,              -- none: the server
+    by_roles       TEXT,                -- roles of by_id when the server took it, by comma
+    accepted_n     BIGINT,              -- order in which the server took the events of one object;
+                                        -- none: not yet
     home           BIGINT,              -- bucket, filled by triggers
     FOREIGN KEY (reservation_id) REFERENCES reservation (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (by_id) REFERENCES app_user (id) DEFERRABLE INITIALLY DEFERRED

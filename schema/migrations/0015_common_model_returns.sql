@@ -61,6 +61,9 @@ CREATE TABLE rma_event (
     by_id       BIGINT,              -- none: the server
     device_id   BIGINT,
     reason      TEXT,
+    by_roles    TEXT,                -- roles of by_id when the server took it, by comma
+    accepted_n  BIGINT,              -- order in which the server took the events of one object;
+                                     -- none: not yet
     home        BIGINT,              -- bucket, filled by triggers
     FOREIGN KEY (rma_id) REFERENCES rma (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (rma_line_id) REFERENCES rma_line (id) DEFERRABLE INITIALLY DEFERRED,
@@ -175,6 +178,9 @@ CREATE TABLE goods_document_event (
     by_id       BIGINT,              -- none: the server
     device_id   BIGINT,
     reason      TEXT,
+    by_roles    TEXT,                -- roles of by_id when the server took it, by comma
+    accepted_n  BIGINT,              -- order in which the server took the events of one object;
+                                     -- none: not yet
     home        BIGINT,              -- bucket, filled by triggers
     FOREIGN KEY (document_id) REFERENCES goods_document (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (by_id) REFERENCES app_user (id) DEFERRABLE INITIALLY DEFERRED,

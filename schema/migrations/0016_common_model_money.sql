@@ -78,6 +78,9 @@ CREATE TABLE quote_event (
     by_id        BIGINT,              -- none: the server
     device_id    BIGINT,
     reason       TEXT,
+    by_roles     TEXT,                -- roles of by_id when the server took it, by comma
+    accepted_n   BIGINT,              -- order in which the server took the events of one object;
+                                      -- none: not yet
     home         BIGINT,              -- bucket, filled by triggers
     FOREIGN KEY (quote_id) REFERENCES quote (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (signature_id) REFERENCES signature (id) DEFERRABLE INITIALLY DEFERRED,

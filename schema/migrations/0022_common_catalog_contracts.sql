@@ -152,13 +152,15 @@ INSERT INTO fs_column
 -- contract_event
 INSERT INTO fs_column
     (table_number, number, name, type, is_nullable, merge, group_no, refers_to) VALUES
-    (32, 1, 'contract_id', 'integer', 0, NULL, 0, 'contract'),
-    (32, 2, 'party_id',    'integer', 0, NULL, 0, 'party'),
-    (32, 3, 'kind',        'text',    0, NULL, 0, NULL),
-    (32, 4, 'effective_d', 'text',    0, NULL, 0, NULL),
-    (32, 5, 'occurred_at', 'integer', 0, NULL, 0, NULL),
-    (32, 6, 'by_id',       'integer', 1, NULL, 0, 'app_user'),
-    (32, 7, 'payload',     'text',    1, NULL, 0, NULL);
+    (32, 1, 'contract_id', 'integer', 0, NULL,          0, 'contract'),
+    (32, 2, 'party_id',    'integer', 0, NULL,          0, 'party'),
+    (32, 3, 'kind',        'text',    0, NULL,          0, NULL),
+    (32, 4, 'effective_d', 'text',    0, NULL,          0, NULL),
+    (32, 5, 'occurred_at', 'integer', 0, NULL,          0, NULL),
+    (32, 6, 'by_id',       'integer', 1, NULL,          0, 'app_user'),
+    (32, 7, 'payload',     'text',    1, NULL,          0, NULL),
+    (32, 8, 'by_roles',    'text',    1, 'server_only', 0, NULL),
+    (32, 9, 'accepted_n',  'integer', 1, 'server_only', 0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('sales', 'contract_event', 'insert', '*', 'by_id'),
     ('billing', 'contract_event', 'insert', '*', 'by_id'),

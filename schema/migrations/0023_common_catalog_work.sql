@@ -152,11 +152,14 @@ INSERT INTO fs_column
     (42,  3, 'base_state',    'text',    1, NULL,          0, NULL),
     (42,  4, 'other_call_id', 'integer', 1, NULL,          0, 'call'),
     (42,  5, 'waiting_for',   'text',    1, NULL,          0, NULL),
-    (42,  6, 'occurred_at',   'integer', 0, NULL,          0, NULL),
-    (42,  7, 'by_id',         'integer', 1, NULL,          0, 'app_user'),
-    (42,  8, 'device_id',     'integer', 1, NULL,          0, 'device'),
-    (42,  9, 'reason',        'text',    1, NULL,          0, NULL),
-    (42, 10, 'home',          'integer', 1, 'server_only', 0, NULL);
+    (42,  6, 'is_remote',     'integer', 0, NULL,          0, NULL),
+    (42,  7, 'occurred_at',   'integer', 0, NULL,          0, NULL),
+    (42,  8, 'by_id',         'integer', 1, NULL,          0, 'app_user'),
+    (42,  9, 'device_id',     'integer', 1, NULL,          0, 'device'),
+    (42, 10, 'reason',        'text',    1, NULL,          0, NULL),
+    (42, 11, 'by_roles',      'text',    1, 'server_only', 0, NULL),
+    (42, 12, 'accepted_n',    'integer', 1, 'server_only', 0, NULL),
+    (42, 13, 'home',          'integer', 1, 'server_only', 0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('help_desk', 'call_event', 'insert', '*', 'by_id'),
     ('dispatcher', 'call_event', 'insert', '*', 'by_id'),
@@ -227,15 +230,18 @@ INSERT INTO fs_column
     (table_number, number, name, type, is_nullable, merge, group_no, refers_to) VALUES
     (46,  1, 'activity_id',    'integer', 0, NULL,          0, 'activity'),
     (46,  2, 'kind',           'text',    0, NULL,          0, NULL),
-    (46,  3, 'base_version_n', 'integer', 0, NULL,          0, NULL),
-    (46,  4, 'base_state',     'text',    0, NULL,          0, NULL),
-    (46,  5, 'occurred_at',    'integer', 0, NULL,          0, NULL),
-    (46,  6, 'by_id',          'integer', 1, NULL,          0, 'app_user'),
-    (46,  7, 'device_id',      'integer', 1, NULL,          0, 'device'),
-    (46,  8, 'lat_e7',         'integer', 1, NULL,          0, NULL),
-    (46,  9, 'lon_e7',         'integer', 1, NULL,          0, NULL),
-    (46, 10, 'reason',         'text',    1, NULL,          0, NULL),
-    (46, 11, 'home',           'integer', 1, 'server_only', 0, NULL);
+    (46,  3, 'technician_id',  'integer', 1, NULL,          0, 'app_user'),
+    (46,  4, 'base_version_n', 'integer', 1, NULL,          0, NULL),
+    (46,  5, 'base_state',     'text',    1, NULL,          0, NULL),
+    (46,  6, 'occurred_at',    'integer', 0, NULL,          0, NULL),
+    (46,  7, 'by_id',          'integer', 1, NULL,          0, 'app_user'),
+    (46,  8, 'device_id',      'integer', 1, NULL,          0, 'device'),
+    (46,  9, 'lat_e7',         'integer', 1, NULL,          0, NULL),
+    (46, 10, 'lon_e7',         'integer', 1, NULL,          0, NULL),
+    (46, 11, 'reason',         'text',    1, NULL,          0, NULL),
+    (46, 12, 'by_roles',       'text',    1, 'server_only', 0, NULL),
+    (46, 13, 'accepted_n',     'integer', 1, 'server_only', 0, NULL),
+    (46, 14, 'home',           'integer', 1, 'server_only', 0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('technician', 'activity_event', 'insert', '*', 'by_id'),
     ('dispatcher', 'activity_event', 'insert', '*', 'by_id'),

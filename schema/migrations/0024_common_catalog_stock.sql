@@ -123,7 +123,9 @@ INSERT INTO fs_column
     (65, 3, 'delta_m',        'integer', 0, NULL,          0, NULL),
     (65, 4, 'occurred_at',    'integer', 0, NULL,          0, NULL),
     (65, 5, 'by_id',          'integer', 1, NULL,          0, 'app_user'),
-    (65, 6, 'home',           'integer', 1, 'server_only', 0, NULL);
+    (65, 6, 'by_roles',       'text',    1, 'server_only', 0, NULL),
+    (65, 7, 'accepted_n',     'integer', 1, 'server_only', 0, NULL),
+    (65, 8, 'home',           'integer', 1, 'server_only', 0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('technician', 'reservation_event', 'insert', '*', 'by_id'),
     ('dispatcher', 'reservation_event', 'insert', '*', 'by_id'),

@@ -66,7 +66,9 @@ INSERT INTO fs_column
     (72,  7, 'by_id',       'integer', 1, NULL,          0, 'app_user'),
     (72,  8, 'device_id',   'integer', 1, NULL,          0, 'device'),
     (72,  9, 'reason',      'text',    1, NULL,          0, NULL),
-    (72, 10, 'home',        'integer', 1, 'server_only', 0, NULL);
+    (72, 10, 'by_roles',    'text',    1, 'server_only', 0, NULL),
+    (72, 11, 'accepted_n',  'integer', 1, 'server_only', 0, NULL),
+    (72, 12, 'home',        'integer', 1, 'server_only', 0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('technician', 'rma_event', 'insert', '*', 'by_id'),
     ('warehouse', 'rma_event', 'insert', '*', 'by_id'),
@@ -154,14 +156,16 @@ INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
 -- goods_document_event
 INSERT INTO fs_column
     (table_number, number, name, type, is_nullable, merge, group_no, refers_to) VALUES
-    (76, 1, 'document_id', 'integer', 0, NULL,          0, 'goods_document'),
-    (76, 2, 'kind',        'text',    0, NULL,          0, NULL),
-    (76, 3, 'base_state',  'text',    1, NULL,          0, NULL),
-    (76, 4, 'occurred_at', 'integer', 0, NULL,          0, NULL),
-    (76, 5, 'by_id',       'integer', 1, NULL,          0, 'app_user'),
-    (76, 6, 'device_id',   'integer', 1, NULL,          0, 'device'),
-    (76, 7, 'reason',      'text',    1, NULL,          0, NULL),
-    (76, 8, 'home',        'integer', 1, 'server_only', 0, NULL);
+    (76,  1, 'document_id', 'integer', 0, NULL,          0, 'goods_document'),
+    (76,  2, 'kind',        'text',    0, NULL,          0, NULL),
+    (76,  3, 'base_state',  'text',    1, NULL,          0, NULL),
+    (76,  4, 'occurred_at', 'integer', 0, NULL,          0, NULL),
+    (76,  5, 'by_id',       'integer', 1, NULL,          0, 'app_user'),
+    (76,  6, 'device_id',   'integer', 1, NULL,          0, 'device'),
+    (76,  7, 'reason',      'text',    1, NULL,          0, NULL),
+    (76,  8, 'by_roles',    'text',    1, 'server_only', 0, NULL),
+    (76,  9, 'accepted_n',  'integer', 1, 'server_only', 0, NULL),
+    (76, 10, 'home',        'integer', 1, 'server_only', 0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('technician', 'goods_document_event', 'insert', '*', 'by_id'),
     ('warehouse', 'goods_document_event', 'insert', '*', 'by_id'),

@@ -87,7 +87,9 @@ INSERT INTO fs_column
     (79,  7, 'by_id',        'integer', 1, NULL,          0, 'app_user'),
     (79,  8, 'device_id',    'integer', 1, NULL,          0, 'device'),
     (79,  9, 'reason',       'text',    1, NULL,          0, NULL),
-    (79, 10, 'home',         'integer', 1, 'server_only', 0, NULL);
+    (79, 10, 'by_roles',     'text',    1, 'server_only', 0, NULL),
+    (79, 11, 'accepted_n',   'integer', 1, 'server_only', 0, NULL),
+    (79, 12, 'home',         'integer', 1, 'server_only', 0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('sales', 'quote_event', 'insert', '*', 'by_id'),
     ('billing', 'quote_event', 'insert', '*', 'by_id'),

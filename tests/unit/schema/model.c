@@ -16,16 +16,6 @@ static void expect_refused(struct model *model, const char *script, const char *
                  script);
 }
 
-/* First column of the first row; -1 if there is none. */
-static int64_t number(struct model *model, const char *query)
-{
-    struct problem problem = {0};
-    int64_t found = 0;
-
-    expect_ok(sql_query_integer(model->database, query, NULL, 0, -1, &found, &problem), &problem);
-    return found;
-}
-
 static void expect_no_rows(struct model *model, const char *query, const char *rule)
 {
     struct sql_statement *statement = NULL;

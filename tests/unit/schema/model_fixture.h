@@ -34,6 +34,16 @@ static inline void run(struct model *model, const char *script)
     expect_ok(sql_exec(model->database, script, &problem), &problem);
 }
 
+/* First column of the first row; -1 if there is none. */
+static inline int64_t number(struct model *model, const char *query)
+{
+    struct problem problem = {0};
+    int64_t found = 0;
+
+    expect_ok(sql_query_integer(model->database, query, NULL, 0, -1, &found, &problem), &problem);
+    return found;
+}
+
 static inline const struct catalog_table *table_of(const struct model *model, const char *name)
 {
     const struct catalog_table *table = catalog_table_by_name(&model->catalog, name);

@@ -3,6 +3,8 @@
  */
 #include "tests/unit/schema/model_fixture.h"
 
+#include "schema/triggers.h"
+
 #define DAY_US INT64_C(86400000000)
 #define NOW_US INT64_C(1790000000000000) /* some day of 2026 */
 
@@ -238,17 +240,15 @@ static void case_warehouse_and_purchasing_receive_what_waits_for_them(void **sta
     assert_false(receives(model, ROLE_PURCHASING, 3, "site", 11));
 }
 
-static void case_every_role_has_a_subscription_of_known_buckets(void **state)
+static void case_every_role_with_a_device_has_a_subscription(void **state)
 {
     struct model *model = *state;
 
     tell_story(model);
-    for (unsigned n = 0; n < ROLE_COUNT; n++) {
-        enum role role = (enum role)(1u << n);
-
-        assert_true(receives(model, role, 1, "shared", 0));
-        assert_true(receives(model, role, 1, "user", 1));
-        assert_false(receives(model, role, 1, "server", 0));
+    for (unsigned role = ROLE_TECHNICIAN; role <= ROLE_ADMIN; role <<= 1) {
+        assert_true(receives(model, (enum role)role, 1, "shared", 0));
+        assert_true(receives(model, (enum role)role, 1, "user", 1));
+        assert_false(receives(model, (enum role)role, 1, "server", 0));
     }
 }
 
@@ -284,6 +284,57 @@ static void case_every_watch_of_the_catalog_runs(void **state)
         assert_false(is_watched(model, model->catalog.tables[n].name, 123456, 1));
 }
 
+/* The bucket in column home of the one row of a table. */
+static void expect_home(struct model *model, const char *table, enum bucket_kind kind, int64_t id)
+{
+    char query[80];
+    int size = snprintf(query, sizeof query, "SELECT home FROM %s", table);
+    int64_t home = 0;
+
+    assert_true(size > 0 && (size_t)size < sizeof query);
+    home = number(model, query);
+    if (home != bucket_of(kind, id))
+        fail_msg("%s: home is %lld, not %s/%lld", table, (long long)home, bucket_kind_name(kind),
+                 (long long)id);
+}
+
+static void case_a_fact_lives_where_its_call_lives(void **state)
+{
+    struct model *model = *state;
+    struct problem problem = {0};
+
+    expect_ok(
+        triggers_install(model->database, &model->catalog, SCHEMA_SIDE_SERVER, NULL, &problem),
+        &problem);
+    tell_story(model);
+    run(model, "INSERT INTO activity(id, call_id, activity_type_id, technician_id) "
+               "VALUES (50, 30, 1, 1);"
+               "INSERT INTO part_use(id, activity_id, item_id, used_m, from_location_id, "
+               "occurred_at, by_id) VALUES (51, 50, 9, 1000, 40, 0, 1);"
+               "INSERT INTO attachment(id, activity_id, name, mime_type, size_n, content_hash, "
+               "created_at, by_id) VALUES (52, 50, 'a.jpg', 'image/jpeg', 1, '00', 0, 1);"
+               "INSERT INTO part_need(id, call_id, item_id, needed_m) VALUES (53, 32, 9, 1000);"
+               "INSERT INTO purchase_request(id, item_id, needed_m) VALUES (54, 9, 1000);"
+               "INSERT INTO trip(id, technician_id, started_at, ended_at, km_m) "
+               "VALUES (55, 1, 0, 1, 0);"
+               "INSERT INTO trip_stop(id, trip_id, activity_id, technician_id) "
+               "VALUES (56, 55, 50, 1);"
+               "INSERT INTO quote(id, party_id, by_id) VALUES (57, 20, 4);"
+               "INSERT INTO quote_line(id, quote_id, kind, description, quantity_m, price_e4, "
+               "vat_id) VALUES (58, 57, 'part', '', 1000, 1, 1)");
+    expect_home(model, "activity", BUCKET_SITE, 10);
+    expect_home(model, "part_use", BUCKET_SITE, 10); /* two levels up */
+    expect_home(model, "attachment", BUCKET_SITE, 10);
+    expect_home(model, "part_need", BUCKET_CUSTOMER, 22); /* a call without a site */
+    expect_home(model, "purchase_request", BUCKET_OFFICE, 0);
+    expect_home(model, "trip_stop", BUCKET_USER, 1);
+    expect_home(model, "quote_line", BUCKET_COMMERCIAL, 20);
+    run(model, "DELETE FROM quote_line; UPDATE quote SET presenter_id = 1;"
+               "INSERT INTO quote_line(id, quote_id, kind, description, quantity_m, price_e4, "
+               "vat_id) VALUES (59, 57, 'part', '', 1000, 1, 1)");
+    expect_home(model, "quote_line", BUCKET_USER, 1); /* a technician shows it */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,9 +344,10 @@ int main(void)
         CASE(case_a_dispatcher_receives_all_sites_but_no_commercial_papers),
         CASE(case_a_sales_agent_receives_own_customers_only),
         CASE(case_warehouse_and_purchasing_receive_what_waits_for_them),
-        CASE(case_every_role_has_a_subscription_of_known_buckets),
+        CASE(case_every_role_with_a_device_has_a_subscription),
         CASE(case_a_change_wakes_those_whose_subscription_it_alters),
         CASE(case_every_watch_of_the_catalog_runs),
+        CASE(case_a_fact_lives_where_its_call_lives),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
