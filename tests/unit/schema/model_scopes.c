@@ -335,6 +335,52 @@ static void case_a_fact_lives_where_its_call_lives(void **state)
     expect_home(model, "quote_line", BUCKET_USER, 1); /* a technician shows it */
 }
 
+static void expect_no(struct model *model, const char *script)
+{
+    struct problem problem = {0};
+
+    assert_int_equal(sql_exec(model->database, script, &problem), RESULT_REFUSED);
+}
+
+/* On a device, with all triggers: what a technician types needs no column that only the server
+ * fills, and a column of the server's is refused. */
+static void case_a_technicians_day_is_plain_sql_on_the_device(void **state)
+{
+    struct sql_options options = {.in_memory = true, .create = true};
+    struct model device = {0};
+    struct problem problem = {0};
+
+    (void)state;
+    arena_init(&device.arena, 8 << 20);
+    expect_ok(sql_open(&options, &device.database, &problem), &problem);
+    expect_ok(migrate_run(device.database, SCHEMA_SIDE_AGENT, NULL, 0, (struct wall_time){0}, NULL,
+                          &problem),
+              &problem);
+    expect_ok(catalog_load(device.database, &device.arena, &device.catalog, &problem), &problem);
+    run(&device, "INSERT OR REPLACE INTO fs_state(name, number) VALUES ('replica_no', 7)");
+    expect_ok(triggers_install(device.database, &device.catalog, SCHEMA_SIDE_AGENT, NULL, &problem),
+              &problem);
+    run(&device,
+        "INSERT INTO call(id, channel, party_id, site_id, subject, opened_at, opened_by_id) "
+        "SELECT id, 'visit', 20, 10, 'leak', 0, 1 FROM new_id;"
+        "INSERT INTO activity(id, call_id, activity_type_id, technician_id) "
+        "SELECT (SELECT id FROM new_id), id, 1, 1 FROM call;"
+        "INSERT INTO activity_event(id, activity_id, kind, occurred_at, by_id) "
+        "SELECT (SELECT id FROM new_id), id, 'start', 0, 1 FROM activity;"
+        "INSERT INTO part_use(id, activity_id, item_id, used_m, from_location_id, occurred_at, "
+        "by_id) SELECT (SELECT id FROM new_id), id, 9, 1000, 40, 0, 1 FROM activity;"
+        "INSERT INTO reservation(id, item_id, location_id, asked_m, by_id) "
+        "SELECT id, 9, 40, 1000, 1 FROM new_id");
+    assert_int_equal(number(&device, "SELECT count(*) FROM fs_outbox WHERE op = 'I'"), 5);
+    assert_int_equal(number(&device, "SELECT home FROM part_use"), bucket_of(BUCKET_SITE, 10));
+    expect_no(&device, "UPDATE call SET state = 'closed'");
+    expect_no(&device, "UPDATE activity SET planned_start_at = 1");
+    expect_no(&device, "UPDATE part_use SET used_m = 1");
+    expect_no(&device, "UPDATE reservation SET held_m = 1000");
+    sql_close(device.database);
+    arena_done(&device.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +394,7 @@ int main(void)
         CASE(case_a_change_wakes_those_whose_subscription_it_alters),
         CASE(case_every_watch_of_the_catalog_runs),
         CASE(case_a_fact_lives_where_its_call_lives),
+        CASE(case_a_technicians_day_is_plain_sql_on_the_device),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
