@@ -58,7 +58,8 @@ static void civil_from_days(int64_t days, int64_t *ret_year, int64_t *ret_month,
 void wall_time_format(struct wall_time time, char ret_text[WALL_TEXT_SIZE])
 {
     int64_t seconds = time.us / SECOND_US - (time.us % SECOND_US < 0);
-    int64_t micros = time.us - seconds * SECOND_US;
+    int64_t micros =
+        time.us % SECOND_US < 0 ? time.us % SECOND_US + SECOND_US : time.us % SECOND_US;
     int64_t year = 0;
     int64_t month = 0;
     int64_t day = 0;
@@ -120,7 +121,9 @@ bool wall_time_parse(const char *text, struct wall_time *ret_time)
         !digits_read(&at, 2, &hour) || !mark_read(&at, ':') || !digits_read(&at, 2, &minute) ||
         !mark_read(&at, ':') || !digits_read(&at, 2, &second))
         return false;
-    if (mark_read(&at, '.'))
+    if (mark_read(&at, '.') && (*at < '0' || *at > '9'))
+        return false;
+    if (at[-1] == '.')
         for (int64_t digit = 0; scale > 1 && digits_read(&at, 1, &digit);) {
             scale /= 10;
             micros += digit * scale;

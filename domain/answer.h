@@ -6,26 +6,10 @@
 #pragma once
 
 #include "domain/reason.h"
+#include "schema/catalog.h" /* enum role */
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* Roles as bits, since a person may have several. */
-enum role {
-    ROLE_TECHNICIAN = 1 << 0,
-    ROLE_DISPATCHER = 1 << 1,
-    ROLE_HELP_DESK = 1 << 2,
-    ROLE_MANAGER = 1 << 3,
-    ROLE_WAREHOUSE = 1 << 4,
-    ROLE_PURCHASING = 1 << 5,
-    ROLE_BILLING = 1 << 6,
-    ROLE_SALES = 1 << 7,
-    ROLE_CUSTOMER = 1 << 8,
-    ROLE_SERVER = 1 << 9, /* a server job, no person */
-    ROLE_ADMINISTRATOR = 1 << 10,
-};
-
-enum { ROLE_COUNT = 11 };
 
 /* What happens to an event. */
 enum answer {
@@ -44,9 +28,3 @@ struct review {
 
 /* "accept", "absorb", ...: for traces and stored verdicts; lives for ever. */
 const char *answer_name(enum answer answer);
-
-/* The one-letter code or short name of one role ("T", "D", ..., "srv", "adm"). */
-const char *role_name(enum role role);
-
-/* The bit of a role name; 0 if it is none. */
-unsigned role_parse(const char *name);

@@ -19,8 +19,8 @@ static const char *const BUCKET_KIND_NAMES[BUCKET_KIND_COUNT] = {
 };
 
 static const char *const ROLE_NAMES[ROLE_COUNT] = {
-    "technician", "dispatcher", "help_desk", "manager", "warehouse",
-    "purchasing", "billing",    "sales",     "admin",
+    "technician", "dispatcher", "help_desk", "manager",  "warehouse", "purchasing",
+    "billing",    "sales",      "admin",     "customer", "server",
 };
 
 static bool kind_is_known(uint64_t kind)

@@ -103,8 +103,10 @@ enum role {
     ROLE_BILLING = 1 << 6,
     ROLE_SALES = 1 << 7,
     ROLE_ADMIN = 1 << 8,
+    ROLE_CUSTOMER = 1 << 9, /* speaks through somebody else; has no device */
+    ROLE_SERVER = 1 << 10,  /* a server job, no person */
 };
-enum { ROLE_COUNT = 9 };
+enum { ROLE_COUNT = 11 };
 const char *role_name(enum role role); /* "technician", ... */
 bool role_from_name(const char *name, enum role *ret_role);
 

@@ -6,6 +6,7 @@
 #include "base/invariant.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -544,6 +545,51 @@ static enum value_type declared_type(const char *type)
     return VALUE_NULL;
 }
 
+/* A literal DEFAULT as PRAGMA table_info shows it: 'text', 17, -2.5 or NULL. */
+static enum result read_default(struct loader *loader, const char *literal, struct value *ret_value,
+                                struct problem *problem)
+{
+    size_t size = literal == NULL ? 0 : strlen(literal);
+    char *end = NULL;
+    uint8_t *text = NULL;
+    size_t text_size = 0;
+
+    *ret_value = value_null();
+    if (size == 0 || strcasecmp(literal, "NULL") == 0)
+        return RESULT_OK;
+    if (size >= 2 && literal[0] == '\'' && literal[size - 1] == '\'') {
+        text = arena_alloc(loader->arena, size);
+        if (text == NULL)
+            return arena_full(loader->arena, problem);
+        for (size_t i = 1; i < size - 1; i++) {
+            text[text_size++] = (uint8_t)literal[i];
+            if (literal[i] == '\'')
+                i++; /* a quote inside stands there twice */
+        }
+        *ret_value = value_text(bytes_of(text, text_size));
+        return RESULT_OK;
+    }
+    *ret_value = value_integer(strtoll(literal, &end, 10));
+    if (*end == '\0')
+        return RESULT_OK;
+    *ret_value = value_real(strtod(literal, &end));
+    if (*end == '\0')
+        return RESULT_OK;
+    return problem_set(problem, RESULT_REFUSED, "DEFAULT %s is no literal value", literal);
+}
+
+/* The catalog's columns are the loader's own memory until it hands them out. */
+static enum result note_default(struct loader *loader, const struct catalog_table *table,
+                                uint8_t column_no, const char *literal, struct problem *problem)
+{
+    struct catalog_column *columns = (struct catalog_column *)(uintptr_t)table->columns;
+    enum result result = read_default(loader, literal, &columns[column_no].default_value, problem);
+
+    if (result != RESULT_OK)
+        problem_add(problem, "column %s.%s", table->name, table->columns[column_no].name);
+    return result;
+}
+
 static enum result compare_column(struct loader *loader, const struct catalog_table *table,
                                   struct sql_statement *statement, uint64_t *seen,
                                   struct problem *problem)
@@ -551,12 +597,15 @@ static enum result compare_column(struct loader *loader, const struct catalog_ta
     const struct catalog_column *column = NULL;
     const char *name = NULL;
     const char *type = NULL;
+    const char *literal = NULL;
     bool not_null = sql_column_integer(statement, 2) != 0;
     bool is_key = sql_column_integer(statement, 3) != 0;
     enum result result = sql_column_text(statement, 0, loader->arena, &name, problem);
 
     if (result == RESULT_OK)
         result = sql_column_text(statement, 1, loader->arena, &type, problem);
+    if (result == RESULT_OK)
+        result = sql_column_text(statement, 4, loader->arena, &literal, problem);
     if (result != RESULT_OK || strncmp(name, "_fs_", 4) == 0)
         return result;
     column = catalog_column_by_name(table, name);
@@ -575,7 +624,7 @@ static enum result compare_column(struct loader *loader, const struct catalog_ta
     if (column->number != 0 && not_null == column->nullable)
         return problem_set(problem, RESULT_REFUSED, "column %s.%s is %s, unlike in fs_column",
                            table->name, name, not_null ? "NOT NULL" : "nullable");
-    return RESULT_OK;
+    return note_default(loader, table, column->number, literal, problem);
 }
 
 static enum result compare_table(struct loader *loader, const struct catalog_table *table,
@@ -584,9 +633,10 @@ static enum result compare_table(struct loader *loader, const struct catalog_tab
     struct sql_statement *statement = NULL;
     uint64_t seen = 0;
     bool row = true;
-    enum result result = sql_prepare(
-        loader->database, "SELECT name, type, \"notnull\", pk FROM pragma_table_info(?1)",
-        &statement, problem);
+    enum result result =
+        sql_prepare(loader->database,
+                    "SELECT name, type, \"notnull\", pk, dflt_value FROM pragma_table_info(?1)",
+                    &statement, problem);
 
     if (result == RESULT_OK)
         result = sql_bind_text(statement, 1, table->name, problem);

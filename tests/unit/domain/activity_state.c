@@ -81,6 +81,15 @@ static bool is_technician_kind(const char *kind)
 }
 
 /* Where the list says the step leads; NULL: nowhere. */
+/* The letters that the list above uses. */
+static const char *letter_of(int role_bit)
+{
+    static const char *const LETTERS[ROLE_COUNT] = {"T", "D", "H",   "M", "W",  "P",
+                                                    "B", "A", "adm", "C", "srv"};
+
+    return LETTERS[role_bit];
+}
+
 static const char *listed(const char *from, const char *kind, const char *role, bool is_on_behalf)
 {
     for (size_t i = 0; i < sizeof PERMITTED / sizeof PERMITTED[0]; i++) {
@@ -106,7 +115,7 @@ static void the_table_permits_exactly_the_listed_steps(void **state)
                     enum reason reason = REASON_COUNT;
                     const char *expected = listed(activity_state_name((enum activity_state)s),
                                                   activity_kind_name((enum activity_kind)k),
-                                                  role_name((enum role)(1 << r)), behalf != 0);
+                                                  letter_of(r), behalf != 0);
                     bool is = activity_permits((enum activity_state)s, (enum activity_kind)k,
                                                1u << r, behalf != 0, &to, &reason);
 
@@ -197,7 +206,7 @@ static void up_to_date_events_do_what_the_table_says_and_nothing_else(void **sta
                 struct activity after = before;
                 struct activity_event event = event_of(kind, ANNA, 1u << r, 1, from);
                 const char *to = listed(activity_state_name(from), activity_kind_name(kind),
-                                        role_name((enum role)(1 << r)), false);
+                                        letter_of(r), false);
                 struct activity_answer answer = activity_judge(&before, &event, false, &after);
 
                 if (from == ACTIVITY_CANCELLED && kind == ACTIVITY_FINISH && r == 0)

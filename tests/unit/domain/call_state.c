@@ -43,6 +43,15 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
+/* The letters that the list above uses. */
+static const char *letter_of(int role_bit)
+{
+    static const char *const LETTERS[ROLE_COUNT] = {"T", "D", "H",   "M", "W",  "P",
+                                                    "B", "A", "adm", "C", "srv"};
+
+    return LETTERS[role_bit];
+}
+
 static const char *listed(const char *from, const char *kind, const char *role)
 {
     for (size_t i = 0; i < sizeof PERMITTED / sizeof PERMITTED[0]; i++)
@@ -62,9 +71,8 @@ static void the_table_permits_exactly_the_listed_steps(void **state)
             for (int r = 0; r < ROLE_COUNT; r++) {
                 enum call_state to = CALL_STATE_COUNT;
                 enum reason reason = REASON_COUNT;
-                const char *expected =
-                    listed(call_state_name((enum call_state)s), call_kind_name((enum call_kind)k),
-                           role_name((enum role)(1 << r)));
+                const char *expected = listed(call_state_name((enum call_state)s),
+                                              call_kind_name((enum call_kind)k), letter_of(r));
 
                 assert_int_equal(
                     call_permits((enum call_state)s, (enum call_kind)k, 1u << r, &to, &reason),
