@@ -77,7 +77,7 @@ struct message_resume {
     int64_t schema_version;
     struct wall_time device_time;
     struct bytes app_version;
-    size_t cursor_count; /* only buckets that differ from published_seq */
+    size_t cursor_count; /* only buckets that differ from published_seq, ascending */
     struct bucket_cursor *cursors;
     size_t subscribed_digest_size; /* 0 or 8 */
     uint8_t subscribed_digest[8];  /* of the sorted bucket numbers the device holds: equal to the
@@ -222,7 +222,7 @@ struct bucket_digest {
 struct message_digest {
     int64_t head;
     size_t count;
-    struct bucket_digest *digests;
+    struct bucket_digest *digests; /* ascending by bucket */
 };
 
 /* Buckets that differ, each with the digests of its 256 parts. A bucket that changed since `head`
@@ -233,7 +233,7 @@ struct message_digest_differs {
     struct differing_bucket {
         int64_t bucket;
         const uint8_t *parts; /* REPAIR_PARTS * ROW_DIGEST_SIZE bytes */
-    } * buckets;
+    } * buckets; /* ascending */
 };
 
 /* The device asks for these parts of a bucket as a whole; answered by ROWS with is_repair. */
@@ -262,8 +262,11 @@ struct message_text {
     struct bytes text;
 };
 
-/* Encoders append to `body`; RESULT_EXHAUSTED when it is full (nothing is undone: drop the body).
- */
+/* Encoders append to `body`.
+ *
+ * RESULT_EXHAUSTED  it is full: send less (row_size_max in rows.h helps to fill a body)
+ * RESULT_REFUSED    a value, an order or a table that the other side's decoder wouldn't take
+ * After either nothing of `body` is to be sent: drop it. */
 #define MESSAGE_ENCODER(name)                                                                      \
     MUST_CHECK enum result message_##name##_encode(const struct message_##name *message,           \
                                                    struct buffer *body, struct problem *problem)
