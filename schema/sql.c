@@ -442,6 +442,11 @@ enum result sql_step(struct sql_statement *statement, bool *ret_row, struct prob
     return result_of(code);
 }
 
+size_t sql_parameter_count(const struct sql_statement *statement)
+{
+    return (size_t)sqlite3_bind_parameter_count(statement->handle);
+}
+
 int sql_column_count(const struct sql_statement *statement)
 {
     return sqlite3_column_count(statement->handle);

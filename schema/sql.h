@@ -92,6 +92,8 @@ MUST_CHECK enum result sql_bind_integer(struct sql_statement *statement, int ind
                                         struct problem *problem);
 MUST_CHECK enum result sql_bind_text(struct sql_statement *statement, int index, const char *text,
                                      struct problem *problem);
+/* How many parameters the statement has. */
+size_t sql_parameter_count(const struct sql_statement *statement);
 /* Binds 1 to count. */
 MUST_CHECK enum result sql_bind_all(struct sql_statement *statement, const struct value *values,
                                     size_t value_count, struct problem *problem);

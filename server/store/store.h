@@ -88,7 +88,8 @@ MUST_CHECK enum result store_begin(struct store *store, enum store_mode mode,
 MUST_CHECK enum result store_commit(struct store *store, struct problem *problem);
 void store_rollback(struct store *store); /* harmless outside a transaction */
 
-/* Runs one SELECT, or an INSERT/UPDATE/DELETE ... RETURNING. */
+/* Runs one SELECT, or an INSERT/UPDATE/DELETE ... RETURNING. Parameters that the statement doesn't
+ * mention are left out: the catalog's SQL takes what it needs of those it may use. */
 MUST_CHECK enum result store_query(struct store *store, const char *sql,
                                    const struct value *parameters, size_t parameter_count,
                                    struct arena *arena, struct store_result *ret_result,

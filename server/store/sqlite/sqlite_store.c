@@ -138,6 +138,8 @@ static enum result sqlite_query(struct store *store, const char *sql,
         return result;
     column_count = (size_t)sql_column_count(statement);
     list.item_size = column_count * sizeof(struct value);
+    if (parameter_count > sql_parameter_count(statement))
+        parameter_count = sql_parameter_count(statement);
     result = sql_bind_all(statement, parameters, parameter_count, problem);
     while (result == RESULT_OK) {
         void *values = NULL;
