@@ -233,7 +233,7 @@ struct message_digest_differs {
     struct differing_bucket {
         int64_t bucket;
         const uint8_t *parts; /* REPAIR_PARTS * ROW_DIGEST_SIZE bytes */
-    } * buckets; /* ascending */
+    } * buckets;              /* ascending */
 };
 
 /* The device asks for these parts of a bucket as a whole; answered by ROWS with is_repair. */
