@@ -6,10 +6,12 @@
 #include "base/invariant.h"
 #include "edge/clock.h"
 
+#include <errno.h>
 #include <libwebsockets.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum {
     EXCHANGE_ARENA_SIZE = 256 * 1024, /* texts of one request */
@@ -79,6 +81,16 @@ struct http {
     struct loop_timer *later_timer;
 };
 
+/* The library doesn't read while an answer is due, so it doesn't see the end of a connection. */
+static bool client_has_left(struct http_response *response)
+{
+    char byte;
+    ssize_t size =
+        recv(lws_get_socket_fd(response->wsi), &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT);
+
+    return size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 static void http_tick(void *context)
 {
     struct http *http = context;
@@ -90,6 +102,8 @@ static void http_tick(void *context)
         if (mono_is_due(response->deadline, now)) {
             http_respond_text(response, 503, "no answer in time\n");
             http_response_send(response);
+        } else if (client_has_left(response)) {
+            lws_set_timeout(response->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_SYNC);
         }
         response = next;
     }
@@ -232,6 +246,8 @@ struct http_response *http_response_of(struct http *http, uint64_t ticket)
 
 void http_response_send(struct http_response *response)
 {
+    if (response->ticket != 0)
+        (void)lws_rx_flow_control(response->wsi, 1);
     response_forget_ticket(response);
     if (response->status == 0)
         http_respond_text(response, 500, "no answer\n");
@@ -521,6 +537,9 @@ static void http_handle(struct http *http, struct http_response *response)
     response->route->handle(http->options.context, &response->request, response);
     if (response->ticket == 0)
         http_response_send(response);
+    else
+        (void)lws_rx_flow_control(response->wsi,
+                                  0); /* what it doesn't read would wake us for ever */
 }
 
 static int http_begin(struct http *http, struct lws *wsi, const char *path, size_t path_size)

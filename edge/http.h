@@ -100,8 +100,9 @@ void http_respond_header(struct http_response *response, const char *name, const
 
 /* Tells that the answer comes after the handler has returned; keep the ticket, not the pointers. */
 uint64_t http_response_later(struct http_response *response);
-/* On the loop's thread: the response of a ticket, NULL when the client is gone or was answered by
- * the time limit. Fill it with http_respond, then http_response_send. */
+/* On the loop's thread: the response of a ticket, NULL when the client is gone (noticed
+ * within a second or two) or was answered by the time limit. Fill it with http_respond, then
+ * http_response_send. */
 struct http_response *http_response_of(struct http *http, uint64_t ticket);
 void http_response_send(struct http_response *response);
 
