@@ -60,6 +60,8 @@ static FILE *doc_open(void)
 {
 #ifdef PROTOCOL_DOC
     return fopen(PROTOCOL_DOC, "rb");
+#elif defined SOURCE_DIR
+    return fopen(SOURCE_DIR "/docs/PROTOCOL.md", "rb");
 #else
     static const char HERE[] = "tests/unit/protocol/protocol_doc.c";
     char path[4096];
