@@ -65,7 +65,8 @@ static enum result finish(struct writer *writer, const char *message, struct pro
     return result;
 }
 
-static enum result finish_reading(struct reader *reader, const char *message, struct problem *problem)
+static enum result finish_reading(struct reader *reader, const char *message,
+                                  struct problem *problem)
 {
     enum result result = reader_finish(reader, problem);
 
