@@ -18,6 +18,7 @@ enum {
     HEAD_SIZE = 8 * 1024,             /* status line and headers of one response */
     WRITE_SIZE = 32 * 1024,           /* of a body, at once */
     ALLOW_SIZE = 64,
+    PROGRESS_LIMIT_S = 30, /* a socket that takes nothing of a response for so long is cut */
 };
 
 /* libwebsockets has an index for the common headers and a name for others. */
@@ -344,6 +345,7 @@ static int response_writable(struct http_response *response)
 
     if (!response->ready)
         return 0;
+    lws_set_timeout(response->wsi, PENDING_TIMEOUT_HTTP_CONTENT, PROGRESS_LIMIT_S);
     if (!response->head_written) {
         if (response_write_head(response) != 0)
             return -1;
