@@ -193,7 +193,9 @@ static enum result load_column_row(struct loader *loader, const struct catalog_t
         return result;
     where = arena_format(loader->arena, "fs_column: %s.%s", table->name,
                          column->name == NULL ? "NULL" : column->name);
-    if (column->name == NULL || where == NULL)
+    if (where == NULL)
+        return arena_full(loader->arena, problem);
+    if (column->name == NULL)
         return problem_set(problem, RESULT_REFUSED, "fs_column: a column of %s has no name",
                            table->name);
     result = word_code(TYPES, type, where, &code, problem);
@@ -275,14 +277,19 @@ static enum result load_columns(struct loader *loader, struct catalog_table *tab
     return result;
 }
 
-/* The next name of "a, b", NULL at the end. */
-static const char *next_name(struct arena *arena, const char **rest)
+/* The next name of "a, b"; NULL at the end. */
+static enum result next_name(struct arena *arena, const char **rest, const char **ret_name,
+                             struct problem *problem)
 {
     const char *start = *rest + strspn(*rest, " ,");
     size_t size = strcspn(start, " ,");
 
     *rest = start + size;
-    return size == 0 ? NULL : arena_format(arena, "%.*s", (int)size, start);
+    *ret_name = NULL;
+    if (size == 0)
+        return RESULT_OK;
+    *ret_name = arena_format(arena, "%.*s", (int)size, start);
+    return *ret_name == NULL ? arena_full(arena, problem) : RESULT_OK;
 }
 
 static enum result load_key(struct loader *loader, struct catalog_table *table, const char *names,
@@ -291,9 +298,13 @@ static enum result load_key(struct loader *loader, struct catalog_table *table, 
     const char *rest = names == NULL ? "" : names;
     const char *name = NULL;
 
-    while ((name = next_name(loader->arena, &rest)) != NULL) {
-        const struct catalog_column *column = catalog_column_by_name(table, name);
+    while (true) {
+        const struct catalog_column *column = NULL;
+        enum result result = next_name(loader->arena, &rest, &name, problem);
 
+        if (result != RESULT_OK || name == NULL)
+            return result;
+        column = catalog_column_by_name(table, name);
         if (column == NULL || column->number == 0)
             return problem_set(problem, RESULT_REFUSED,
                                "fs_table: natural_key of %s: %s is no column of it", table->name,
@@ -304,7 +315,6 @@ static enum result load_key(struct loader *loader, struct catalog_table *table, 
                                (int)CATALOG_KEY_COLUMNS_MAX);
         table->key_columns[table->key_column_count++] = column->number;
     }
-    return RESULT_OK;
 }
 
 /* Columns, then what speaks of columns: bucket rule and natural key. */
@@ -369,9 +379,13 @@ static enum result grant_columns(struct loader *loader, const struct catalog_tab
         grant->mask = table->columns_mask & ~table->server_only_mask;
         return RESULT_OK;
     }
-    while ((name = next_name(loader->arena, &rest)) != NULL) {
-        const struct catalog_column *column = catalog_column_by_name(table, name);
+    while (true) {
+        const struct catalog_column *column = NULL;
+        enum result result = next_name(loader->arena, &rest, &name, problem);
 
+        if (result != RESULT_OK || name == NULL)
+            return result;
+        column = catalog_column_by_name(table, name);
         if (column == NULL || column->number == 0)
             return problem_set(problem, RESULT_REFUSED, "fs_grant: %s on %s: %s is no column of it",
                                role_name(grant->role), table->name, name);
@@ -381,7 +395,6 @@ static enum result grant_columns(struct loader *loader, const struct catalog_tab
                                role_name(grant->role), table->name, name);
         grant->mask |= UINT64_C(1) << column->number;
     }
-    return RESULT_OK;
 }
 
 static enum result load_grant_row(struct loader *loader, struct sql_statement *statement,
