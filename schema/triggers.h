@@ -31,7 +31,8 @@
 /* Makes the triggers what the catalog says, in one transaction (its own, or the open one). What is
  * right already is not touched. ret_changed_count, if not NULL: objects dropped or created.
  *
- * RESULT_REFUSED   a table can't be watched, or a statement failed: nothing was changed
+ * RESULT_REFUSED   a table can't be watched, or a statement failed: nothing was changed (in the
+ *                  caller's transaction: the caller undoes it)
  * others           as in sql.h */
 MUST_CHECK enum result triggers_install(struct sql_database *database,
                                         const struct catalog *catalog, enum schema_side side,
