@@ -5,10 +5,9 @@
 #include "server/store/work.h"
 #include "base/bytes.h"
 #include "schema/load.h"
-#include "schema/migrate.h"
-#include "schema/triggers.h"
 #include "server/store/sqlite/sqlite_store.h"
 #include "server/store/versions.h"
+#include "tests/schema_fixture/master_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,21 +42,13 @@ static void assert_ok(const struct bench *bench, enum result result)
 
 static void prepare_file(struct bench *bench)
 {
-    const struct sql_options options = {
-        .path = bench->path, .profile = SQL_PROFILE_SERVER, .create = true};
+    const struct sql_options options = {.path = bench->path, .profile = SQL_PROFILE_SERVER};
     struct sql_database *database = NULL;
 
+    master_file_make(bench->path);
     assert_ok(bench, sql_open(&options, &database, &bench->problem));
     assert_ok(bench,
-              migrate_run(database, SCHEMA_SIDE_SERVER, NULL, 0, NOW, NULL, &bench->problem));
-    assert_ok(bench,
               catalog_load(database, &bench->catalog_arena, &bench->catalog, &bench->problem));
-    assert_ok(bench, triggers_install(database, &bench->catalog, SCHEMA_SIDE_SERVER, NULL,
-                                      &bench->problem));
-    assert_ok(bench, sql_exec(database,
-                              "INSERT OR REPLACE INTO fs_state(name, number) VALUES"
-                              "('seq',0),('published_seq',0),('replica_no',0)",
-                              &bench->problem));
     sql_close(database);
 }
 
