@@ -42,12 +42,14 @@ static const struct way {
     unsigned to;
     enum ownership owner;
 } WAYS[STOCK_KIND_COUNT] = {
-    [STOCK_RECEIVE]         = {"receive",         AT(SUPPLIER),      REAL & ~AT(CUSTOMER_SITE), OURS},
+    [STOCK_RECEIVE]         = {"receive",         AT(SUPPLIER), REAL & ~AT(CUSTOMER_SITE),
+                               OURS},
     [STOCK_SUPPLIER_RETURN] = {"supplier_return", REAL,              AT(SUPPLIER),      OURS},
     [STOCK_SALE]            = {"sale",            REAL,              AT(CUSTOMER),      OURS},
     [STOCK_TRANSFER]        = {"transfer",        REAL,              REAL,              ANYBODYS},
     [STOCK_LOAD]            = {"load", AT(WAREHOUSE) | AT(STAGING),  AT(VAN),           ANYBODYS},
-    [STOCK_UNLOAD]          = {"unload",          AT(VAN), REAL & ~AT(VAN) & ~AT(CUSTOMER_SITE), ANYBODYS},
+    [STOCK_UNLOAD]          = {"unload",          AT(VAN),
+                               REAL & ~AT(VAN) & ~AT(CUSTOMER_SITE), ANYBODYS},
     [STOCK_PICK]            = {"pick", AT(WAREHOUSE) | AT(STAGING),  AT(VAN) | AT(STAGING), OURS},
     [STOCK_USE]             = {"use",             OWN_SHELVES,       AT(CONSUMED),      OURS},
     [STOCK_TRANSIT_OUT]     = {"transit_out",     OWN_SHELVES,       AT(IN_TRANSIT),    ANYBODYS},
