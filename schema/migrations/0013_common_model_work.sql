@@ -201,6 +201,8 @@ CREATE TABLE activity (
     crew_of_id       BIGINT,                        -- second person on another's activity
     branch_of_id     BIGINT,                        -- work of a technician found to have done it as
                                                     -- well
+    unplanned_by_id  BIGINT,                        -- whose own unplanned work it was from the
+                                                    -- start: born accepted; none: the office's
     home             BIGINT,                        -- bucket, filled by triggers
     FOREIGN KEY (call_id) REFERENCES call (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (activity_type_id) REFERENCES activity_type (id) DEFERRABLE INITIALLY DEFERRED,
@@ -209,7 +211,8 @@ CREATE TABLE activity (
     FOREIGN KEY (site_id) REFERENCES site (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (technician_id) REFERENCES app_user (id) DEFERRABLE INITIALLY DEFERRED,
     FOREIGN KEY (crew_of_id) REFERENCES activity (id) DEFERRABLE INITIALLY DEFERRED,
-    FOREIGN KEY (branch_of_id) REFERENCES activity (id) DEFERRABLE INITIALLY DEFERRED
+    FOREIGN KEY (branch_of_id) REFERENCES activity (id) DEFERRABLE INITIALLY DEFERRED,
+    FOREIGN KEY (unplanned_by_id) REFERENCES app_user (id) DEFERRABLE INITIALLY DEFERRED
 );
 CREATE INDEX ix_activity_call ON activity (call_id);
 CREATE INDEX ix_activity_technician ON activity (technician_id, planned_start_at);

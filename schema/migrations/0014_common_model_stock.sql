@@ -181,6 +181,8 @@ CREATE TABLE count_line (
     item_id         BIGINT NOT NULL,
     serial_unit_key BIGINT NOT NULL DEFAULT 0, -- the serial unit, 0 for items without serial number
     counted_m       BIGINT NOT NULL,           -- thousandths of the unit
+    known_m         BIGINT,                    -- what the books said when the server posted it;
+                                               -- none: not yet
     home            BIGINT,                    -- bucket, filled by triggers
     UNIQUE (count_id, item_id, serial_unit_key),
     FOREIGN KEY (count_id) REFERENCES stock_count (id) DEFERRABLE INITIALLY DEFERRED,

@@ -33,8 +33,8 @@ INSERT INTO fs_column
 INSERT INTO fs_column
     (table_number, number, name, type, is_nullable, merge, group_no, refers_to) VALUES
     (24,  1, 'model_id',          'integer', 0, NULL,          0, 'asset_model'),
-    (24,  2, 'serial',            'text',    1, NULL,          1, NULL),
-    (24,  3, 'serial_normalised', 'text',    1, NULL,          1, NULL),
+    (24,  2, 'serial',            'text',    1, NULL,          0, NULL),
+    (24,  3, 'serial_normalised', 'text',    1, 'server_only', 0, NULL),
     (24,  4, 'site_id',           'integer', 1, NULL,          0, 'site'),
     (24,  5, 'owner_id',          'integer', 0, NULL,          0, 'party'),
     (24,  6, 'end_user_id',       'integer', 1, NULL,          0, 'party'),
@@ -51,7 +51,7 @@ INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('technician', 'asset', 'insert', '*', NULL),
     ('help_desk', 'asset', 'update', '*', NULL),
     ('manager', 'asset', 'update', '*', NULL),
-    ('technician', 'asset', 'update', 'serial,serial_normalised,position,version', NULL);
+    ('technician', 'asset', 'update', 'serial,position,version', NULL);
 
 -- warranty
 INSERT INTO fs_column

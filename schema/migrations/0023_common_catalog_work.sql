@@ -201,7 +201,8 @@ INSERT INTO fs_column
     (44, 11, 'state',            'text',    0, NULL,         0, NULL),
     (44, 12, 'crew_of_id',       'integer', 1, 'write_once', 0, 'activity'),
     (44, 13, 'branch_of_id',     'integer', 1, NULL,         0, 'activity'),
-    (44, 14, 'home',             'integer', 1, NULL,         0, NULL);
+    (44, 14, 'unplanned_by_id',  'integer', 1, NULL,         0, 'app_user'),
+    (44, 15, 'home',             'integer', 1, NULL,         0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('technician', 'activity', 'insert',
         'call_id,activity_type_id,job_template_id,asset_id,site_id,technician_id,'

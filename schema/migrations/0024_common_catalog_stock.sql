@@ -150,7 +150,8 @@ INSERT INTO fs_column
     (67, 2, 'item_id',         'integer', 0, 'write_once',  0, 'item'),
     (67, 3, 'serial_unit_key', 'integer', 0, 'write_once',  0, NULL),
     (67, 4, 'counted_m',       'integer', 0, 'write_once',  0, NULL),
-    (67, 5, 'home',            'integer', 1, 'server_only', 0, NULL);
+    (67, 5, 'known_m',         'integer', 1, 'server_only', 0, NULL),
+    (67, 6, 'home',            'integer', 1, 'server_only', 0, NULL);
 INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('technician', 'count_line', 'insert', '*', NULL),
     ('warehouse', 'count_line', 'insert', '*', NULL);
