@@ -97,7 +97,7 @@ static const struct sentence SENTENCES[REASON_COUNT] = {
         "L'incarico era stato annullato; ciò che hai registrato è conservato."},
     [REASON_DONE_AFTER_CANCEL] = {"done_after_cancel",
         "The job had been cancelled but was done: it counts as done, the office bills or waives.",
-        "L'incarico era annullato ma è stato eseguito: vale come fatto, la sede fattura o rinuncia."},
+        "L'incarico era annullato ma è stato fatto: vale come fatto, la sede fattura o rinuncia."},
     [REASON_CLOSED_ON_BEHALF] = {"closed_on_behalf",
         "The office had closed this job for you; your times and parts replace its estimate.",
         "La sede aveva chiuso l'incarico per te; i tuoi tempi e ricambi sostituiscono la stima."},
