@@ -4,9 +4,12 @@
  * The edge feeds events and carries out effects: sending, closing, and jobs for the threads that
  * own a store (job.h, master.h), whose results come back as events. Same events, same effects.
  *
- *                message 1        message 3 + AUTHENTICATE     RESUME done
- *   GREETING ------------> GREETING ------> AUTHENTICATING -------> LIVE --> CLOSING
- *   enrolment: AUTHENTICATING --> ENROLLING --> CLOSING */
+ *               messages 1, 3                  key is right             RESUME done
+ *   GREETING --------------> AUTHENTICATING --------------> RESUMING -------------> LIVE -->
+ * CLOSING enrolment:               AUTHENTICATING --> ENROLLING --> CLOSING
+ *
+ * What a session is and may hold: session.h. Whatever a peer does ends its own connection at most;
+ * server_step fails only for lack of memory. */
 #pragma once
 
 #include "server/core/job.h"
@@ -24,6 +27,7 @@ struct server_options {
     size_t connections_max;
     size_t handshakes_max;             /* unfinished at once; 0: the default of limits.h */
     size_t handshakes_per_address_max; /* 0: the default */
+    int64_t head;                      /* newest seq of the master; 0: not known yet */
 };
 
 enum server_event_kind {
@@ -72,12 +76,17 @@ struct server_effects {
     const struct server_effect *effects;
 };
 
+/* RESULT_EXHAUSTED: memory. The first step asks for a RESCOPE. */
 MUST_CHECK enum result server_create(const struct server_options *options,
                                      struct server **ret_server, struct problem *problem);
-void server_destroy(struct server *server); /* takes NULL; wipes keys, destroys queued jobs */
+/* Takes NULL; wipes keys, destroys queued jobs. Jobs that were handed out have come back before. */
+void server_destroy(struct server *server);
 
+/* RESULT_EXHAUSTED: memory; a new connection was not taken (close it), everything else has happened
+ * or will be tried again at the deadline. The effects are to be carried out in either case. */
 MUST_CHECK enum result server_step(struct server *server, const struct server_event *event,
                                    struct server_effects *ret_effects, struct problem *problem);
+/* When SERVER_EVENT_DEADLINE is due; at most four times a second. */
 struct mono_time server_deadline(const struct server *server);
 
 struct server_status {
