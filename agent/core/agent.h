@@ -69,7 +69,8 @@ struct agent_event {
 enum agent_effect_kind {
     AGENT_EFFECT_CONNECT,
     AGENT_EFFECT_SEND,
-    AGENT_EFFECT_CLOSE,
+    AGENT_EFFECT_CLOSE,    /* after what was sent before has gone out; no event of that connection
+                              may come any more */
     AGENT_EFFECT_ENROLLED, /* psk is in `bytes`: store it durably (0600), then go on as a session */
     AGENT_EFFECT_REVOKED,  /* authenticated; `wipe` says whether to destroy keys and data */
     AGENT_EFFECT_PUBLISHED, /* new data is visible: tell local pages */
@@ -107,6 +108,9 @@ struct agent_status {
     char last_failure[200];
     int64_t bytes_sent;
     int64_t bytes_received;
-    bool is_idle; /* live, nothing unsent, nothing staged: all delivered both ways */
+    int64_t key_serial; /* highest of a server that has proven itself: store it when it rises */
+    int64_t repairs;    /* parts of buckets asked for again since the start */
+    bool is_disk_full;  /* nothing can be stored at the moment; tried again every 10 s */
+    bool is_idle;       /* live, nothing unsent, nothing staged: all delivered both ways */
 };
 struct agent_status agent_status(const struct agent *agent);

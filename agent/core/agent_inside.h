@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent_inside.h: what the files of the agent's core share; nobody else includes it.
+ *
+ *   agent.c     the step, the states, dialling and backoff, which message goes to whom
+ *   link.c      one conversation: channel, frames to send, frames that wait for the replica
+ *   uplink.c    seals, PUSH, verdicts
+ *   downlink.c  SUBSCRIBED, ROWS, GONE, PUBLISH, receipts
+ *   checks.c    digests, repairs, triggers, in idle time
+ *   blobs.c     attachments, after the data
+ *
+ * Uplink and downlink never wait for each other (R5). Each part has its own `..._pump`, called at
+ * the end of every step while LIVE, that does a bounded piece of work, and its own deadline. */
+#pragma once
+
+#include "agent/core/agent.h"
+#include "base/prng.h"
+#include "protocol/channel.h"
+#include "protocol/limits.h"
+
+enum {
+    AGENT_EFFECTS_MAX = 4096,            /* of one step: 1 MiB in the smallest messages and more */
+    AGENT_SEND_WINDOW_SIZE = 256 * 1024, /* bytes given to the edge that haven't left its queue */
+    AGENT_PUSH_PART_SIZE = 128 * 1024,   /* body of one PUSH before compression */
+    AGENT_BLOB_PART_SIZE = 60 * 1024,    /* with its head it fits one message of 64 KiB */
+    AGENT_BLOB_WINDOW = 4,               /* parts on their way without a receipt */
+    AGENT_INBOX_SIZE_MAX = 8 << 20,      /* frames that wait for a locked replica, bytes */
+    AGENT_INBOX_FRAMES_MAX = 4096,
+    AGENT_DECODE_SIZE_MAX = 128 << 20, /* 65,536 rows of 62 columns, decoded */
+    AGENT_REPAIRS_PER_HOUR_MAX = 20,   /* a self-healing that never ends is an outage */
+    AGENT_DIGEST_BUCKETS = 4,          /* scanned a step: a few milliseconds */
+};
+
+#define AGENT_REPLICA_RETRY_US  MILLISECONDS(50) /* the replica is locked by another program */
+#define AGENT_DISK_RETRY_US     SECONDS(10)
+#define AGENT_DIAL_TIMEOUT_US   SECONDS(30)
+#define AGENT_BACKOFF_MIN_US    SECONDS(1)
+#define AGENT_BACKOFF_MAX_US    MINUTES(5)
+#define AGENT_RECEIPT_DELAY_US  SECONDS(1)
+#define AGENT_VERDICT_WAIT_US   MINUTES(5) /* then the seal is sent again: always safe */
+#define AGENT_DIGEST_EVERY_US   MINUTES(20)
+#define AGENT_DIGEST_PAUSE_US   MILLISECONDS(200)
+#define AGENT_TRIGGERS_EVERY_US HOURS(1)
+#define AGENT_BLOB_ANSWER_US    SECONDS(30)
+#define AGENT_BLOB_PAUSE_US     MINUTES(5)
+
+/* In guarded memory. */
+struct agent_secrets {
+    struct noise_keypair static_keys;
+    uint8_t psk[PSK_SIZE];
+    uint8_t token_secret[PSK_SIZE];
+};
+
+/* A received frame that the replica couldn't take yet. */
+struct agent_frame {
+    struct agent_frame *next;
+    uint8_t type;
+    size_t size;
+    uint8_t body[];
+};
+
+struct agent_link {
+    struct channel *channel; /* NULL: no conversation */
+    bool is_open;            /* the server has proven who it is */
+    size_t unsent_size;      /* given to the edge since it was last drained */
+    struct agent_frame *inbox_first;
+    struct agent_frame *inbox_last;
+    size_t inbox_count;
+    size_t inbox_size;
+    struct mono_time inbox_due; /* when the replica is asked again */
+    struct mono_time handshake_due;
+    struct mono_time ping_due;
+    struct mono_time silence_due;
+    int64_t ping_nonce;
+};
+
+struct agent_uplink {
+    bool is_dirty;                /* something may have been recorded since the last look */
+    int64_t seal_no;              /* on its way; 0: none */
+    int64_t part_no;              /* the next part to send */
+    bool is_all_sent;             /* the last part is on its way: the verdict is next */
+    struct mono_time not_before;  /* the replica is locked or the server is busy */
+    struct mono_time verdict_due; /* MONO_NEVER unless is_all_sent */
+};
+
+struct agent_downlink {
+    int64_t welcome_head;  /* the server's head when the session began */
+    int64_t published_seq; /* what this replica shows */
+    bool is_staging;       /* rows have come that aren't visible yet */
+    bool is_caught_up;     /* all that was there at the beginning of the session is published */
+    bool owes_receipt;
+    struct mono_time receipt_due;
+};
+
+struct agent_checks {
+    struct mono_time digest_due;
+    int64_t bucket_after; /* where the scan goes on */
+    struct mono_time triggers_due;
+    struct mono_time hour_end; /* repairs are counted within an hour */
+    size_t repair_count;
+    bool is_alarmed;
+};
+
+struct agent_blobs {
+    struct replica_blob sending; /* size 0: none */
+    bool is_wanted;              /* the server has said where to go on */
+    int64_t sent_offset;         /* the next byte to send */
+    int64_t held_offset;         /* what the server says it holds */
+    size_t window_used;          /* parts without a receipt */
+    struct mono_time send_due;   /* when to look for the next one, or to give up on this one */
+    struct replica_blob fetching;
+    struct mono_time fetch_due;
+};
+
+struct agent {
+    enum agent_state state;
+    struct agent_secrets *secrets;
+    bool has_psk;
+    bool has_token;
+    bool is_stopped;
+    bool is_disk_full; /* shown once, forgotten when something could be stored again */
+    uint8_t token_id[IDENTITY_TOKEN_ID_SIZE];
+    uint8_t root_public_key[IDENTITY_KEY_SIZE];
+    uint8_t sign_public_key[IDENTITY_KEY_SIZE];
+    int64_t key_serial;
+    char device_name[LIMIT_NAME_SIZE_MAX + 1];
+    char app_version[LIMIT_NAME_SIZE_MAX + 1];
+    char name[64]; /* the user's login, for traces */
+    struct replica *replica;
+    struct blob_store *blob_store;
+    struct bytes dictionary;
+    const struct trace *trace;
+    struct prng prng;
+    struct mono_time now; /* of the step that runs */
+    struct wall_time wall;
+
+    unsigned attempts; /* failed ones in a row */
+    struct mono_time next_try;
+    struct agent_link link;
+    struct agent_uplink up;
+    struct agent_downlink down;
+    struct agent_checks checks;
+    struct agent_blobs blobs;
+    struct agent_status status;
+
+    struct arena step_arena;   /* until the next step: what effects point to */
+    struct arena decode_arena; /* one frame */
+    struct buffer body;        /* of the message that is being sent */
+    size_t effect_count;
+    struct agent_effect effects[AGENT_EFFECTS_MAX];
+};
+
+/* ---- agent.c --------------------------------------------------------------------------------- */
+
+void agent_effect_add(struct agent *agent, enum agent_effect_kind kind, struct bytes bytes,
+                      bool wipe, const char *text);
+/* `text` is copied. */
+void agent_alarm(struct agent *agent, const char *text);
+/* Ends the conversation and plans the next try, not before `retry_after_ms` from now. */
+void agent_disconnect(struct agent *agent, const char *reason, int64_t retry_after_ms);
+/* What a replica's answer means for who asked: RESULT_WAIT and RESULT_EXHAUSTED become a time to
+ * ask again (and RESULT_WAIT); anything else is passed on. */
+MUST_CHECK enum result agent_hold(struct agent *agent, enum result result,
+                                  struct mono_time *ret_not_before, struct problem *problem);
+/* Something was delivered: the next failure is the first one again. */
+void agent_progress(struct agent *agent);
+/* Something was stored: the disk isn't full any more. */
+void agent_stored(struct agent *agent);
+/* Hands a frame to whoever handles its type. RESULT_WAIT: keep the frame, see link.inbox_due. */
+MUST_CHECK enum result agent_dispatch(struct agent *agent, uint8_t type, struct bytes body,
+                                      struct problem *problem);
+/* Frames that don't touch the replica: taken at once even while others wait. */
+bool agent_is_urgent(uint8_t type);
+
+/* ---- link.c ---------------------------------------------------------------------------------- */
+
+MUST_CHECK enum result link_begin(struct agent *agent, const uint8_t *seed,
+                                  struct problem *problem);
+void link_end(struct agent *agent); /* harmless without a conversation */
+MUST_CHECK enum result link_receive(struct agent *agent, struct bytes message,
+                                    struct problem *problem);
+/* Sends agent->body and empties it. Level: zlib's, 0 for secrets and what is compressed already. */
+MUST_CHECK enum result link_send(struct agent *agent, uint8_t type, int level,
+                                 struct problem *problem);
+/* NOTICE, ERROR or BYE. */
+MUST_CHECK enum result link_send_text(struct agent *agent, uint8_t type, const char *code,
+                                      const char *text, struct problem *problem);
+bool link_has_room(const struct agent *agent); /* of the send window */
+/* Frames that wait, pings, silence. */
+MUST_CHECK enum result link_pump(struct agent *agent, struct problem *problem);
+struct mono_time link_deadline(const struct agent *agent);
+MUST_CHECK enum result link_on_ping(struct agent *agent, struct bytes body,
+                                    struct problem *problem);
+MUST_CHECK enum result link_on_pong(struct agent *agent, struct bytes body,
+                                    struct problem *problem);
+
+/* ---- uplink.c -------------------------------------------------------------------------------- */
+
+void uplink_begin(struct agent *agent);
+void uplink_end(struct agent *agent);
+MUST_CHECK enum result uplink_pump(struct agent *agent, struct problem *problem);
+struct mono_time uplink_deadline(const struct agent *agent);
+MUST_CHECK enum result uplink_on_verdict(struct agent *agent, struct bytes body,
+                                         struct problem *problem);
+void uplink_on_busy(struct agent *agent, int64_t retry_after_ms);
+bool uplink_is_idle(const struct agent *agent);
+
+/* ---- downlink.c ------------------------------------------------------------------------------ */
+
+void downlink_begin(struct agent *agent, int64_t head);
+void downlink_end(struct agent *agent);
+MUST_CHECK enum result downlink_pump(struct agent *agent, struct problem *problem);
+struct mono_time downlink_deadline(const struct agent *agent);
+MUST_CHECK enum result downlink_on_subscribed(struct agent *agent, struct bytes body,
+                                              struct problem *problem);
+MUST_CHECK enum result downlink_on_rows(struct agent *agent, struct bytes body,
+                                        struct problem *problem);
+MUST_CHECK enum result downlink_on_gone(struct agent *agent, struct bytes body,
+                                        struct problem *problem);
+MUST_CHECK enum result downlink_on_publish(struct agent *agent, struct bytes body,
+                                           struct problem *problem);
+bool downlink_is_idle(const struct agent *agent);
+
+/* ---- checks.c -------------------------------------------------------------------------------- */
+
+void checks_begin(struct agent *agent);
+MUST_CHECK enum result checks_pump(struct agent *agent, struct problem *problem);
+struct mono_time checks_deadline(const struct agent *agent);
+MUST_CHECK enum result checks_on_differs(struct agent *agent, struct bytes body,
+                                         struct problem *problem);
+
+/* ---- blobs.c --------------------------------------------------------------------------------- */
+
+void blobs_begin(struct agent *agent);
+void blobs_end(struct agent *agent);
+void blobs_look(struct agent *agent); /* rows have come or gone: there may be something to move */
+void blobs_on_drained(struct agent *agent);
+MUST_CHECK enum result blobs_pump(struct agent *agent, struct problem *problem);
+struct mono_time blobs_deadline(const struct agent *agent);
+MUST_CHECK enum result blobs_on_have(struct agent *agent, struct bytes body,
+                                     struct problem *problem);
+MUST_CHECK enum result blobs_on_want(struct agent *agent, struct bytes body,
+                                     struct problem *problem);
+MUST_CHECK enum result blobs_on_part(struct agent *agent, struct bytes body,
+                                     struct problem *problem);

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/agent_inside.h"
+
+#include "base/invariant.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Up:    HAVE(size) > ... < WANT(offset) ... > PART PART PART PART ... < WANT(offset) ...
+ *        A WANT says what the server holds; offset = size: all of it. HAVE from the server says
+ *        the same in one word.
+ * Down:  WANT(offset) > ... < PART ... > WANT(offset) ... until it is whole.
+ *        HAVE with size 0: the server hasn't got it.
+ * Whoever hears nothing for 30 s begins again with what the other side holds. */
+
+void blobs_begin(struct agent *agent)
+{
+    blobs_end(agent);
+    agent->blobs.send_due = agent->now;
+    agent->blobs.fetch_due = agent->now;
+}
+
+void blobs_end(struct agent *agent)
+{
+    agent->blobs = (struct agent_blobs){.send_due = MONO_NEVER, .fetch_due = MONO_NEVER};
+}
+
+void blobs_look(struct agent *agent)
+{
+    if (agent->blobs.sending.size == 0)
+        agent->blobs.send_due = agent->now;
+    if (agent->blobs.fetching.size == 0)
+        agent->blobs.fetch_due = agent->now;
+}
+
+/* Everything given to the edge is on the network: that is receipt enough to go on. */
+void blobs_on_drained(struct agent *agent)
+{
+    agent->blobs.window_used = 0;
+}
+
+static struct bytes hash_of(const struct replica_blob *blob)
+{
+    return bytes_of(blob->hash, sizeof blob->hash);
+}
+
+static bool is_this(const struct replica_blob *blob, struct bytes hash)
+{
+    return blob->size > 0 && bytes_equal(hash_of(blob), hash);
+}
+
+static enum result send_blob_message(struct agent *agent, uint8_t type,
+                                     const struct replica_blob *blob, int64_t offset,
+                                     struct bytes data, struct problem *problem)
+{
+    struct message_blob message = {
+        .hash = hash_of(blob), .offset = offset, .size = blob->size, .data = data};
+    enum result result;
+
+    buffer_reset(&agent->body);
+    result = message_blob_encode(&message, &agent->body, problem);
+    if (result != RESULT_OK)
+        return result;
+    return link_send(agent, type, 0, problem); /* photos don't get smaller */
+}
+
+/* ---- up ---- */
+
+static enum result sending_is_done(struct agent *agent, struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    enum result result = replica_blob_mark(agent->replica, blobs->sending.hash, BLOB_SENT, problem);
+
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &agent->link.inbox_due, problem);
+    trace_line(agent->trace, "%s: attachment of %" PRId64 " bytes is on the server", agent->name,
+               blobs->sending.size);
+    agent_progress(agent);
+    blobs->sending.size = 0;
+    blobs->is_wanted = false;
+    blobs->send_due = agent->now;
+    return RESULT_OK;
+}
+
+static enum result offer_next(struct agent *agent, struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    struct replica_blob next = {0};
+    bool is_whole = false;
+    int64_t held = 0;
+    enum result result = replica_blob_to_send(agent->replica, &next, problem);
+
+    if (result != RESULT_OK) {
+        result = agent_hold(agent, result, &blobs->send_due, problem);
+        return result == RESULT_WAIT ? RESULT_OK : result;
+    }
+    blobs->send_due = mono_after(agent->now, AGENT_BLOB_PAUSE_US);
+    if (next.size == 0)
+        return RESULT_OK;
+    result = agent->blob_store->operations->status(agent->blob_store, next.hash, &held, &is_whole,
+                                                   problem);
+    if (result != RESULT_OK) {
+        agent_alarm(agent, problem->text); /* the folder of blobs: looked at again later */
+        return RESULT_OK;
+    }
+    if (!is_whole) {
+        agent_alarm(agent, "the file of an attachment isn't in the blob folder: its row is sent, "
+                           "its content can't be");
+        result = replica_blob_mark(agent->replica, next.hash, BLOB_UNAVAILABLE, problem);
+        if (result == RESULT_OK)
+            blobs->send_due = agent->now; /* the next one isn't held up by it */
+        else
+            result = agent_hold(agent, result, &blobs->send_due, problem);
+        return result == RESULT_WAIT ? RESULT_OK : result;
+    }
+    blobs->sending = next;
+    blobs->is_wanted = false;
+    blobs->send_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
+    trace_line(agent->trace, "%s > server: BLOB_HAVE %" PRId64 " bytes", agent->name, next.size);
+    return send_blob_message(agent, MESSAGE_BLOB_HAVE, &next, 0, (struct bytes){0}, problem);
+}
+
+static enum result send_part(struct agent *agent, struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    uint8_t *memory = arena_alloc(&agent->step_arena, AGENT_BLOB_PART_SIZE);
+    size_t size = 0;
+    enum result result;
+
+    if (memory == NULL)
+        return arena_full(&agent->step_arena, problem);
+    result = agent->blob_store->operations->read(agent->blob_store, blobs->sending.hash,
+                                                 blobs->sent_offset, memory, AGENT_BLOB_PART_SIZE,
+                                                 &size, problem);
+    if (result != RESULT_OK || size == 0) {
+        agent_alarm(agent, "the file of an attachment can't be read: its content waits");
+        blobs->sending.size = 0;
+        blobs->send_due = mono_after(agent->now, AGENT_BLOB_PAUSE_US);
+        return RESULT_OK;
+    }
+    trace_line(agent->trace, "%s > server: BLOB_PART at %" PRId64 " of %" PRId64, agent->name,
+               blobs->sent_offset, blobs->sending.size);
+    result = send_blob_message(agent, MESSAGE_BLOB_PART, &blobs->sending, blobs->sent_offset,
+                               bytes_of(memory, size), problem);
+    if (result != RESULT_OK)
+        return result;
+    blobs->sent_offset += (int64_t)size;
+    blobs->window_used++;
+    blobs->send_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
+    return RESULT_OK;
+}
+
+static bool has_part_to_send(const struct agent *agent)
+{
+    const struct agent_blobs *blobs = &agent->blobs;
+
+    return blobs->sending.size > 0 && blobs->is_wanted &&
+           blobs->sent_offset < blobs->sending.size && blobs->window_used < AGENT_BLOB_WINDOW &&
+           link_has_room(agent);
+}
+
+enum result blobs_on_want(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    struct message_blob want = {0};
+    enum result result = message_blob_decode(body, &agent->decode_arena, &want, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    if (!is_this(&blobs->sending, want.hash))
+        return RESULT_OK; /* late: we have given up on it meanwhile */
+    if (want.offset > blobs->sending.size)
+        return problem_set(problem, RESULT_MALFORMED,
+                           "BLOB_WANT from %" PRId64 ", but it has %" PRId64 " bytes", want.offset,
+                           blobs->sending.size);
+    if (want.offset == blobs->sending.size)
+        return sending_is_done(agent, problem);
+    if (!blobs->is_wanted || want.offset < blobs->held_offset)
+        blobs->sent_offset = want.offset; /* the first one, or the server begins again */
+    else if (want.offset > blobs->sent_offset)
+        blobs->sent_offset = want.offset; /* somebody else has brought more of it */
+    if (blobs->window_used > 0)
+        blobs->window_used--;
+    blobs->is_wanted = true;
+    blobs->held_offset = want.offset;
+    blobs->send_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
+    return RESULT_OK;
+}
+
+/* ---- down ---- */
+
+static enum result fetching_is_done(struct agent *agent, enum replica_blob_state state,
+                                    struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    enum result result = replica_blob_mark(agent->replica, blobs->fetching.hash, state, problem);
+
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &agent->link.inbox_due, problem);
+    trace_line(agent->trace, "%s: attachment of %" PRId64 " bytes %s", agent->name,
+               blobs->fetching.size, state == BLOB_FETCHED ? "is here" : "isn't available");
+    blobs->fetching.size = 0;
+    blobs->fetch_due = agent->now;
+    agent_effect_add(agent, AGENT_EFFECT_PUBLISHED, (struct bytes){0}, false, NULL);
+    return RESULT_OK;
+}
+
+static enum result want_from(struct agent *agent, int64_t offset, struct problem *problem)
+{
+    agent->blobs.fetch_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
+    trace_line(agent->trace, "%s > server: BLOB_WANT from %" PRId64 " of %" PRId64, agent->name,
+               offset, agent->blobs.fetching.size);
+    return send_blob_message(agent, MESSAGE_BLOB_WANT, &agent->blobs.fetching, offset,
+                             (struct bytes){0}, problem);
+}
+
+static enum result fetch_next(struct agent *agent, struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    bool is_whole = false;
+    int64_t held = 0;
+    enum result result = replica_blob_to_fetch(agent->replica, &blobs->fetching, problem);
+
+    if (result != RESULT_OK) {
+        blobs->fetching.size = 0;
+        result = agent_hold(agent, result, &blobs->fetch_due, problem);
+        return result == RESULT_WAIT ? RESULT_OK : result;
+    }
+    blobs->fetch_due = mono_after(agent->now, AGENT_BLOB_PAUSE_US);
+    if (blobs->fetching.size == 0)
+        return RESULT_OK;
+    result = agent->blob_store->operations->status(agent->blob_store, blobs->fetching.hash, &held,
+                                                   &is_whole, problem);
+    if (result != RESULT_OK) {
+        blobs->fetching.size = 0;
+        result = agent_hold(agent, result, &blobs->fetch_due, problem);
+        return result == RESULT_WAIT ? RESULT_OK : result;
+    }
+    if (is_whole) {
+        result = fetching_is_done(agent, BLOB_FETCHED, problem);
+        if (result == RESULT_WAIT)
+            blobs->fetching.size = 0; /* looked at again after the pause */
+        return result == RESULT_WAIT ? RESULT_OK : result;
+    }
+    return want_from(agent, held, problem);
+}
+
+enum result blobs_on_part(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    struct message_blob part = {0};
+    bool is_whole = false;
+    bool is_last;
+    int64_t held = 0;
+    enum result result = message_blob_decode(body, &agent->decode_arena, &part, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    if (agent->blob_store == NULL || !is_this(&blobs->fetching, part.hash))
+        return RESULT_OK;
+    result = agent->blob_store->operations->status(agent->blob_store, blobs->fetching.hash, &held,
+                                                   &is_whole, problem);
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &agent->link.inbox_due, problem);
+    if (is_whole) /* only the mark had to wait */
+        return fetching_is_done(agent, BLOB_FETCHED, problem);
+    if (part.offset != held || part.data.size == 0)
+        return RESULT_OK; /* twice, or not in order: the next WANT says where to go on */
+    is_last = part.offset + (int64_t)part.data.size == part.size;
+    result = agent->blob_store->operations->append(agent->blob_store, blobs->fetching.hash, held,
+                                                   part.data, is_last, problem);
+    if (result == RESULT_REFUSED) { /* the hash is wrong; what was here is thrown away */
+        trace_line(agent->trace, "%s: attachment with a wrong hash, thrown away", agent->name);
+        return fetching_is_done(agent, BLOB_UNAVAILABLE, problem);
+    }
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &agent->link.inbox_due, problem);
+    if (is_last)
+        return fetching_is_done(agent, BLOB_FETCHED, problem);
+    return want_from(agent, held + (int64_t)part.data.size, problem);
+}
+
+enum result blobs_on_have(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_blob have = {0};
+    enum result result = message_blob_decode(body, &agent->decode_arena, &have, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    if (is_this(&agent->blobs.sending, have.hash) && have.size == agent->blobs.sending.size)
+        return sending_is_done(agent, problem);
+    if (is_this(&agent->blobs.fetching, have.hash) && have.size == 0)
+        return fetching_is_done(agent, BLOB_UNAVAILABLE, problem);
+    return RESULT_OK;
+}
+
+/* ---- both ---- */
+
+enum result blobs_pump(struct agent *agent, struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    enum result result = RESULT_OK;
+
+    if (agent->blob_store == NULL || !uplink_is_idle(agent) || !downlink_is_idle(agent))
+        return RESULT_OK; /* data first */
+    if (mono_is_due(blobs->send_due, agent->now)) {
+        blobs->window_used = 0;
+        result = offer_next(agent, problem);
+    }
+    while (result == RESULT_OK && has_part_to_send(agent))
+        result = send_part(agent, problem);
+    if (result == RESULT_OK && mono_is_due(blobs->fetch_due, agent->now))
+        result = fetch_next(agent, problem);
+    return result;
+}
+
+struct mono_time blobs_deadline(const struct agent *agent)
+{
+    const struct agent_blobs *blobs = &agent->blobs;
+
+    if (agent->blob_store == NULL || !uplink_is_idle(agent) || !downlink_is_idle(agent))
+        return MONO_NEVER;
+    if (has_part_to_send(agent))
+        return agent->now;
+    return mono_earlier(blobs->send_due, blobs->fetch_due);
+}

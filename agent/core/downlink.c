@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/agent_inside.h"
+
+#include <inttypes.h>
+
+void downlink_begin(struct agent *agent, int64_t head)
+{
+    struct agent_downlink *down = &agent->down;
+
+    down->welcome_head = head;
+    down->is_staging = false;
+    down->is_caught_up = down->published_seq > 0 && down->published_seq >= head;
+    down->owes_receipt = false;
+    down->receipt_due = MONO_NEVER;
+}
+
+void downlink_end(struct agent *agent)
+{
+    agent->down.is_staging = false;
+    agent->down.is_caught_up = false;
+    agent->down.owes_receipt = false;
+    agent->down.receipt_due = MONO_NEVER;
+}
+
+bool downlink_is_idle(const struct agent *agent)
+{
+    return agent->down.is_caught_up && !agent->down.is_staging && agent->link.inbox_first == NULL;
+}
+
+/* What the replica said about a frame that it should take. */
+static enum result taken(struct agent *agent, enum result result, struct problem *problem)
+{
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &agent->link.inbox_due, problem);
+    agent_stored(agent);
+    return RESULT_OK;
+}
+
+enum result downlink_on_subscribed(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_subscribed subscribed = {0};
+    enum result result =
+        message_subscribed_decode(body, &agent->decode_arena, &subscribed, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    trace_line(agent->trace, "%s < server: SUBSCRIBED %s%zu buckets, %zu removed", agent->name,
+               subscribed.is_whole ? "" : "+", subscribed.added_count, subscribed.removed_count);
+    agent->down.is_staging = true;
+    return taken(agent, replica_subscribed(agent->replica, &subscribed, problem), problem);
+}
+
+enum result downlink_on_rows(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_rows rows = {0};
+    char bucket[BUCKET_TEXT_SIZE];
+    enum result result = message_rows_decode(replica_catalog(agent->replica), body,
+                                             &agent->decode_arena, &rows, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    bucket_format(rows.bucket, bucket);
+    trace_line(agent->trace, "%s < server: ROWS %s %zu (%" PRId64 ", %" PRId64 "]%s%s", agent->name,
+               bucket, rows.row_count, rows.seq_after, rows.seq_to, rows.is_complete ? "" : " more",
+               rows.is_repair ? " repair" : "");
+    if (!rows.is_repair)
+        agent->down.is_staging = true;
+    return taken(agent, replica_rows(agent->replica, &rows, problem), problem);
+}
+
+enum result downlink_on_gone(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_gone gone = {0};
+    char bucket[BUCKET_TEXT_SIZE];
+    enum result result = message_gone_decode(replica_catalog(agent->replica), body,
+                                             &agent->decode_arena, &gone, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    bucket_format(gone.bucket, bucket);
+    trace_line(agent->trace, "%s < server: GONE %s %zu (%" PRId64 ", %" PRId64 "]", agent->name,
+               bucket, gone.count, gone.seq_after, gone.seq_to);
+    agent->down.is_staging = true;
+    return taken(agent, replica_gone(agent->replica, &gone, problem), problem);
+}
+
+enum result downlink_on_publish(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct agent_downlink *down = &agent->down;
+    struct message_publish publish = {0};
+    struct replica_published published = {0};
+    enum result result = message_publish_decode(body, &agent->decode_arena, &publish, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    result = replica_publish(agent->replica, publish.head, agent->wall, &published, problem);
+    if (result != RESULT_OK)
+        return taken(agent, result, problem);
+    agent_stored(agent);
+    agent_progress(agent);
+    trace_line(agent->trace,
+               "%s < server: PUBLISH %" PRId64 ": %zu rows, %zu gone, %zu quarantined, "
+               "%zu buckets dropped",
+               agent->name, publish.head, published.row_count, published.gone_count,
+               published.quarantined_count, published.dropped_bucket_count);
+    down->published_seq = publish.head;
+    down->is_staging = false;
+    down->is_caught_up = true;
+    blobs_look(agent);
+    if (!down->owes_receipt) {
+        down->owes_receipt = true;
+        down->receipt_due = mono_after(agent->now, AGENT_RECEIPT_DELAY_US);
+    }
+    if (published.quarantined_count > 0)
+        agent_alarm(agent,
+                    "rows from the server can't be stored here: see `fieldsync-agent status`");
+    agent_effect_add(agent, AGENT_EFFECT_PUBLISHED, (struct bytes){0}, false, NULL);
+    return RESULT_OK;
+}
+
+/* The receipt: one for all that was published within a second. */
+enum result downlink_pump(struct agent *agent, struct problem *problem)
+{
+    struct agent_downlink *down = &agent->down;
+    struct message_published published = {.seq = down->published_seq};
+    enum result result;
+
+    if (!down->owes_receipt || !mono_is_due(down->receipt_due, agent->now))
+        return RESULT_OK;
+    down->owes_receipt = false;
+    down->receipt_due = MONO_NEVER;
+    buffer_reset(&agent->body);
+    result = message_published_encode(&published, &agent->body, problem);
+    if (result != RESULT_OK)
+        return result;
+    trace_line(agent->trace, "%s > server: PUBLISHED %" PRId64, agent->name, published.seq);
+    return link_send(agent, MESSAGE_PUBLISHED, 0, problem);
+}
+
+struct mono_time downlink_deadline(const struct agent *agent)
+{
+    return agent->down.receipt_due;
+}

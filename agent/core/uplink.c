@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/core/agent_inside.h"
+
+#include "base/invariant.h"
+
+#include <inttypes.h>
+
+/* One seal is on its way at a time; what is recorded meanwhile waits for the next one. */
+void uplink_begin(struct agent *agent)
+{
+    uplink_end(agent);
+    agent->up.is_dirty = true;
+}
+
+void uplink_end(struct agent *agent)
+{
+    agent->up = (struct agent_uplink){.is_dirty = agent->up.is_dirty, .verdict_due = MONO_NEVER};
+}
+
+bool uplink_is_idle(const struct agent *agent)
+{
+    return agent->up.seal_no == 0 && !agent->up.is_dirty;
+}
+
+static void send_again(struct agent *agent, int64_t delay_us)
+{
+    agent->up.part_no = 0;
+    agent->up.is_all_sent = false;
+    agent->up.verdict_due = MONO_NEVER;
+    agent->up.not_before = mono_after(agent->now, delay_us);
+}
+
+void uplink_on_busy(struct agent *agent, int64_t retry_after_ms)
+{
+    int64_t delay = MILLISECONDS(retry_after_ms);
+
+    if (agent->up.seal_no == 0)
+        return;
+    /* jitter: whoever was told the same must not come back together */
+    delay += (int64_t)prng_below(&agent->prng, (uint64_t)(delay / 2 + SECONDS(1)));
+    send_again(agent, delay);
+}
+
+/* Finds or makes the seal to send next. */
+static enum result next_seal(struct agent *agent, struct problem *problem)
+{
+    int64_t seal_no = 0;
+    bool has_unsealed = false;
+    enum result result = replica_next_seal(agent->replica, 0, &seal_no, problem);
+
+    if (result == RESULT_OK && seal_no == 0 && agent->up.is_dirty) {
+        result = replica_has_unsealed(agent->replica, &has_unsealed, problem);
+        if (result == RESULT_OK && has_unsealed)
+            result = replica_seal(agent->replica, agent->wall, &seal_no, problem);
+        if (result == RESULT_OK)
+            agent->up.is_dirty = false;
+    }
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &agent->up.not_before, problem);
+    agent_stored(agent);
+    agent->up.seal_no = seal_no;
+    agent->up.part_no = 0;
+    agent->up.is_all_sent = false;
+    return RESULT_OK;
+}
+
+static enum result send_part(struct agent *agent, struct problem *problem)
+{
+    struct agent_uplink *up = &agent->up;
+    const struct catalog *catalog = replica_catalog(agent->replica);
+    struct message_push push = {0};
+    enum result result;
+
+    arena_reset(&agent->decode_arena);
+    result = replica_push_part(agent->replica, up->seal_no, up->part_no, AGENT_PUSH_PART_SIZE,
+                               &agent->decode_arena, &push, problem);
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &up->not_before, problem);
+    buffer_reset(&agent->body);
+    result = message_push_encode(catalog, &push, &agent->body, problem);
+    if (result != RESULT_OK) {
+        problem_add(problem, "seal %" PRId64 ", part %" PRId64, up->seal_no, up->part_no);
+        return result;
+    }
+    trace_line(agent->trace, "%s > server: PUSH seal %" PRId64 " part %" PRId64 "%s, %zu changes",
+               agent->name, push.seal_no, push.part_no, push.is_last_part ? " (last)" : "",
+               push.change_count);
+    result = link_send(agent, MESSAGE_PUSH, 6, problem);
+    if (result != RESULT_OK)
+        return result;
+    up->part_no++;
+    up->is_all_sent = push.is_last_part;
+    if (up->is_all_sent)
+        up->verdict_due = mono_after(agent->now, AGENT_VERDICT_WAIT_US);
+    return RESULT_OK;
+}
+
+enum result uplink_pump(struct agent *agent, struct problem *problem)
+{
+    struct agent_uplink *up = &agent->up;
+
+    if (mono_is_due(up->verdict_due, agent->now)) {
+        trace_line(agent->trace, "%s: no verdict for seal %" PRId64 ", sent again", agent->name,
+                   up->seal_no);
+        send_again(agent, 0);
+    }
+    if (!mono_is_due(up->not_before, agent->now))
+        return RESULT_OK;
+    if (up->seal_no == 0) {
+        enum result result = next_seal(agent, problem);
+
+        if (result == RESULT_WAIT)
+            return RESULT_OK;
+        if (result != RESULT_OK)
+            return result;
+    }
+    while (up->seal_no != 0 && !up->is_all_sent && link_has_room(agent)) {
+        enum result result = send_part(agent, problem);
+
+        if (result == RESULT_WAIT)
+            return RESULT_OK;
+        if (result != RESULT_OK)
+            return result;
+    }
+    return RESULT_OK;
+}
+
+struct mono_time uplink_deadline(const struct agent *agent)
+{
+    const struct agent_uplink *up = &agent->up;
+    bool has_work = up->seal_no != 0 ? !up->is_all_sent : up->is_dirty;
+
+    if (has_work && link_has_room(agent))
+        return mono_earlier(up->not_before, up->verdict_due);
+    return up->verdict_due;
+}
+
+enum result uplink_on_verdict(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct agent_uplink *up = &agent->up;
+    struct message_verdict verdict = {0};
+    struct mono_time not_before;
+    enum result result = message_verdict_decode(replica_catalog(agent->replica), body,
+                                                &agent->decode_arena, &verdict, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    if (verdict.seal_no != up->seal_no)
+        return problem_set(problem, RESULT_MALFORMED,
+                           "VERDICT for seal %" PRId64 ", but %" PRId64 " is on its way",
+                           verdict.seal_no, up->seal_no);
+    result = replica_verdict(agent->replica, &verdict, agent->wall, problem);
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &not_before, problem);
+    trace_line(agent->trace, "%s: verdict for seal %" PRId64 ", %zu exceptions", agent->name,
+               verdict.seal_no, verdict.exception_count);
+    agent_stored(agent);
+    agent_progress(agent);
+    uplink_end(agent);
+    blobs_look(agent);
+    if (verdict.exception_count > 0)
+        agent_effect_add(agent, AGENT_EFFECT_PUBLISHED, (struct bytes){0}, false, NULL);
+    return RESULT_OK;
+}
