@@ -71,7 +71,7 @@ void session_send_text(struct session *session, enum message_type type,
         result = send_body(session, type, buffer_bytes(&body), &problem);
     buffer_done(&body);
     trace_line(session->server->trace, "server > %s: %s %.*s%s%s", session->name,
-               message_name(type), (int)text->code.size, (const char *)text->code.data,
+               message_name((int)type), (int)text->code.size, (const char *)text->code.data,
                result == RESULT_OK ? "" : ", not sent: ", result == RESULT_OK ? "" : problem.text);
 }
 
