@@ -7,17 +7,26 @@
 #pragma once
 
 #include "server/core/job.h"
+#include "server/core/scope.h"
 
 enum { FEED_TAIL_ROWS_MAX = 1000, FEED_PAGE_BYTES = 128 * 1024 }; /* raw body before compression */
 
 struct feed *feed_create(int64_t user_id, int64_t replica_no);
 void feed_destroy(struct feed *feed); /* takes NULL */
 
-/* Where the device says it stands (RESUME). Buckets of unknown cursors start from 0. */
+/* Where the device says it stands (RESUME). A bucket that it has held since a publication stands at
+ * its published seq unless it says otherwise; one that came later, and all of them in another
+ * epoch, start from 0.
+ *
+ *   subscribed   its user's buckets now, ascending
+ *   is_behind    it has lost changes of its own that it had delivered (an old image): up to `head`
+ *                it gets its own values back, too */
 MUST_CHECK enum result feed_resume(struct feed *feed, const struct message_resume *resume,
-                                   bool is_epoch_same, const int64_t *subscribed,
-                                   size_t subscribed_count, struct problem *problem);
+                                   bool is_epoch_same, bool is_behind, int64_t head,
+                                   const struct scope_bucket *subscribed, size_t subscribed_count,
+                                   struct problem *problem);
 
-/* Does a commit concern this session? Looks only at memory: sorted buckets of the last publish. */
+/* Does a commit concern this session? Looks only at memory: sorted buckets of the last publish.
+ * Users whose subscription changed (master_outcome.rescoped) are to be woken besides. */
 bool feed_concerns(const struct feed *feed, const struct work_outcome *outcome);
 int64_t feed_published_seq(const struct feed *feed);

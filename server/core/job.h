@@ -7,6 +7,8 @@
 #pragma once
 
 #include "base/blob_store.h"
+#include "protocol/frame.h"
+#include "protocol/limits.h"
 #include "protocol/messages.h"
 #include "server/store/work.h"
 
@@ -57,11 +59,11 @@ struct job {
     /* in */
     bool is_enrolment;       /* AUTHENTICATE: `key` is a token id, otherwise a static key */
     struct bytes key;        /* AUTHENTICATE: see above; ENROL: token id */
-    struct bytes static_key; /* ENROL: the device's X25519 public key */
+    struct bytes static_key; /* ENROL, AUTHENTICATE of a token: the device's X25519 public key */
     struct bytes body;       /* message body: ENROL, RESUME, PUSH, DIGEST, REPAIR, BLOB */
     uint8_t message;         /* BLOB: which message `body` is */
     struct bytes seed;       /* ENROL, RESUME: 64 random bytes for psk and resume token */
-    struct feed *feed;       /* FEED; RESUME makes it and leaves it here */
+    struct feed *feed;       /* FEED; REPAIR (may be NULL): published after it; RESUME makes it */
     size_t send_room;        /* FEED: stop after about so many bytes of frames */
     int64_t seq;             /* RECEIPT: published head */
     const char *peer;        /* ENROL, AUTHENTICATE: address, for the audit log */
@@ -69,10 +71,11 @@ struct job {
     /* out */
     bool is_known;            /* AUTHENTICATE */
     uint8_t psk[PSK_SIZE];    /* AUTHENTICATE; wiped by job_destroy */
-    enum replica_state state; /* AUTHENTICATE, RESUME */
+    enum replica_state state; /* AUTHENTICATE, RESUME, PUSH: not ACTIVE goes with RESULT_REFUSED */
     bool wipe;                /* AUTHENTICATE of a revoked replica */
     size_t frame_count;       /* to be sent in this order; the receiver releases them */
     struct shared_frame **frames;
+    int64_t change_count;  /* PUSH: changes in the seal that was applied now, 0: a repetition */
     bool feed_has_more;    /* FEED: call again when there is room */
     int64_t published_seq; /* FEED: the head that the frames publish, 0: none yet */
 };
@@ -80,6 +83,22 @@ struct job {
 /* NULL: no memory. size_max bounds its arena. */
 struct job *job_create(enum job_kind kind, size_t size_max);
 void job_destroy(struct job *job); /* releases frames, wipes secrets; takes NULL */
-/* Adds a frame to `frames` (takes over the reference). */
+/* Adds a frame to `frames` (takes over the reference, also when it fails). */
 MUST_CHECK enum result job_add_frame(struct job *job, struct shared_frame *frame,
                                      struct problem *problem);
+/* Releases the frames of a job whose transaction was undone. */
+void job_drop_frames(struct job *job);
+
+/* Frames are made as large as any channel of this version takes them, so that all can share. */
+enum { SHARED_FRAME_SIZE_MAX = LIMIT_MESSAGE_SIZE_MAX - 16 };
+
+/* Encodes a body into frames that hold one reference each. Level 0 for all that holds a secret.
+ * ret_frames is in `arena`, the frames are on the heap. */
+MUST_CHECK enum result shared_frames_encode(uint8_t type, struct bytes body, int level,
+                                            const struct frame_dictionary *dictionary,
+                                            struct arena *arena, struct shared_frame ***ret_frames,
+                                            size_t *ret_count, struct problem *problem);
+/* The same, added to the job's frames. */
+MUST_CHECK enum result job_add_body(struct job *job, uint8_t type, struct bytes body, int level,
+                                    const struct frame_dictionary *dictionary,
+                                    struct problem *problem);

@@ -11,6 +11,9 @@
 
 struct master;
 
+/* Number of the preset dictionary in frames; a session tells its channel the same. */
+enum { MASTER_DICTIONARY_NO = 1 };
+
 struct master_options {
     struct store *store; /* taken over; one connection, for one thread at a time */
     const struct catalog *catalog;
@@ -20,7 +23,8 @@ struct master_options {
     const struct trace *trace;
 };
 
-/* Reads epoch, digest key and head from fs_state (server/core/devices.h made them at init). */
+/* Reads the digest key from fs_state (server/core/devices.h made it at init). When it fails the
+ * caller still owns the store. */
 MUST_CHECK enum result master_create(const struct master_options *options,
                                      struct master **ret_master, struct problem *problem);
 void master_destroy(struct master *master); /* takes NULL; closes the store */
@@ -36,7 +40,8 @@ struct master_outcome {
 
 /* Fills result and output of every job; a job never fails the others. The return value is about the
  * store: RESULT_OK, or RESULT_STORAGE/RESULT_EXHAUSTED/RESULT_WAIT, then each job of the group has
- * that result too and nothing was committed. */
+ * that result too and nothing was committed. When memory does not suffice for the group, its first
+ * job runs alone and the others have RESULT_WAIT: hand them over again. */
 MUST_CHECK enum result master_write(struct master *master, struct job **jobs, size_t count,
                                     struct wall_time now, struct master_outcome *ret_outcome,
                                     struct problem *problem);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* feed_part.h: reads a range of one bucket and makes its frames; internal to feed_*.c.
+ *
+ * A part owns one reference to each of its frames until feed_part_done or until they are handed to
+ * a job. Everything else is in the reader's scratch arena and gone with the next part. */
+#pragma once
+
+#include "server/core/feed_inside.h"
+
+/* A table of a bucket with its newest seq (fs_head); table 0: tombstones. */
+struct feed_head {
+    int64_t bucket;
+    int64_t table_no;
+    int64_t seq;
+};
+
+/* One reader's view while a job runs. */
+struct feed_range {
+    const struct feed_reader *reader;
+    const struct feed_head *heads; /* of this bucket, ascending by table */
+    size_t head_count;
+    struct feed_bucket *bucket;
+    int64_t replica_no; /* whose own values are left out; -1: nobody's */
+};
+
+/* All that is newer than the reader's cursor, up to the bucket's newest change, if it has at most
+ * row_count_max rows and departures; otherwise *ret_fits is false and there is no part. */
+MUST_CHECK enum result feed_part_tail(const struct feed_range *range, size_t row_count_max,
+                                      struct feed_part *ret_part, bool *ret_fits,
+                                      struct problem *problem);
+/* The next page of about FEED_PAGE_BYTES; moves the cursor. */
+MUST_CHECK enum result feed_part_page(const struct feed_range *range, struct feed_part *ret_part,
+                                      struct problem *problem);
+void feed_part_done(struct feed_part *part);

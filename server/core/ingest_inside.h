@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ingest_inside.h: what the files of ingest.h share; nobody else includes it. */
+#pragma once
+
+#include "base/trace.h"
+#include "domain/reason.h"
+#include "server/core/ingest.h"
+#include "server/core/merge.h"
+#include "server/core/scope.h"
+
+enum item_state { ITEM_WAITING, ITEM_DONE };
+
+/* One change of the seal on its way. */
+struct ingest_item {
+    const struct change *change;
+    const struct catalog_table *table;
+    enum item_state state;
+    bool is_visited; /* while the order is made */
+    struct ingest_verdict verdict;
+    struct ingest_item *pulled; /* a delete that had to run before this insert */
+    const struct value *sent;   /* inserts: the row as its author has it */
+    uint64_t sent_mask;         /* columns to compare with what is stored in the end */
+};
+
+struct ingest {
+    struct work *work;
+    struct store *store;
+    const struct catalog *catalog;
+    struct arena *arena;
+    const struct trace *trace;
+    struct ingest_replica replica;
+    unsigned roles;
+    struct scope_rights rights;
+    int64_t head; /* before this work */
+    size_t count;
+    struct ingest_item *items;
+    struct ingest_item **order;
+    struct lookup by_row; /* (table number, id) -> struct ingest_item */
+};
+
+/* ---- ingest_order.c ---- */
+
+/* Fills `order`: what is referred to comes before what refers to it, deletes last and the other way
+ * round; reads all rows concerned ahead in batches. */
+MUST_CHECK enum result ingest_order(struct ingest *ingest, struct problem *problem);
+
+/* ---- ingest_change.c ---- */
+
+/* Checks and applies one change, and sets its verdict. RESULT_REFUSED: a constraint or a rule of
+ * the database spoke; the caller undoes to its savepoint and gives the verdict. */
+MUST_CHECK enum result ingest_apply(struct ingest *ingest, struct ingest_item *item,
+                                    struct problem *problem);
+/* Sets VERDICT_REFUSED and keeps the change. */
+MUST_CHECK enum result ingest_refuse(struct ingest *ingest, struct ingest_item *item,
+                                     enum reason reason, const char *text, struct problem *problem);
+/* After all: changes that ended up different from what their author holds are merged (R4). */
+MUST_CHECK enum result ingest_compare(struct ingest *ingest, struct problem *problem);
+
+/* ---- ingest_rights.c ---- */
+
+/* May the author do this? ret_reason REASON_NONE: yes. */
+MUST_CHECK enum result ingest_may_see(struct ingest *ingest, const struct change *change,
+                                      int64_t bucket, int64_t moved_row_id, bool *ret_may,
+                                      struct problem *problem);
+/* Home bucket of a row with these values; *ret_bucket 0: none. */
+MUST_CHECK enum result ingest_bucket(struct ingest *ingest, const struct catalog_table *table,
+                                     int64_t row_id, const struct value *values,
+                                     int64_t *ret_bucket, struct problem *problem);
+/* Rewrites references to rows that were merged into others, and finds one that leads nowhere:
+ * *ret_column_no, 0 if all is well. */
+MUST_CHECK enum result ingest_references(struct ingest *ingest, const struct catalog_table *table,
+                                         struct value *values, uint64_t mask,
+                                         uint8_t *ret_column_no, struct problem *problem);
+/* The row that this id was merged into by natural key, 0 if it wasn't. */
+MUST_CHECK enum result ingest_merged_into(struct ingest *ingest, const struct catalog_table *table,
+                                          int64_t row_id, int64_t *ret_id, struct problem *problem);
+/* Does any row refer to this one? Rows deleted in this work already don't count. */
+MUST_CHECK enum result ingest_has_children(struct ingest *ingest, const struct catalog_table *table,
+                                           int64_t row_id, bool *ret_has, struct problem *problem);
+
+/* ---- ingest_keep.c ---- */
+
+struct author ingest_author(const struct ingest *ingest, const struct change *change);
+/* review_item of kind "refused", "parked" or "gone" with the change whole. */
+MUST_CHECK enum result ingest_keep_change(struct ingest *ingest, const struct ingest_item *item,
+                                          const char *kind, enum reason reason, const char *text,
+                                          struct problem *problem);
+/* merge_loss of one value. `item` is the change by which it was decided. */
+MUST_CHECK enum result ingest_keep_loss(struct ingest *ingest, const struct ingest_item *item,
+                                        const struct stored_row *row, const struct merge_loss *loss,
+                                        const char *rule, struct problem *problem);
+/* A line in fs_audit. */
+MUST_CHECK enum result ingest_audit(struct ingest *ingest, const char *event, const char *detail,
+                                    struct problem *problem);
