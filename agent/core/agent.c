@@ -277,7 +277,10 @@ static enum result on_bye(struct agent *agent, struct bytes body, struct problem
 
     if (result != RESULT_OK)
         return result;
-    agent_progress(agent); /* a clean end is no failure */
+    if (bytes_equal(text.code, bytes_of_text("held")))
+        agent_alarm(agent, words); /* a copy of this device was seen: the office decides */
+    else if (!bytes_equal(text.code, bytes_of_text("replaced")))
+        agent_progress(agent); /* a clean end is no failure */
     agent_disconnect(agent, words, text.retry_after_ms);
     return RESULT_OK;
 }
