@@ -118,7 +118,8 @@ static enum result table_exists(struct sql_database *database, const char *name,
     struct value value = value_text_of(name);
     int64_t count = 0;
     enum result result = sql_query_integer(
-        database, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", &value,
+        database,
+        "SELECT count(*) FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?1", &value,
         1, 0, &count, problem);
 
     *ret_exists = count > 0;

@@ -8,15 +8,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-#define NOT_APPLIER "NOT EXISTS (SELECT 1 FROM fs_flag)"
-#define LAST_LCN    "coalesce((SELECT max(lcn) FROM fs_outbox), 0)"
-#define REPLICA_NO  "(SELECT number FROM fs_state WHERE name = 'replica_no')"
-#define COUNTER     "(NEW.\"id\" & 8589934591)"
-/* Time in whole milliseconds, all that julianday carries, and the head the author could see. */
-#define STAMP                                                                                      \
-    "CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000,"                  \
-    " coalesce((SELECT number FROM fs_state WHERE name = 'published_seq'), 0)"
+/* What each trigger asks comes from one look at the one row of fs_capture: opening a table costs
+ * more than all the comparisons of a row. ORDER BY with LIMIT is cheaper than max(). */
+#define IS_ON      "(SELECT is_on FROM fs_capture)"
+#define REPLICA_NO "(SELECT replica_no FROM fs_capture)"
+#define LAST_LCN   "coalesce((SELECT lcn FROM fs_outbox ORDER BY lcn DESC LIMIT 1), 0)"
+#define COUNTER    "(NEW.\"id\" & 8589934591)"
+/* julianday() in whole milliseconds, all it carries; those from its epoch to 1970 are taken off. */
+#define EDITED_AT "CAST(julianday() * 86400000.0 + 0.5 AS INTEGER) * 1000 - 210866760000000000"
+/* The time, and the head the author could see: in a text of its own, and with fs_capture AS w. */
+#define STAMP   EDITED_AT ", (SELECT published_seq FROM fs_capture)"
+#define STAMP_W EDITED_AT ", w.published_seq"
+/* Lines are put by INSERT ... SELECT from the row that says whether to: no WHEN is needed. */
+#define FROM_W_IF_ON "\n  FROM fs_capture AS w WHERE w.is_on"
+/* All names under which a statement may set the key. */
+#define KEY_NAMES "\"id\", \"rowid\", \"_rowid_\", \"oid\""
 static_assert(ID_COUNTER_BITS == 33 && ID_COUNTER_MAX == INT64_C(8589934591), "as in the text");
 
 /* How far ahead of the counter a given id may be: moving the counter can't be undone. */
@@ -134,7 +142,7 @@ static void put_any_differs(struct maker *maker, const char *old, const char *ne
         put(maker, "0");
 }
 
-/* The mask of columns that differ. */
+/* The mask of columns that differ: CASE takes fewer steps than shifting each comparison. */
 static void put_mask(struct maker *maker, const char *old)
 {
     const char *between = "";
@@ -142,8 +150,8 @@ static void put_mask(struct maker *maker, const char *old)
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
         if (!is_captured(maker, n))
             continue;
-        put(maker, "%s((%s.%s IS NOT NEW.%s COLLATE BINARY) << %d)", between, old,
-            column_name(maker, n), column_name(maker, n), n);
+        put(maker, "%sCASE WHEN %s.%s IS NOT NEW.%s COLLATE BINARY THEN %" PRIu64 " ELSE 0 END",
+            between, old, column_name(maker, n), column_name(maker, n), UINT64_C(1) << n);
         between = " | ";
     }
     if (between[0] == '\0')
@@ -260,17 +268,57 @@ static void put_unique_match(struct maker *maker, const struct unique_index *uni
         put(maker, " AND (%s)", unique->predicate);
 }
 
+/* Does `name` stand anywhere in `text`, in whatever case? */
+static bool mentions(const char *text, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (; *text != '\0'; text++)
+        if (strncasecmp(text, name, size) == 0)
+            return true;
+    return false;
+}
+
+/* Columns that can bring a row into conflict with another one by this index. Rather too many than
+ * too few: all of them if it has columns that the catalog doesn't know, or a name with quotes. */
+static uint64_t unique_columns(const struct maker *maker, const struct unique_index *unique)
+{
+    const struct catalog_table *table = maker->table;
+    uint64_t mask = 0;
+
+    for (uint8_t i = 0; i < unique->column_count; i++) {
+        const struct catalog_column *column = catalog_column_by_name(table, unique->columns[i]);
+
+        if (column == NULL)
+            return table->columns_mask;
+        mask |= UINT64_C(1) << column->number;
+    }
+    if (unique->has_expression || (unique->is_partial && unique->predicate == NULL))
+        return table->columns_mask;
+    if (!unique->is_partial)
+        return mask & table->columns_mask;
+    for (uint8_t n = 1; n < table->column_count; n++)
+        if (strpbrk(table->columns[n].name, "\"`]") != NULL ||
+            mentions(unique->predicate, table->columns[n].name))
+            mask |= UINT64_C(1) << n;
+    return mask & table->columns_mask;
+}
+
 static void put_unique_changes(struct maker *maker, const struct unique_index *unique)
 {
-    if (unique->is_partial) {
-        put_any_differs(maker, "OLD", "NEW");
-        return;
-    }
-    for (uint8_t i = 0; i < unique->column_count; i++) {
-        const char *column = quoted(maker, unique->columns[i]);
+    uint64_t mask = unique_columns(maker, unique);
+    const char *between = "";
 
-        put(maker, "%sOLD.%s IS NOT NEW.%s COLLATE BINARY", i == 0 ? "" : " OR ", column, column);
+    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        const char *column = column_name(maker, n);
+
+        if ((mask >> n & 1) == 0)
+            continue;
+        put(maker, "%sOLD.%s IS NOT NEW.%s COLLATE BINARY", between, column, column);
+        between = " OR ";
     }
+    if (between[0] == '\0')
+        put(maker, "0");
 }
 
 /* A refusal: "SELECT RAISE(ABORT, '...') WHERE"; the condition follows. `what` begins with the
@@ -285,8 +333,12 @@ static void put_refusal(struct maker *maker, const char *before, const char *col
 
 static void put_begin(struct maker *maker, const char *suffix, const char *event)
 {
-    put(maker, "CREATE TRIGGER %s %s ON %s\nWHEN " NOT_APPLIER,
-        quoted(maker, object_name(maker, suffix)), event, maker->name);
+    put(maker, "CREATE TRIGGER %s %s", quoted(maker, object_name(maker, suffix)), event);
+}
+
+static void put_on(struct maker *maker)
+{
+    put(maker, " ON %s\n", maker->name);
 }
 
 /* ---- checks of ids ---- */
@@ -386,32 +438,40 @@ static void put_insert_refusals(struct maker *maker)
     }
 }
 
-/* After the insert: was a row replaced in a way that a device may not? */
+/* After the insert and its line: was a row replaced in a way that a device may not? In the common
+ * case the row's counter is the line's lcn, nothing was replaced and fs_outbox isn't opened again.
+ */
 static void put_replace_refusals(struct maker *maker)
 {
     const struct catalog_table *table = maker->table;
     uint64_t kept = table->append_only ? table->columns_mask : table->server_only_mask;
+    bool keeps_others =
+        (table->append_only || table->delete_rule == DELETE_NEVER) && maker->of->unique_count > 0;
 
     if (table->home_column_no != 0)
         kept &= ~(UINT64_C(1) << table->home_column_no);
-    if (kept != 0) {
-        put_refusal(maker, "REPLACE of a row of ", NULL,
-                    table->append_only
-                        ? ": its rows are facts and never changed: insert a new one"
-                        : " resets what the server sets: use UPDATE or ON CONFLICT(id) DO UPDATE");
+    if (kept == 0 && !keeps_others)
+        return;
+    put(maker, "  SELECT CASE WHEN NEW.\"id\" <> (SELECT w.replica_no << 33 | last_insert_rowid()"
+               " FROM fs_capture AS w WHERE w.is_on) THEN coalesce(NULL");
+    if (kept != 0)
         put(maker,
-            "FROM fs_outbox WHERE lcn = (SELECT max(lcn) FROM fs_outbox) AND op = 'R' AND tbl = %d"
-            " AND row_id = NEW.\"id\" AND mask & %" PRIu64 " <> 0;\n",
+            ",\n  (SELECT RAISE(ABORT, 'REPLACE of a row of %s%s') FROM fs_outbox WHERE lcn ="
+            " last_insert_rowid() - 1 AND op = 'R' AND tbl = %d AND row_id = NEW.\"id\" AND"
+            " mask & %" PRIu64 " <> 0)",
+            maker->raw_name,
+            table->append_only
+                ? ": its rows are facts and never changed: insert a new one"
+                : " resets what the server sets: use UPDATE or ON CONFLICT(id) DO UPDATE",
             table->number, kept);
-    }
-    if ((table->append_only || table->delete_rule == DELETE_NEVER) && maker->of->unique_count > 0) {
-        put_refusal(maker, "REPLACE removes another row of ", NULL,
-                    ": devices never delete its rows");
+    if (keeps_others)
         put(maker,
-            "FROM fs_outbox AS b WHERE b.lcn > (SELECT max(lcn) FROM fs_outbox) - %zu AND b.op ="
-            " '?' AND b.tbl = %d AND NOT EXISTS (SELECT 1 FROM %s WHERE \"id\" = b.row_id);\n",
-            maker->of->unique_count + 1, table->number, maker->name);
-    }
+            ",\n  (SELECT RAISE(ABORT, 'REPLACE removes another row of %s: devices never delete its"
+            " rows') FROM fs_outbox AS b WHERE b.lcn BETWEEN last_insert_rowid() - %zu AND"
+            " last_insert_rowid() - 1 AND b.op = '?' AND b.tbl = %d AND NOT EXISTS"
+            " (SELECT 1 FROM %s WHERE \"id\" = b.row_id))",
+            maker->raw_name, maker->of->unique_count + 1, table->number, maker->name);
+    put(maker, ", NULL) END;\n");
 }
 
 /* ---- the triggers ---- */
@@ -419,8 +479,10 @@ static void put_replace_refusals(struct maker *maker)
 static void make_before_insert(struct maker *maker)
 {
     put_begin(maker, "before_insert", "BEFORE INSERT");
-    put(maker, " AND (NEW.\"id\" IS NOT (" REPLICA_NO " << 33 | (" LAST_LCN " + 1))");
-    put(maker, "\n  OR EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\")", maker->name);
+    put_on(maker);
+    put(maker, "WHEN (SELECT NEW.\"id\" IS NOT (w.replica_no << 33 | (" LAST_LCN " + 1))");
+    if (!is_agent(maker)) /* its counter may be behind its rows: others write them */
+        put(maker, "\n  OR EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\")", maker->name);
     for (size_t i = 0; i < maker->of->unique_count; i++) {
         put(maker, "\n  OR EXISTS (SELECT 1 FROM %s AS o WHERE ", maker->name);
         put_unique_match(maker, &maker->of->uniques[i]);
@@ -434,7 +496,28 @@ static void make_before_insert(struct maker *maker)
         put(maker, "\n  OR ");
         put_insert_default_differs(maker, n);
     }
-    put(maker, ")\nBEGIN\n");
+    put(maker, FROM_W_IF_ON ")\nBEGIN\n  INSERT INTO %s SELECT NEW.\"id\"",
+        quoted(maker, object_name(maker, "look")));
+    for (uint8_t n = 1; n < maker->table->column_count; n++)
+        put(maker, ", NEW.%s", column_name(maker, n));
+    put(maker, ";\nEND");
+}
+
+/* What before_insert hands rows to that need a closer look. SQLite prepares room for all of a
+ * trigger's body each time it runs, so the long and rare one stands in a trigger of its own. */
+static void make_look(struct maker *maker)
+{
+    put(maker, "CREATE VIEW %s AS SELECT \"id\"", quoted(maker, object_name(maker, "look")));
+    for (uint8_t n = 1; n < maker->table->column_count; n++)
+        put(maker, ", %s", column_name(maker, n));
+    put(maker, " FROM %s", maker->name);
+}
+
+static void make_look_insert(struct maker *maker)
+{
+    put(maker, "CREATE TRIGGER %s INSTEAD OF INSERT ON %s\nBEGIN\n",
+        quoted(maker, object_name(maker, "look_insert")),
+        quoted(maker, object_name(maker, "look")));
     put_id_checks(maker, "");
     if (is_agent(maker))
         put_insert_refusals(maker);
@@ -460,91 +543,154 @@ static uint64_t insert_mask(const struct maker *maker)
 static void put_inserted(struct maker *maker)
 {
     put_outbox(maker);
-    put(maker, "\n  VALUES (%d, NEW.\"id\", 'I', %" PRIu64 ", " STAMP, maker->table->number,
+    put(maker, "\n  SELECT %d, NEW.\"id\", 'I', %" PRIu64 ", " STAMP_W, maker->table->number,
         insert_mask(maker));
     put_old_place(maker, NULL);
-    put(maker, ");\n");
+    put(maker, FROM_W_IF_ON ";\n");
 }
 
 static void put_deleted(struct maker *maker)
 {
     put_outbox(maker);
-    put(maker, "\n  VALUES (%d, OLD.\"id\", 'D', 0, " STAMP, maker->table->number);
+    put(maker, "\n  SELECT %d, OLD.\"id\", 'D', 0, " STAMP_W, maker->table->number);
     put_old_place(maker, "OLD");
-    put(maker, ");\n");
+    put(maker, FROM_W_IF_ON ";\n");
 }
 
 static void make_insert(struct maker *maker)
 {
     put_begin(maker, "insert", "AFTER INSERT");
-    put(maker, "\nBEGIN\n");
+    put_on(maker);
+    if (fills_home(maker))
+        put(maker, "WHEN " IS_ON "\n");
+    put(maker, "BEGIN\n");
+    put_inserted(maker);
     if (is_agent(maker))
         put_replace_refusals(maker);
-    put_inserted(maker);
     if (fills_home(maker))
         put_fill_home(maker);
     put(maker, "END");
 }
 
+/* " OF a, b": the captured columns. A statement that names none of them doesn't run the trigger. */
+static void put_of_captured(struct maker *maker)
+{
+    const char *between = " OF ";
+
+    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        if (!is_captured(maker, n))
+            continue;
+        put(maker, "%s%s", between, column_name(maker, n));
+        between = ", ";
+    }
+}
+
 static void make_update(struct maker *maker)
 {
     put_begin(maker, "update", "AFTER UPDATE");
-    put(maker, " AND OLD.\"id\" IS NEW.\"id\" AND (");
-    put_any_differs(maker, "OLD", "NEW");
-    put(maker, ")\nBEGIN\n");
+    put_of_captured(maker);
+    put_on(maker);
+    put(maker, "BEGIN\n");
     put_outbox(maker);
-    put(maker, "\n  VALUES (%d, NEW.\"id\", 'U', ", maker->table->number);
+    put(maker, "\n  SELECT %d, NEW.\"id\", 'U', ", maker->table->number);
     put_mask(maker, "OLD");
-    put(maker, ", " STAMP);
+    put(maker, ", " STAMP_W);
     put_old_place(maker, NULL);
+    put(maker, FROM_W_IF_ON " AND OLD.\"id\" IS NEW.\"id\" AND (");
+    put_any_differs(maker, "OLD", "NEW");
     put(maker, ");\nEND");
 }
 
-/* Not UPDATE OF id: "SET rowid = ..." would escape it. */
 static void make_key(struct maker *maker)
 {
-    put_begin(maker, "key", "AFTER UPDATE");
-    put(maker, " AND OLD.\"id\" IS NOT NEW.\"id\"\nBEGIN\n");
+    put_begin(maker, "key", "AFTER UPDATE OF " KEY_NAMES);
+    put_on(maker);
+    put(maker, "WHEN OLD.\"id\" IS NOT NEW.\"id\"\nBEGIN\n");
     put_deleted(maker);
     put_inserted(maker);
     put(maker, "END");
 }
 
-static void make_home(struct maker *maker)
+/* Columns other than the id that decide home. */
+static bool decides_home(const struct maker *maker, uint8_t number)
+{
+    for (uint8_t i = 0; i < maker->table->bucket_term_count; i++) {
+        const struct bucket_term *term = &maker->table->bucket_terms[i];
+
+        if (term->source != BUCKET_CONSTANT && term->column_no == number)
+            return fills_home(maker);
+    }
+    return false;
+}
+
+static bool has_home_to_keep(const struct maker *maker)
+{
+    if (is_agent(maker) && maker->table->home_column_no != 0)
+        return true;
+    for (uint8_t n = 0; n < maker->table->column_count; n++)
+        if (decides_home(maker, n))
+            return true;
+    return false;
+}
+
+static void put_deciders_differ(struct maker *maker)
 {
     const char *between = "";
 
-    put_begin(maker, "home", "AFTER UPDATE");
-    put(maker, " AND (");
-    for (uint8_t i = 0; i < maker->table->bucket_term_count; i++) {
-        const struct bucket_term *term = &maker->table->bucket_terms[i];
-        const char *column = column_name(maker, term->column_no);
-
-        if (term->source == BUCKET_CONSTANT)
+    for (uint8_t n = 0; n < maker->table->column_count; n++) {
+        if (!decides_home(maker, n))
             continue;
-        put(maker, "%sOLD.%s IS NOT NEW.%s", between, column, column);
+        put(maker, "%sOLD.%s IS NOT NEW.%s", between, column_name(maker, n), column_name(maker, n));
         between = " OR ";
     }
-    put(maker, "%s)\nBEGIN\n", between[0] == '\0' ? "0" : "");
-    put_fill_home(maker);
+    if (between[0] == '\0')
+        put(maker, "0");
+}
+
+/* Keeps home what the row's columns say; on an agent nobody may say otherwise. The home that the
+ * trigger itself fills in passes as one that is right. */
+static void make_home(struct maker *maker)
+{
+    put_begin(maker, "home", "AFTER UPDATE OF ");
+    for (uint8_t n = 1; n < maker->table->column_count; n++)
+        if (decides_home(maker, n))
+            put(maker, "%s, ", column_name(maker, n));
+    put(maker, is_agent(maker) ? "\"home\"" : KEY_NAMES);
+    if (is_agent(maker) && decides_home(maker, 0))
+        put(maker, ", " KEY_NAMES);
+    put_on(maker);
+    put(maker, "WHEN (");
+    put_deciders_differ(maker);
+    if (is_agent(maker)) {
+        put(maker, " OR (");
+        put_home_is_foreign(maker, "OLD.\"home\"");
+        put(maker, ")");
+    }
+    put(maker, ") AND " IS_ON "\nBEGIN\n");
+    if (is_agent(maker)) {
+        put_refusal(maker, "", "home", " is set by the server only");
+        put(maker, "WHERE ");
+        put_home_is_foreign(maker, "OLD.\"home\"");
+        put(maker, ";\n");
+    }
+    if (fills_home(maker)) {
+        put(maker, "  UPDATE %s SET \"home\" = ", maker->name);
+        put_home(maker);
+        put(maker, " WHERE \"id\" = NEW.\"id\" AND (");
+        put_deciders_differ(maker);
+        put(maker, ");\n");
+    }
     put(maker, "END");
 }
 
 static void put_update_refusals(struct maker *maker)
 {
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
-        bool is_home = n == maker->table->home_column_no;
-
-        if (!is_home && !is_server_only(maker, n))
+        if (!is_server_only(maker, n))
             continue;
         put_refusal(maker, "", maker->table->columns[n].name, " is set by the server only");
-        put(maker, "WHERE ");
-        if (is_home)
-            put_home_is_foreign(maker, "OLD.\"home\"");
-        else
-            put(maker, "OLD.%s IS NOT NEW.%s COLLATE BINARY", column_name(maker, n),
-                column_name(maker, n));
-        put(maker, ";\n");
+        put(maker, "WHERE OLD.%s IS NOT NEW.%s COLLATE BINARY;\n", column_name(maker, n),
+            column_name(maker, n));
     }
     if (maker->table->append_only) {
         put_refusal(maker, "rows of ", NULL,
@@ -555,25 +701,39 @@ static void put_update_refusals(struct maker *maker)
     }
 }
 
+/* Columns whose change has to be looked at before it is made. */
+static uint64_t watched_columns(const struct maker *maker)
+{
+    uint64_t watched = 0;
+
+    if (is_agent(maker))
+        watched =
+            maker->table->append_only ? maker->table->columns_mask : maker->table->server_only_mask;
+    for (size_t i = 0; i < maker->of->unique_count; i++)
+        watched |= unique_columns(maker, &maker->of->uniques[i]);
+    if (maker->table->home_column_no != 0 && is_agent(maker))
+        watched &=
+            ~(UINT64_C(1) << maker->table->home_column_no); /* the server gives it: no edit */
+    return watched;
+}
+
+/* Runs only for statements that name a watched column: most don't. */
 static void make_before_update(struct maker *maker)
 {
     static const char KEY_CHANGES[] = "NEW.\"id\" IS NOT OLD.\"id\" AND ";
+    uint64_t watched = watched_columns(maker);
 
-    put_begin(maker, "before_update", "BEFORE UPDATE");
-    put(maker, " AND (OLD.\"id\" IS NOT NEW.\"id\"");
-    for (size_t i = 0; i < maker->of->unique_count; i++) {
-        put(maker, "\n  OR ");
-        put_unique_changes(maker, &maker->of->uniques[i]);
-    }
-    if (is_agent(maker) && maker->table->append_only) {
-        put(maker, "\n  OR ");
-        put_any_differs(maker, "OLD", "NEW");
-    }
-    for (uint8_t n = 1; n < maker->table->column_count && is_agent(maker); n++)
-        if (n == maker->table->home_column_no || is_server_only(maker, n))
+    put_begin(maker, "before_update", "BEFORE UPDATE OF " KEY_NAMES);
+    for (uint8_t n = 1; n < maker->table->column_count; n++)
+        if ((watched >> n & 1) != 0)
+            put(maker, ", %s", column_name(maker, n));
+    put_on(maker);
+    put(maker, "WHEN (OLD.\"id\" IS NOT NEW.\"id\"");
+    for (uint8_t n = 1; n < maker->table->column_count; n++)
+        if ((watched >> n & 1) != 0)
             put(maker, "\n  OR OLD.%s IS NOT NEW.%s COLLATE BINARY", column_name(maker, n),
                 column_name(maker, n));
-    put(maker, ")\nBEGIN\n");
+    put(maker, ") AND " IS_ON "\nBEGIN\n");
     put_id_checks(maker, KEY_CHANGES);
     if (is_agent(maker))
         put_update_refusals(maker);
@@ -590,7 +750,8 @@ static void make_before_update(struct maker *maker)
 static void make_before_delete(struct maker *maker)
 {
     put_begin(maker, "before_delete", "BEFORE DELETE");
-    put(maker, "\nBEGIN\n");
+    put_on(maker);
+    put(maker, "WHEN " IS_ON "\nBEGIN\n");
     put_refusal(maker, "rows of ", NULL, " are never deleted by a device");
     put(maker, ";\nEND");
 }
@@ -598,7 +759,8 @@ static void make_before_delete(struct maker *maker)
 static void make_delete(struct maker *maker)
 {
     put_begin(maker, "delete", "AFTER DELETE");
-    put(maker, "\nBEGIN\n");
+    put_on(maker);
+    put(maker, "BEGIN\n");
     put_deleted(maker);
     put(maker, "END");
 }
@@ -624,18 +786,28 @@ static bool refuses_delete(const struct maker *maker)
            (maker->table->append_only || maker->table->delete_rule == DELETE_NEVER);
 }
 
+static bool has_captured_columns(const struct maker *maker)
+{
+    for (uint8_t n = 1; n < maker->table->column_count; n++)
+        if (is_captured(maker, n))
+            return true;
+    return false;
+}
+
 static bool is_server(const struct maker *maker)
 {
     return !is_agent(maker);
 }
 
 static const struct recipe RECIPES[] = {
+    {"look", "view", make_look, NULL},
+    {"look_insert", "trigger", make_look_insert, NULL},
     {"before_insert", "trigger", make_before_insert, NULL},
     {"insert", "trigger", make_insert, NULL},
     {"before_update", "trigger", make_before_update, NULL},
-    {"update", "trigger", make_update, NULL},
+    {"update", "trigger", make_update, has_captured_columns},
     {"key", "trigger", make_key, NULL},
-    {"home", "trigger", make_home, fills_home},
+    {"home", "trigger", make_home, has_home_to_keep},
     {"before_delete", "trigger", make_before_delete, refuses_delete},
     {"delete", "trigger", make_delete, NULL},
     {"feed", "index", make_feed, is_server},

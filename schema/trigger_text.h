@@ -16,7 +16,8 @@ struct unique_index {
     const char
         *defaults[UNIQUE_COLUMNS_MAX]; /* SQL put for NULL before the row is stored, or NULL */
     const char *predicate; /* of a partial index, as in its CREATE INDEX; NULL: all rows */
-    bool is_partial;       /* a change of any column may bring a row into the index */
+    bool is_partial;       /* a change of a column it mentions may bring a row into the index */
+    bool has_expression;   /* besides the columns: a change of any column may change it */
 };
 
 struct trigger_table {
@@ -30,12 +31,12 @@ struct trigger_table {
 
 /* One thing to create; texts live in the arena. */
 struct trigger_object {
-    const char *type; /* "trigger" or "index" */
+    const char *type; /* "view", "trigger" or "index" */
     const char *name;
     const char *text; /* without closing semicolon, exactly as SQLite keeps it */
 };
 
-enum { TRIGGER_OBJECTS_MAX = 10 }; /* of one table */
+enum { TRIGGER_OBJECTS_MAX = 12 }; /* of one table */
 
 /* All objects of a table. A local table has none. RESULT_EXHAUSTED: `arena` is full. */
 MUST_CHECK enum result trigger_text_make(const struct trigger_table *table, struct arena *arena,

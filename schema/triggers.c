@@ -142,11 +142,11 @@ static enum result read_unique_columns(struct plan *plan, const struct trigger_t
 {
     struct sql_statement *statement = NULL;
     bool row = true;
-    enum result result = sql_prepare(
-        plan->database,
-        "SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key = 1 AND name IS NOT NULL"
-        " ORDER BY seqno",
-        &statement, problem);
+    enum result result =
+        sql_prepare(plan->database,
+                    "SELECT name, coll, name IS NULL FROM pragma_index_xinfo(?1) WHERE key = 1"
+                    " ORDER BY name IS NULL, seqno",
+                    &statement, problem);
 
     if (result == RESULT_OK)
         result = sql_bind_text(statement, 1, index, problem);
@@ -156,6 +156,9 @@ static enum result read_unique_columns(struct plan *plan, const struct trigger_t
 
         result = sql_step(statement, &row, problem);
         if (result != RESULT_OK || !row || n == UNIQUE_COLUMNS_MAX)
+            break;
+        unique->has_expression = sql_column_integer(statement, 2) != 0;
+        if (unique->has_expression) /* and all that follow */
             break;
         result = sql_column_text(statement, 0, plan->arena, &unique->columns[n], problem);
         if (result == RESULT_OK)
@@ -239,8 +242,9 @@ static enum result plan_table(struct plan *plan, const struct catalog_table *tab
 
 static enum result read_present(struct plan *plan, struct problem *problem)
 {
-    static const char COUNT[] = "SELECT count(*) FROM sqlite_schema WHERE type IN ('trigger',"
-                                " 'index') AND lower(substr(name, 1, 4)) = '_fs_'";
+    static const char COUNT[] =
+        "SELECT count(*) FROM sqlite_schema WHERE type IN ('view', 'trigger',"
+        " 'index') AND lower(substr(name, 1, 4)) = '_fs_'";
     struct sql_statement *statement = NULL;
     int64_t count = 0;
     bool row = true;
@@ -248,13 +252,15 @@ static enum result read_present(struct plan *plan, struct problem *problem)
 
     if (result != RESULT_OK)
         return result;
+    plan->present_count = 0;
     plan->present = arena_array(plan->arena, (size_t)count + 1, sizeof *plan->present);
     if (plan->present == NULL)
         return arena_full(plan->arena, problem);
-    result = sql_prepare(plan->database,
-                         "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('trigger',"
-                         " 'index') AND lower(substr(name, 1, 4)) = '_fs_' ORDER BY name",
-                         &statement, problem);
+    result =
+        sql_prepare(plan->database,
+                    "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view', 'trigger',"
+                    " 'index') AND lower(substr(name, 1, 4)) = '_fs_' ORDER BY name",
+                    &statement, problem);
     while (result == RESULT_OK && plan->present_count < (size_t)count) {
         struct trigger_object *object = &plan->present[plan->present_count];
 
@@ -372,6 +378,13 @@ static enum result prepare_server(struct plan *plan, size_t *changed_count, stru
     return result;
 }
 
+static const char *drop_of(const char *type)
+{
+    if (strcmp(type, "view") == 0)
+        return "DROP VIEW IF EXISTS ";
+    return strcmp(type, "index") == 0 ? "DROP INDEX IF EXISTS " : "DROP TRIGGER IF EXISTS ";
+}
+
 /* Old ones go first: an altered trigger may stand in the way of the statement that creates. */
 static enum result put_right(struct plan *plan, size_t *changed_count, struct problem *problem)
 {
@@ -383,11 +396,11 @@ static enum result put_right(struct plan *plan, size_t *changed_count, struct pr
 
         if (wanted != NULL && is_same(wanted, present))
             continue;
-        result = run_named(plan->database,
-                           strcmp(present->type, "index") == 0 ? "DROP INDEX " : "DROP TRIGGER ",
-                           present->name, "", problem);
+        result = run_named(plan->database, drop_of(present->type), present->name, "", problem);
         (*changed_count)++;
     }
+    if (result == RESULT_OK) /* a view took its triggers with it */
+        result = read_present(plan, problem);
     for (size_t i = 0; i < plan->wanted_count && result == RESULT_OK; i++) {
         const struct trigger_object *wanted = &plan->wanted[i];
         const struct trigger_object *present =
