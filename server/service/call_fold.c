@@ -2,6 +2,7 @@
 #include "server/service/call_fold.h"
 
 #include "server/service/activity.h"
+#include "server/service/reservation.h"
 #include "server/service/review.h"
 #include "server/service/rows.h"
 #include "server/service/series.h"
@@ -67,6 +68,12 @@ static enum result move_work(struct work *work, int64_t call_id, int64_t survivo
 
     for (size_t i = 0; i < ids.row_count && result == RESULT_OK; i++)
         result = work_update_fields(work, "activity", store_integer_at(&ids, i, 0, 0), fields,
+                                    &server, problem);
+    if (result == RESULT_OK)
+        result = work_query(work, "SELECT id FROM part_need WHERE call_id = ?1 ORDER BY id", &from,
+                            1, &ids, problem);
+    for (size_t i = 0; i < ids.row_count && result == RESULT_OK; i++)
+        result = work_update_fields(work, "part_need", store_integer_at(&ids, i, 0, 0), fields,
                                     &server, problem);
     return result;
 }
@@ -167,6 +174,8 @@ enum result call_react(struct work *work, const struct work_change *change, stru
     const char *known = NULL;
     enum result result;
 
+    if (change->after != NULL && change_sets(change, "state") && !change_is_insert(change))
+        return reservation_follow_call(work, change->row_id, problem);
     if (!change_is_insert(change))
         return RESULT_OK;
     result = row_text(work, "call", change->row_id, "number_text", &known, problem);
