@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which attachments still have to move. Their rows are ordinary rows of the table `attachment`
+ * (content_hash in hexadecimal, size_n); what happened to their bytes is in fs_blob. */
+#include "agent/replica/replica_inside.h"
+
+#include "base/invariant.h"
+
+#include <string.h>
+
+static bool has_attachments(const struct replica *replica)
+{
+    const struct catalog_table *table = catalog_table_by_name(&replica->catalog, "attachment");
+
+    return table != NULL && table_is_synced(table) &&
+           catalog_column_by_name(table, "content_hash") != NULL &&
+           catalog_column_by_name(table, "size_n") != NULL;
+}
+
+/* The first row of hash in hexadecimal and size that makes sense. */
+static enum result first_blob(struct replica *replica, const char *text,
+                              struct replica_blob *ret_blob, struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    struct replica_blob blob = {0};
+    bool has_row = true;
+    enum result result = sql_prepare(replica->database, text, &statement, problem);
+
+    while (result == RESULT_OK && blob.size == 0) {
+        char hex[2 * BLOB_HASH_SIZE + 1];
+        struct value hash;
+
+        result = sql_step(statement, &has_row, problem);
+        if (result != RESULT_OK || !has_row)
+            break;
+        hash = sql_column(statement, 0);
+        if (hash.type != VALUE_TEXT || hash.bytes.size != sizeof hex - 1)
+            continue;
+        memcpy(hex, hash.bytes.data, sizeof hex - 1);
+        hex[sizeof hex - 1] = '\0';
+        if (bytes_from_hex(hex, blob.hash, sizeof blob.hash) &&
+            sql_column_integer(statement, 1) > 0)
+            blob.size = sql_column_integer(statement, 1);
+    }
+    sql_release(statement);
+    if (result == RESULT_OK)
+        *ret_blob = blob;
+    return result;
+}
+
+/* Rows made here whose change the server has: only then it knows whose blob it is. */
+enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
+                                 struct problem *problem)
+{
+    if (!has_attachments(replica)) {
+        *ret_blob = (struct replica_blob){0};
+        return RESULT_OK;
+    }
+    return first_blob(
+        replica,
+        "SELECT a.content_hash, a.size_n FROM attachment AS a WHERE a.id BETWEEN"
+        " (SELECT number << 33 FROM fs_state WHERE name = 'replica_no') AND"
+        " (SELECT (number << 33) + 8589934591 FROM fs_state WHERE name = 'replica_no')"
+        " AND lower(a.content_hash) NOT IN"
+        " (SELECT lower(hex(hash)) FROM fs_blob WHERE state IN (1, 2, 4))"
+        " AND NOT EXISTS (SELECT 1 FROM fs_seal_change AS c JOIN fs_table AS t ON"
+        " t.number = c.table_no WHERE t.name = 'attachment' AND c.row_id = a.id"
+        " AND (c.is_pending = 1 OR (c.op = 1 AND c.verdict IN ('refused', 'gone'))))"
+        " AND NOT EXISTS (SELECT 1 FROM fs_outbox AS o JOIN fs_table AS t ON t.number = o.tbl"
+        " WHERE t.name = 'attachment' AND o.row_id = a.id AND o.lcn >"
+        " coalesce((SELECT number FROM fs_state WHERE name = 'sealed_lcn'), 0))"
+        " ORDER BY a.id",
+        ret_blob, problem);
+}
+
+enum result replica_blob_to_fetch(struct replica *replica, struct replica_blob *ret_blob,
+                                  struct problem *problem)
+{
+    if (!has_attachments(replica)) {
+        *ret_blob = (struct replica_blob){0};
+        return RESULT_OK;
+    }
+    return first_blob(replica,
+                      "SELECT a.content_hash, a.size_n FROM fs_blob AS b JOIN attachment AS a"
+                      " ON a.content_hash = lower(hex(b.hash)) WHERE b.state = 3 ORDER BY a.id",
+                      ret_blob, problem);
+}
+
+enum result replica_blob_mark(struct replica *replica, const uint8_t hash[BLOB_HASH_SIZE],
+                              enum replica_blob_state state, struct problem *problem)
+{
+    const struct value values[] = {value_blob(bytes_of(hash, BLOB_HASH_SIZE)),
+                                   value_integer((int64_t)state)};
+
+    return sql_run(replica->database,
+                   "INSERT INTO fs_blob(hash, state) VALUES (?1, ?2)"
+                   " ON CONFLICT(hash) DO UPDATE SET state = excluded.state",
+                   values, 2, problem);
+}

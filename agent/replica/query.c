@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SQL of the agent's own services: read, and written like any other program would. */
+#include "agent/replica/replica_inside.h"
+
+#include "base/invariant.h"
+
+#include <string.h>
+
+enum { RESULT_ROWS_FIRST = 32 };
+
+static enum result read_all(struct sql_statement *statement, struct arena *arena,
+                            struct replica_result *ret_result, struct problem *problem)
+{
+    struct replica_result found = {.column_count = (size_t)sql_column_count(statement)};
+    size_t room = 0;
+    bool has_row = true;
+    enum result result = RESULT_OK;
+
+    while (result == RESULT_OK) {
+        result = sql_step(statement, &has_row, problem);
+        if (result != RESULT_OK || !has_row)
+            break;
+        if (found.row_count == room) {
+            size_t new_room = room == 0 ? RESULT_ROWS_FIRST : room * 2;
+            struct value *grown = arena_array(arena, new_room * found.column_count, sizeof *grown);
+
+            if (grown == NULL)
+                return arena_full(arena, problem);
+            if (room > 0)
+                memcpy(grown, found.values, found.row_count * found.column_count * sizeof *grown);
+            found.values = grown;
+            room = new_room;
+        }
+        for (size_t i = 0; i < found.column_count && result == RESULT_OK; i++)
+            result =
+                sql_column_copy(statement, (int)i, arena,
+                                &found.values[found.row_count * found.column_count + i], problem);
+        found.row_count++;
+    }
+    if (result == RESULT_OK)
+        *ret_result = found;
+    return result;
+}
+
+enum result replica_query(struct replica *replica, const char *sql, const struct value *parameters,
+                          size_t parameter_count, struct arena *arena,
+                          struct replica_result *ret_result, struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    bool is_inside = sql_in_transaction(replica->database);
+    struct problem ignored = {0};
+    enum result result = RESULT_OK;
+
+    if (!is_inside) /* a query that writes is a mistake: SQLite refuses it */
+        result = sql_run(replica->database, "PRAGMA query_only = ON", NULL, 0, problem);
+    if (result == RESULT_OK)
+        result = sql_prepare(replica->database, sql, &statement, problem);
+    if (result == RESULT_OK)
+        result = sql_bind_all(statement, parameters, parameter_count, problem);
+    if (result == RESULT_OK)
+        result = read_all(statement, arena, ret_result, problem);
+    sql_release(statement);
+    if (!is_inside &&
+        sql_run(replica->database, "PRAGMA query_only = OFF", NULL, 0, &ignored) != RESULT_OK)
+        trace_line(replica->trace, "replica: stays read-only: %s", ignored.text);
+    return result;
+}
+
+/* SQLite ignores a change of `synchronous` inside a transaction, and what a person recorded is
+ * worth a flush: these transactions are all durable. */
+enum result replica_begin(struct replica *replica, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    invariant(replica->transaction.database == NULL); /* one at a time */
+    result = sql_set_durable(replica->database, true, problem);
+    if (result == RESULT_OK)
+        result = replica_write_begin(replica, &replica->transaction, problem);
+    if (result != RESULT_OK)
+        replica_rollback(replica);
+    return result;
+}
+
+enum result replica_execute(struct replica *replica, const char *sql,
+                            const struct value *parameters, size_t parameter_count,
+                            struct problem *problem)
+{
+    invariant(replica->transaction.database != NULL);
+    return sql_run(replica->database, sql, parameters, parameter_count, problem);
+}
+
+enum result replica_commit(struct replica *replica, bool is_durable, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    (void)is_durable; /* it is in any case */
+    invariant(replica->transaction.database != NULL);
+    result = sql_commit(&replica->transaction, problem);
+    if (result != RESULT_OK)
+        return result;
+    replica_rollback(replica); /* nothing left to undo: back to quick commits */
+    replica_written(replica, 1);
+    return RESULT_OK;
+}
+
+void replica_rollback(struct replica *replica)
+{
+    struct problem ignored = {0};
+
+    sql_end(&replica->transaction);
+    if (!sql_in_transaction(replica->database) &&
+        sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
+        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+}
+
+enum result replica_new_id(struct replica *replica, int64_t *ret_id, struct problem *problem)
+{
+    int64_t id = 0;
+    enum result result =
+        sql_query_integer(replica->database, "SELECT id FROM new_id", NULL, 0, 0, &id, problem);
+
+    if (result == RESULT_OK && id == 0)
+        return problem_set(problem, RESULT_REFUSED, "this device isn't enrolled yet");
+    if (result == RESULT_OK)
+        *ret_id = id;
+    return result;
+}
