@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A device: the agent's core on its replica, and the programs beside it that write with plain SQL.
+ */
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void write_trace(void *context, const char *line)
+{
+    struct world_agent *agent = context;
+
+    world_say(agent->world, "%s: %s", agent->name, line);
+}
+
+static const char *const NAMES[] = {"anna", "bruno", "carla", "dario", "elena", "fabio", "gina"};
+
+void agent_node_init(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
+    char template_path[200];
+    uint8_t seed[32];
+    uint8_t secret[64];
+
+    agent->world = world;
+    if ((size_t)number < sizeof NAMES / sizeof NAMES[0])
+        (void)snprintf(agent->name, sizeof agent->name, "%s", NAMES[number]);
+    else
+        (void)snprintf(agent->name, sizeof agent->name, "person %d", number);
+    agent->trace = (struct trace){write_trace, agent};
+    agent->skew_us = world->scenario.skew_us[number];
+    for (size_t i = 0; i < sizeof seed; i++) {
+        agent->secret[i] = (uint8_t)prng_next(&world->prng);
+        seed[i] = (uint8_t)prng_next(&world->prng);
+    }
+    if (crypto_sign_seed_keypair(agent->sign_public, secret, seed) != 0)
+        world_fail(world, "no keys");
+    (void)snprintf(agent->path, sizeof agent->path, "%s/agent%d.db", world->folder, number);
+    (void)snprintf(template_path, sizeof template_path, "%s/agent.db", world->template_folder);
+    sim_copy_file(world, template_path, agent->path);
+}
+
+void agent_node_start(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
+    struct replica_options replica_options = {.path = agent->path, .trace = &agent->trace};
+    struct agent_options options = {
+        .static_secret = agent->secret,
+        .psk = agent->is_enrolled ? agent->psk : NULL,
+        .root_public_key = world->server.root_public,
+        .jitter_seed = prng_next(&world->prng),
+        .app_version = "sim",
+        .trace = &agent->trace,
+        .token_id = agent->is_enrolled ? NULL : agent->token_id,
+        .token_secret = agent->is_enrolled ? NULL : agent->token_secret,
+        .sign_public_key = agent->sign_public,
+        .device_name = agent->name,
+    };
+    struct agent_event event = {.kind = AGENT_EVENT_START};
+    struct problem problem = {0};
+
+    world_enter(world, number);
+    if (replica_open(&replica_options, &agent->replica, &problem) != RESULT_OK)
+        world_fail(world, "%s can't open the replica: %s", agent->name, problem.text);
+    options.replica = agent->replica;
+    if (agent_create(&options, &agent->core, &problem) != RESULT_OK)
+        world_fail(world, "%s doesn't start: %s", agent->name, problem.text);
+    agent->database = sim_open(world, agent->path);
+    agent->scans = sim_zero(world->history.table_count * sizeof(sqlite3_stmt *));
+    agent->data_version = 0;
+    agent->is_running = true;
+    agent->life++;
+    agent_node_step(world, number, &event);
+}
+
+void agent_node_stop(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
+
+    if (!agent->is_running)
+        return;
+    agent->is_running = false;
+    agent->link = 0;
+    agent_destroy(agent->core);
+    agent->core = NULL;
+    replica_close(agent->replica);
+    agent->replica = NULL;
+    for (size_t i = 0; i < world->history.table_count; i++)
+        sqlite3_finalize(agent->scans[i]);
+    free(agent->scans);
+    agent->scans = NULL;
+    (void)sqlite3_close(agent->database);
+    agent->database = NULL;
+}
+
+void agent_node_crash(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
+
+    if (!agent->is_running)
+        return;
+    sim_keep_files(world, agent->path);
+    world->counts.agent_crashes++;
+    world_say(world, "%s: killed", agent->name);
+    network_lose_process(world, number);
+    agent_node_stop(world, number);
+    sim_restore_files(world, agent->path);
+    world_push(
+        world, world_draw(world, MILLISECONDS(100), SECONDS(10)),
+        (struct world_event){.kind = EVENT_AGENT_START, .agent = number, .life = agent->life});
+}
+
+int64_t agent_node_state(struct world *world, int number, const char *name)
+{
+    struct world_agent *agent = &world->agents[number];
+    char sql[120];
+
+    (void)snprintf(sql, sizeof sql, "SELECT number FROM fs_state WHERE name = '%s'", name);
+    return sim_integer(world, agent->database, sql);
+}
+
+/* ---- the step ---- */
+
+static void enrolled(struct world *world, int number, const struct agent_effect *effect)
+{
+    struct world_agent *agent = &world->agents[number];
+
+    if (effect->bytes.size != sizeof agent->psk)
+        world_fail(world, "%s: a key of %zu bytes", agent->name, effect->bytes.size);
+    memcpy(agent->psk, effect->bytes.data, sizeof agent->psk);
+    agent->is_enrolled = true;
+    agent->replica_no = agent_node_state(world, number, "replica_no");
+}
+
+/* False: the process is gone. */
+static void carry_out(struct world *world, int number, const struct agent_effect *effect)
+{
+    struct world_agent *agent = &world->agents[number];
+    struct link *link = agent->link == 0 ? NULL : network_link(world, agent->link);
+
+    switch (effect->kind) {
+    case AGENT_EFFECT_CONNECT:
+        network_dial(world, number);
+        break;
+    case AGENT_EFFECT_SEND:
+        network_send(world, link, TO_SERVER, effect->bytes);
+        break;
+    case AGENT_EFFECT_CLOSE:
+        network_close(world, link, TO_AGENT);
+        break;
+    case AGENT_EFFECT_ENROLLED:
+        enrolled(world, number, effect);
+        break;
+    case AGENT_EFFECT_REVOKED:
+        world_say(world, "%s: revoked", agent->name);
+        break;
+    case AGENT_EFFECT_PUBLISHED:
+        agent->publish_count++;
+        break;
+    case AGENT_EFFECT_ALARM:
+        agent->alarm_count++;
+        world_say(world, "%s: alarm: %s", agent->name, effect->text);
+        break;
+    }
+}
+
+static void look_at_replica(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
+    int64_t version = sim_integer(world, agent->database, "PRAGMA data_version");
+
+    if (version == agent->data_version)
+        return;
+    agent->data_version = version;
+    check_replica(world, number);
+}
+
+void agent_node_step(struct world *world, int number, struct agent_event *event)
+{
+    struct world_agent *agent = &world->agents[number];
+    struct agent_effects effects = {0};
+    struct problem problem = {0};
+    enum result result = RESULT_OK;
+
+    world_enter(world, number);
+    event->mono.us = world->now_us;
+    event->wall = world_wall(world, number);
+    result = agent_step(agent->core, event, &effects, &problem);
+    for (size_t i = 0; i < effects.count; i++)
+        carry_out(world, number, &effects.effects[i]);
+    if (result != RESULT_OK)
+        world_fail(world, "%s: agent_step: %s: %s", agent->name, result_name(result), problem.text);
+    look_at_replica(world, number);
+}
+
+void agent_node_event(struct world *world, const struct world_event *event)
+{
+    struct world_agent *agent = &world->agents[event->agent];
+    struct agent_event step = {.kind = AGENT_EVENT_LOCAL_CHANGE};
+
+    if (event->kind == EVENT_AGENT_START) {
+        if (!agent->is_running)
+            agent_node_start(world, event->agent);
+    } else if (agent->is_running && event->life == agent->life) {
+        agent_node_step(world, event->agent, &step);
+    }
+}
+
+/* Some program has committed: the agent's watch on the file fires a little later. */
+void agent_node_changed(struct world *world, int number)
+{
+    world_push(world, world_draw(world, 100, MILLISECONDS(800)),
+               (struct world_event){.kind = EVENT_AGENT_CHANGE,
+                                    .agent = number,
+                                    .life = world->agents[number].life});
+}

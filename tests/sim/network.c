@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Links between devices and server: as a WebSocket has them, whole messages in order in each
+ * direction. What can go wrong: a dial fails, a link is cut between any two messages, a link
+ * becomes a hole that swallows all without a word, ends hear of it at different times. */
+#include "tests/sim/world.h"
+
+#include "base/invariant.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MESSAGE_OVERHEAD = 60 };
+
+struct link *network_link(struct world *world, uint64_t number)
+{
+    struct link *link = world->links;
+
+    while (link != NULL && link->number != number)
+        link = link->next;
+    return link;
+}
+
+static bool end_lives(struct world *world, const struct link *link, int direction)
+{
+    if (!link->is_up[direction])
+        return false;
+    if (direction == TO_SERVER)
+        return world->server.is_running && world->server.life == link->server_life;
+    return world->agents[link->agent].is_running &&
+           world->agents[link->agent].life == link->agent_life;
+}
+
+static int64_t draw_delay(struct world *world)
+{
+    return world->scenario.latency_us + world_draw(world, 0, world->scenario.jitter_us);
+}
+
+void network_dial(struct world *world, int agent)
+{
+    struct link *link = sim_zero(sizeof *link);
+
+    link->number = ++world->link_last;
+    link->agent = agent;
+    link->agent_life = world->agents[agent].life;
+    link->is_up[TO_AGENT] = true;
+    link->next = world->links;
+    world->links = link;
+    world->agents[agent].link = link->number;
+    world_push(world, draw_delay(world),
+               (struct world_event){.kind = EVENT_DIAL, .agent = agent, .link = link->number});
+}
+
+static void push_closed(struct world *world, struct link *link, int direction, int64_t delay_us)
+{
+    world_push(world, delay_us,
+               (struct world_event){.kind = EVENT_CLOSED,
+                                    .agent = link->agent,
+                                    .link = link->number,
+                                    .direction = direction});
+}
+
+/* Nothing more gets through; each end learns it in its own time. */
+void network_cut(struct world *world, struct link *link)
+{
+    if (link->is_cut)
+        return;
+    link->is_cut = true;
+    world->counts.cuts++;
+    world_say(world, "link %" PRIu64 " of %s is cut", link->number,
+              world->agents[link->agent].name);
+    push_closed(world, link, TO_AGENT, world_draw(world, 0, SECONDS(2)));
+    push_closed(world, link, TO_SERVER, world_draw(world, 0, SECONDS(2)));
+}
+
+void network_send(struct world *world, struct link *link, int direction, struct bytes bytes)
+{
+    struct world_event event = {.kind = EVENT_MESSAGE, .direction = direction};
+    int64_t start_us = 0;
+    int64_t arrival_us = 0;
+
+    if (link == NULL || link->is_cut)
+        return; /* on its way into nothing */
+    if (link->is_hole[direction])
+        return; /* never leaves the queue */
+    start_us = link->sent_us[direction] > world->now_us ? link->sent_us[direction] : world->now_us;
+    link->sent_us[direction] = start_us + (int64_t)(bytes.size + MESSAGE_OVERHEAD) * 1000000 /
+                                              world->scenario.bytes_per_second;
+    arrival_us = link->sent_us[direction] + draw_delay(world);
+    if (arrival_us < link->last_us[direction])
+        arrival_us = link->last_us[direction];
+    link->last_us[direction] = arrival_us;
+    event.agent = link->agent;
+    event.link = link->number;
+    event.size = bytes.size;
+    event.bytes = sim_zero(bytes.size);
+    if (bytes.size != 0)
+        memcpy(event.bytes, bytes.data, bytes.size);
+    world_push(world, arrival_us - world->now_us, event);
+    event = (struct world_event){
+        .kind = EVENT_DRAINED, .agent = link->agent, .link = link->number, .direction = direction};
+    world_push(world, link->sent_us[direction] - world->now_us, event);
+    if (!world->has_faults)
+        return;
+    if (world_chance(world, world->scenario.cut_chance)) {
+        network_cut(world, link);
+    } else if (world_chance(world, world->scenario.hole_chance)) {
+        link->is_hole[direction] = true;
+        link->is_hole[1 - direction] = world_chance(world, 600000);
+        world->counts.holes++;
+        world_say(world, "link %" PRIu64 " of %s swallows everything", link->number,
+                  world->agents[link->agent].name);
+    }
+}
+
+/* One end hangs up: what it has sent before still arrives, then the other end hears of it. */
+void network_close(struct world *world, struct link *link, int direction)
+{
+    int other = 1 - direction;
+    int64_t delay_us = 0;
+
+    if (link == NULL)
+        return;
+    if (direction == TO_AGENT) { /* the device wants to hear no more of it */
+        link->is_up[TO_AGENT] = false;
+        world->agents[link->agent].link = 0;
+    }
+    if (link->is_cut)
+        return;
+    if (direction == TO_SERVER)
+        push_closed(world, link, direction, world_draw(world, 0, 2000));
+    if (link->is_hole[other] || !link->is_up[other])
+        return;
+    delay_us = link->last_us[other] - world->now_us;
+    push_closed(world, link, other, (delay_us > 0 ? delay_us : 0) + draw_delay(world));
+}
+
+/* A process died: its system tells the other end, unless the link is a hole. */
+void network_lose_process(struct world *world, int agent)
+{
+    for (struct link *link = world->links; link != NULL; link = link->next) {
+        int direction = agent == WORLD_OFFICE ? TO_SERVER : TO_AGENT;
+
+        if ((agent != WORLD_OFFICE && link->agent != agent) || link->is_cut ||
+            !link->is_up[direction])
+            continue;
+        link->is_up[direction] = false;
+        if (!link->is_hole[1 - direction])
+            push_closed(world, link, 1 - direction, draw_delay(world));
+    }
+}
+
+/* ---- what happens when it is time ---- */
+
+static void arrive_dial(struct world *world, struct link *link)
+{
+    uint8_t seed[32];
+    struct server_event event = {.kind = SERVER_EVENT_OPENED,
+                                 .connection = link->number,
+                                 .peer = "192.0.2.1:4000",
+                                 .seed = seed};
+
+    if (!end_lives(world, link, TO_AGENT))
+        return;
+    if (world->agents[link->agent].is_offline || !world->server.is_running) {
+        world_push(
+            world, world_draw(world, 1000, SECONDS(3)),
+            (struct world_event){.kind = EVENT_FAIL, .agent = link->agent, .link = link->number});
+        return;
+    }
+    for (size_t i = 0; i < sizeof seed; i++)
+        seed[i] = (uint8_t)prng_next(&world->prng);
+    link->is_up[TO_SERVER] = true;
+    link->is_accepted = true;
+    link->server_life = world->server.life;
+    world_push(
+        world, draw_delay(world),
+        (struct world_event){.kind = EVENT_CONNECTED, .agent = link->agent, .link = link->number});
+    link->last_us[TO_AGENT] = world->now_us + world->scenario.latency_us * 4; /* not before it */
+    server_node_step(world, &event);
+}
+
+static void arrive_connected(struct world *world, struct link *link)
+{
+    uint8_t seed[32];
+    struct agent_event event = {.kind = AGENT_EVENT_CONNECTED, .seed = seed};
+
+    if (!end_lives(world, link, TO_AGENT) || link->is_cut)
+        return;
+    for (size_t i = 0; i < sizeof seed; i++)
+        seed[i] = (uint8_t)prng_next(&world->prng);
+    agent_node_step(world, link->agent, &event);
+}
+
+static void arrive_closed(struct world *world, struct link *link, int direction)
+{
+    if (!end_lives(world, link, direction))
+        return;
+    link->is_up[direction] = false;
+    if (direction == TO_SERVER) {
+        struct server_event event = {.kind = SERVER_EVENT_CLOSED, .connection = link->number};
+
+        server_node_step(world, &event);
+    } else {
+        struct agent_event event = {.kind = AGENT_EVENT_CLOSED, .text = "the connection is gone"};
+
+        world->agents[link->agent].link = 0;
+        agent_node_step(world, link->agent, &event);
+    }
+}
+
+static void arrive_message(struct world *world, struct link *link,
+                           const struct world_event *message)
+{
+    struct bytes bytes = {message->bytes, message->size};
+
+    if (link->is_cut || !end_lives(world, link, message->direction))
+        return;
+    if (message->direction == TO_SERVER) {
+        struct server_event event = {
+            .kind = SERVER_EVENT_RECEIVED, .connection = link->number, .bytes = bytes};
+
+        server_node_step(world, &event);
+    } else {
+        struct agent_event event = {.kind = AGENT_EVENT_RECEIVED, .bytes = bytes};
+
+        agent_node_step(world, link->agent, &event);
+    }
+}
+
+/* The sender's queue is empty, if nothing was added since. */
+static void arrive_drained(struct world *world, struct link *link, int direction)
+{
+    if (link->is_cut || link->is_hole[direction] || link->sent_us[direction] > world->now_us ||
+        !end_lives(world, link, 1 - direction))
+        return;
+    if (direction == TO_AGENT) {
+        struct server_event event = {.kind = SERVER_EVENT_DRAINED, .connection = link->number};
+
+        server_node_step(world, &event);
+    } else {
+        struct agent_event event = {.kind = AGENT_EVENT_DRAINED};
+
+        agent_node_step(world, link->agent, &event);
+    }
+}
+
+void network_event(struct world *world, const struct world_event *event)
+{
+    struct link *link = network_link(world, event->link);
+
+    invariant(link != NULL);
+    switch (event->kind) {
+    case EVENT_DIAL:
+        arrive_dial(world, link);
+        break;
+    case EVENT_CONNECTED:
+        arrive_connected(world, link);
+        break;
+    case EVENT_FAIL:
+        arrive_closed(world, link, TO_AGENT);
+        break;
+    case EVENT_MESSAGE:
+        arrive_message(world, link, event);
+        break;
+    case EVENT_DRAINED:
+        arrive_drained(world, link, event->direction);
+        break;
+    default:
+        arrive_closed(world, link, event->direction);
+        break;
+    }
+}
+
+void network_free(struct world *world)
+{
+    while (world->links != NULL) {
+        struct link *next = world->links->next;
+
+        free(world->links);
+        world->links = next;
+    }
+}

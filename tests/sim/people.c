@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What people do on their devices: plain SQL by some program that knows nothing of the sync. */
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct person {
+    struct world *world;
+    int number;
+    struct world_agent *agent;
+    int64_t user_id;
+    int64_t now_us; /* what the device's clock says */
+};
+
+static size_t table_no(const struct person *person, const char *table)
+{
+    return history_table_no(&person->world->history, table);
+}
+
+static size_t column_no(const struct person *person, const char *table, const char *column)
+{
+    return history_column_no(&person->world->history.tables[table_no(person, table)], column);
+}
+
+/* Some row of the table on this device that satisfies the condition; 0: there is none. */
+static int64_t pick(const struct person *person, const char *table, const char *condition)
+{
+    struct sim_text sql = {0};
+    int64_t count = 0;
+    int64_t id = 0;
+
+    sim_text_add(&sql, "SELECT count(*) FROM \"%s\" WHERE %s", table, condition);
+    count = sim_integer(person->world, person->agent->database, sql.text);
+    if (count != 0) {
+        sql.size = 0;
+        sim_text_add(&sql, "SELECT id FROM \"%s\" WHERE %s ORDER BY id LIMIT 1 OFFSET %" PRId64,
+                     table, condition, world_draw(person->world, 0, count - 1));
+        id = sim_integer(person->world, person->agent->database, sql.text);
+    }
+    free(sql.text);
+    return id;
+}
+
+static bool run(const struct person *person, const char *sql)
+{
+    char *problem = NULL;
+
+    if (sqlite3_exec(person->agent->database, sql, NULL, NULL, &problem) != SQLITE_OK) {
+        world_fail(person->world, "%s: %s: %s", person->agent->name, sql, problem);
+    }
+    return sqlite3_changes(person->agent->database) == 1;
+}
+
+/* Sets a column to a value that occurs nowhere else. */
+static struct ledger_edit *set_text(const struct person *person, const char *table, int64_t id,
+                                    const char *column)
+{
+    struct sim_text sql = {0};
+    struct ledger_edit *edit = NULL;
+    char marker[32];
+
+    if (id == 0)
+        return NULL;
+    world_marker(person->world, 'e', marker);
+    sim_text_add(&sql, "UPDATE \"%s\" SET \"%s\" = '%s' WHERE id = %" PRId64, table, column, marker,
+                 id);
+    if (run(person, sql.text)) {
+        world_say(person->world, "%s writes %s", person->agent->name, sql.text);
+        edit = ledger_add(person->world, person->number, 'U', table_no(person, table), id,
+                          column_no(person, table, column), marker);
+    }
+    free(sql.text);
+    return edit;
+}
+
+/* Inserts a row whose `marked` column holds a value that occurs nowhere else. `values` are those of
+ * the columns named in `columns`, without id and the marked one. */
+static int64_t insert(const struct person *person, const char *table, const char *marked,
+                      const char *columns, const char *values, ...)
+    __attribute__((format(printf, 5, 6)));
+static int64_t insert(const struct person *person, const char *table, const char *marked,
+                      const char *columns, const char *values, ...)
+{
+    struct sim_text sql = {0};
+    char marker[32];
+    char text[400];
+    int64_t id = sim_integer(person->world, person->agent->database, "SELECT id FROM new_id");
+    va_list arguments;
+
+    world_marker(person->world, 'e', marker);
+    va_start(arguments, values);
+    (void)vsnprintf(text, sizeof text, values, arguments);
+    va_end(arguments);
+    sim_text_add(&sql, "INSERT INTO \"%s\" (id, \"%s\", %s) VALUES (%" PRId64 ", '%s', %s)", table,
+                 marked, columns, id, marker, text);
+    (void)run(person, sql.text);
+    world_say(person->world, "%s writes %s", person->agent->name, sql.text);
+    free(sql.text);
+    (void)ledger_add(person->world, person->number, 'I', table_no(person, table), id,
+                     column_no(person, table, marked), marker);
+    return id;
+}
+
+/* A value that may occur elsewhere, too: it isn't looked for in the end. */
+static void add_common(const struct person *person, const char *table, int64_t id,
+                       const char *column, char op, const char *value)
+{
+    ledger_add(person->world, person->number, op, table_no(person, table), id,
+               column_no(person, table, column), value)
+        ->is_common = true;
+}
+
+/* ---- what they do ---- */
+
+static void add_note(const struct person *person)
+{
+    int64_t call = pick(person, "call", "1");
+
+    if (call != 0)
+        (void)insert(person, "call_note", "body", "call_id, occurred_at, by_id",
+                     "%" PRId64 ", %" PRId64 ", %" PRId64, call, person->now_us, person->user_id);
+}
+
+static void add_session(const struct person *person)
+{
+    int64_t activity = pick(person, "activity", "1");
+
+    if (activity != 0)
+        (void)insert(person, "work_session", "kind",
+                     "activity_id, technician_id, started_at, ended_at",
+                     "%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64, activity, person->user_id,
+                     person->now_us - SECONDS(600), person->now_us);
+}
+
+static void add_part_use(const struct person *person)
+{
+    int64_t activity = pick(person, "activity", "1");
+    int64_t item = pick(person, "item", "1");
+    char holder[60];
+    int64_t van = 0;
+
+    (void)snprintf(holder, sizeof holder, "holder_id = %" PRId64, person->user_id);
+    van = pick(person, "location", holder);
+    if (activity != 0 && item != 0 && van != 0)
+        (void)insert(person, "part_use", "cause",
+                     "activity_id, item_id, used_m, from_location_id, occurred_at, by_id",
+                     "%" PRId64 ", %" PRId64 ", 1000, %" PRId64 ", %" PRId64 ", %" PRId64, activity,
+                     item, van, person->now_us, person->user_id);
+}
+
+static void change_contact(const struct person *person)
+{
+    static const char *const COLUMNS[] = {"name", "phone", "email", "role"};
+
+    (void)set_text(person, "contact", pick(person, "contact", "1"),
+                   COLUMNS[world_draw(person->world, 0, 3)]);
+}
+
+static void add_contact(const struct person *person)
+{
+    int64_t site = pick(person, "site", "1");
+    char sql[100];
+
+    if (site == 0)
+        return;
+    (void)snprintf(sql, sizeof sql, "SELECT party_id FROM site WHERE id = %" PRId64, site);
+    (void)insert(person, "contact", "name", "party_id, site_id", "%" PRId64 ", %" PRId64,
+                 sim_integer(person->world, person->agent->database, sql), site);
+}
+
+static void change_site(const struct person *person)
+{
+    (void)set_text(person, "site", pick(person, "site", "1"), "access_note");
+}
+
+static void change_call(const struct person *person)
+{
+    (void)set_text(person, "call", pick(person, "call", "1"),
+                   world_chance(person->world, 500000) ? "description" : "problem_code");
+}
+
+static void change_party(const struct person *person)
+{
+    (void)set_text(person, "party", pick(person, "party", "1"), "name");
+}
+
+/* One row an activity: several people may insert it at once. */
+static void report(const struct person *person)
+{
+    static const char *const COLUMNS[] = {"outcome", "cause", "report_text", "follow_up_note"};
+    const char *column = COLUMNS[world_draw(person->world, 0, 3)];
+    int64_t activity = pick(person, "activity", "1");
+    char condition[60];
+    char text[32];
+    int64_t result = 0;
+    int64_t id = 0;
+
+    if (activity == 0)
+        return;
+    (void)snprintf(condition, sizeof condition, "activity_id = %" PRId64, activity);
+    result = pick(person, "activity_result", condition);
+    if (result != 0) {
+        (void)set_text(person, "activity_result", result, column);
+        return;
+    }
+    id = insert(person, "activity_result", column, "activity_id", "%" PRId64, activity);
+    (void)snprintf(text, sizeof text, "%" PRId64, activity);
+    add_common(person, "activity_result", id, "activity_id", 'I', text);
+}
+
+static void answer(const struct person *person)
+{
+    int64_t activity = pick(person, "activity", "1");
+    int64_t item = pick(person, "checklist_item", "1");
+    char condition[100];
+    char text[32];
+    int64_t id = 0;
+
+    if (activity == 0 || item == 0)
+        return;
+    (void)snprintf(condition, sizeof condition, "activity_id = %" PRId64 " AND item_id = %" PRId64,
+                   activity, item);
+    id = pick(person, "checklist_answer", condition);
+    if (id != 0) {
+        (void)set_text(person, "checklist_answer", id, "value");
+        return;
+    }
+    id = insert(person, "checklist_answer", "value", "activity_id, item_id, by_id, answered_at",
+                "%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64, activity, item, person->user_id,
+                person->now_us);
+    (void)snprintf(text, sizeof text, "%" PRId64, activity);
+    add_common(person, "checklist_answer", id, "activity_id", 'I', text);
+}
+
+/* A new call with a visit and a note, in one transaction. */
+static void open_call(const struct person *person)
+{
+    int64_t site = pick(person, "site", "1");
+    int64_t call = 0;
+    int64_t activity = 0;
+    char sql[300];
+
+    if (site == 0)
+        return;
+    (void)snprintf(sql, sizeof sql, "SELECT party_id FROM site WHERE id = %" PRId64, site);
+    call = insert(person, "call", "subject", "channel, party_id, site_id, opened_at, opened_by_id",
+                  "'visit', %" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64,
+                  sim_integer(person->world, person->agent->database, sql), site, person->now_us,
+                  person->user_id);
+    activity = sim_integer(person->world, person->agent->database, "SELECT id FROM new_id");
+    (void)snprintf(
+        sql, sizeof sql,
+        "INSERT INTO activity (id, call_id, activity_type_id, technician_id) VALUES (%" PRId64
+        ", %" PRId64 ", 1, %" PRId64 ")",
+        activity, call, person->user_id);
+    (void)run(person, sql);
+    world_say(person->world, "%s writes %s", person->agent->name, sql);
+    (void)ledger_add(person->world, person->number, 'I', table_no(person, "activity"), activity,
+                     HISTORY_NOTHING, "");
+    (void)insert(person, "call_note", "body", "call_id, occurred_at, by_id",
+                 "%" PRId64 ", %" PRId64 ", %" PRId64, call, person->now_us, person->user_id);
+}
+
+static void step_activity(const struct person *person)
+{
+    static const char *const KINDS[] = {"accept", "depart", "arrive", "start", "finish"};
+    int64_t activity = pick(person, "activity", "1");
+
+    if (activity != 0)
+        (void)insert(person, "activity_event", "reason", "activity_id, kind, occurred_at, by_id",
+                     "%" PRId64 ", '%s', %" PRId64 ", %" PRId64, activity,
+                     KINDS[world_draw(person->world, 0, 4)], person->now_us, person->user_id);
+}
+
+/* What no technician may change, a reference to nothing, somebody else's name: must be refused. */
+static void do_wrong(const struct person *person)
+{
+    struct ledger_edit *edit = NULL;
+
+    switch (world_draw(person->world, 0, 2)) {
+    case 0:
+        edit = set_text(person, "site", pick(person, "site", "1"), "name");
+        break;
+    case 1:
+        (void)insert(person, "call_note", "body", "call_id, occurred_at, by_id",
+                     "%" PRId64 ", %" PRId64 ", %" PRId64, INT64_C(4711), person->now_us,
+                     person->user_id);
+        edit = &person->world->ledger.edits[person->world->ledger.count - 1];
+        break;
+    default: {
+        int64_t call = pick(person, "call", "1");
+
+        if (call == 0)
+            return;
+        (void)insert(person, "call_note", "body", "call_id, occurred_at, by_id",
+                     "%" PRId64 ", %" PRId64 ", %" PRId64, call, person->now_us,
+                     person->user_id + 1);
+        edit = &person->world->ledger.edits[person->world->ledger.count - 1];
+        break;
+    }
+    }
+    if (edit != NULL)
+        edit->is_poison = true;
+}
+
+/* Help desk: a call turns out to be about another place; a contact goes. */
+static void do_desk_work(const struct person *person)
+{
+    int64_t site = pick(person, "site", "1");
+    int64_t call = pick(person, "call", "1");
+    int64_t contact = pick(person, "contact",
+                           "NOT EXISTS (SELECT 1 FROM call"
+                           " WHERE contact_id = contact.id)");
+    int64_t party = 0;
+    char sql[200];
+
+    if (world_chance(person->world, 300000) && contact != 0) {
+        (void)snprintf(sql, sizeof sql, "DELETE FROM contact WHERE id = %" PRId64, contact);
+        (void)run(person, sql);
+        world_say(person->world, "%s writes %s", person->agent->name, sql);
+        (void)ledger_add(person->world, person->number, 'D', table_no(person, "contact"), contact,
+                         HISTORY_NOTHING, "");
+        return;
+    }
+    if (site == 0 || call == 0)
+        return;
+    (void)snprintf(sql, sizeof sql, "SELECT party_id FROM site WHERE id = %" PRId64, site);
+    party = sim_integer(person->world, person->agent->database, sql);
+    (void)snprintf(sql, sizeof sql,
+                   "UPDATE call SET site_id = %" PRId64 ", party_id = %" PRId64
+                   " WHERE id = %" PRId64 " AND site_id <> %" PRId64 " AND party_id <> %" PRId64,
+                   site, party, call, site, party);
+    if (!run(person, sql))
+        return;
+    world_say(person->world, "%s writes %s", person->agent->name, sql);
+    (void)snprintf(sql, sizeof sql, "%" PRId64, site);
+    add_common(person, "call", call, "site_id", 'U', sql);
+    (void)snprintf(sql, sizeof sql, "%" PRId64, party);
+    add_common(person, "call", call, "party_id", 'U', sql);
+}
+
+static void (*const WORK[])(const struct person *) = {
+    add_note,    add_session, add_part_use,  change_contact, add_contact,
+    change_site, change_call, change_party,  report,         report,
+    answer,      open_call,   step_activity, change_site,    change_contact,
+};
+enum { WORK_COUNT = sizeof WORK / sizeof WORK[0] };
+
+static void do_something(const struct person *person, bool is_desk)
+{
+    if (is_desk && world_chance(person->world, 300000))
+        do_desk_work(person);
+    else if (world_chance(person->world, person->world->scenario.poison_chance) && !is_desk)
+        do_wrong(person);
+    else
+        WORK[world_draw(person->world, 0, WORK_COUNT - 1)](person);
+}
+
+/* One transaction, now and then of several changes, now and then undone. */
+void people_edit(struct world *world, int number)
+{
+    struct person person = {.world = world, .number = number, .agent = &world->agents[number]};
+    bool is_desk = world->scenario.has_help_desk && number == 0;
+    int64_t more = world_chance(world, 250000) ? world_draw(world, 1, 4) : 0;
+    uint64_t transaction = 0;
+
+    if (!person.agent->is_running)
+        return;
+    world_enter(world, number);
+    person.user_id = person.agent->user_id;
+    person.now_us = world_wall(world, number).us;
+    transaction = ++world->ledger.transaction_last;
+    sim_exec(world, person.agent->database, "BEGIN IMMEDIATE");
+    for (int64_t i = 0; i <= more; i++)
+        do_something(&person, is_desk);
+    if (world_chance(world, 40000)) {
+        sim_exec(world, person.agent->database, "ROLLBACK");
+        world_say(world, "%s undoes that", person.agent->name);
+        ledger_undo(world, number, transaction);
+        return;
+    }
+    sim_exec(world, person.agent->database, "COMMIT");
+    world->counts.edits++;
+    agent_node_changed(world, number);
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's machine: core, writer, reader and file; jobs run in groups after some delay. */
+#include "tests/sim/world.h"
+
+#include "protocol/identity.h"
+#include "schema/load.h"
+#include "server/core/devices.h"
+#include "server/core/feed.h"
+#include "server/store/sqlite/sqlite_store.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void draw_bytes(struct world *world, uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)prng_next(&world->prng);
+}
+
+static void write_trace(void *context, const char *line)
+{
+    world_say(context, "server: %s", line);
+}
+
+void server_node_init(struct world *world)
+{
+    struct world_server *server = &world->server;
+    struct identity_signer root;
+    uint8_t seed[32];
+    uint8_t public_key[32];
+
+    draw_bytes(world, seed, sizeof seed);
+    identity_signer_from(seed, &root);
+    memcpy(server->root_public, root.public_key, sizeof server->root_public);
+    draw_bytes(world, server->secret, sizeof server->secret);
+    if (crypto_scalarmult_base(public_key, server->secret) != 0)
+        world_fail(world, "no public key");
+    identity_certify(&root, 1, public_key, server->signature);
+    server->trace = (struct trace){write_trace, world};
+    arena_init(&server->catalog_arena, 16 * 1024 * 1024);
+}
+
+/* ---- start and end ---- */
+
+static void load_catalog(struct world *world)
+{
+    struct world_server *server = &world->server;
+    struct sql_options options = {.path = server->path, .profile = SQL_PROFILE_SERVER};
+    struct sql_database *database = NULL;
+    struct problem problem = {0};
+
+    arena_reset(&server->catalog_arena);
+    if (sql_open(&options, &database, &problem) != RESULT_OK ||
+        catalog_load(database, &server->catalog_arena, &server->catalog, &problem) != RESULT_OK)
+        world_fail(world, "the server can't read its catalog: %s", problem.text);
+    sql_close(database);
+}
+
+static struct master *open_master(struct world *world, bool is_reader)
+{
+    struct world_server *server = &world->server;
+    struct sqlite_store_options store_options = {.path = server->path, .is_reader = is_reader};
+    struct master_options options = {.catalog = &server->catalog, .trace = &server->trace};
+    struct master *master = NULL;
+    struct problem problem = {0};
+
+    if (sqlite_store_open(&store_options, &server->catalog, &options.store, &problem) !=
+            RESULT_OK ||
+        master_create(&options, &master, &problem) != RESULT_OK)
+        world_fail(world, "the server can't open its master: %s", problem.text);
+    if (!is_reader)
+        history_watch(&world->history, sql_handle(sqlite_store_database(options.store)));
+    return master;
+}
+
+void server_node_start(struct world *world)
+{
+    struct world_server *server = &world->server;
+    struct server_options options = {
+        .catalog = &server->catalog,
+        .static_secret = server->secret,
+        .key_serial = 1,
+        .root_signature = server->signature,
+        .trace = &server->trace,
+        .connections_max = 1000,
+        .handshakes_per_address_max = 64,
+    };
+    struct problem problem = {0};
+
+    world_enter(world, WORLD_OFFICE);
+    load_catalog(world);
+    history_open(&world->history, world, server->path);
+    server->writer = open_master(world, false);
+    server->reader = open_master(world, true);
+    server->office = sim_open(world, server->path);
+    sim_exec(world, server->office, "PRAGMA foreign_keys = ON");
+    history_watch(&world->history, server->office);
+    options.head = world->history.head;
+    if (server_create(&options, &server->core, &problem) != RESULT_OK)
+        world_fail(world, "the server doesn't start: %s", problem.text);
+    server->is_running = true;
+    server->life++;
+    world_say(world, "server: starts at %" PRId64, world->history.head);
+}
+
+static void drop_job(struct job *job)
+{
+    if (job->kind == JOB_RESUME || job->kind == JOB_FEED)
+        feed_destroy(job->feed); /* its session is gone */
+    job_destroy(job);
+}
+
+static void drop_jobs(struct job **jobs, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++)
+        drop_job(jobs[i]);
+    *count = 0;
+}
+
+void server_node_stop(struct world *world)
+{
+    struct world_server *server = &world->server;
+
+    if (!server->is_running)
+        return;
+    server->is_running = false;
+    server_destroy(server->core);
+    server->core = NULL;
+    drop_jobs(server->writes, &server->write_count);
+    drop_jobs(server->running, &server->running_count);
+    drop_jobs(server->reads, &server->read_count);
+    server->is_writing = false;
+    server->is_reading = false;
+    master_destroy(server->writer);
+    master_destroy(server->reader);
+    (void)sqlite3_close(server->office);
+    server->office = NULL;
+    history_close(&world->history);
+}
+
+/* What is in memory is lost, the files stay as they are at this moment. */
+void server_node_crash(struct world *world)
+{
+    struct world_server *server = &world->server;
+
+    if (!server->is_running)
+        return;
+    sim_keep_files(world, server->path);
+    if (server->running_count != 0)
+        world->counts.lost_acks++;
+    world->counts.server_crashes++;
+    world_say(world, "server: killed, %zu results untold", server->running_count);
+    network_lose_process(world, WORLD_OFFICE);
+    server_node_stop(world);
+    sim_restore_files(world, server->path);
+    world_push(world, world_draw(world, MILLISECONDS(100), SECONDS(8)),
+               (struct world_event){.kind = EVENT_SERVER_START, .life = server->life});
+}
+
+/* ---- the step ---- */
+
+static void take_write(struct world *world, struct job *job)
+{
+    struct world_server *server = &world->server;
+
+    if (server->write_count == server->write_room) {
+        server->write_room = server->write_room * 2 + 16;
+        server->writes = sim_grow(server->writes, server->write_room, sizeof(struct job *));
+        server->running = sim_grow(server->running, server->write_room, sizeof(struct job *));
+    }
+    server->writes[server->write_count++] = job;
+    if (server->is_writing)
+        return;
+    server->is_writing = true;
+    world_push(world, world_draw(world, 10, world->scenario.job_delay_us),
+               (struct world_event){.kind = EVENT_WRITE, .life = server->life});
+}
+
+static void take_read(struct world *world, struct job *job)
+{
+    struct world_server *server = &world->server;
+
+    if (server->read_count == server->read_room) {
+        server->read_room = server->read_room * 2 + 16;
+        server->reads = sim_grow(server->reads, server->read_room, sizeof(struct job *));
+    }
+    server->reads[server->read_count++] = job;
+    if (server->is_reading)
+        return;
+    server->is_reading = true;
+    world_push(world, world_draw(world, 10, world->scenario.job_delay_us),
+               (struct world_event){.kind = EVENT_READ, .life = server->life});
+}
+
+static void carry_out(struct world *world, const struct server_effect *effect)
+{
+    struct link *link = network_link(world, effect->connection);
+
+    switch (effect->kind) {
+    case SERVER_EFFECT_SEND:
+        network_send(world, link, TO_AGENT, effect->bytes);
+        break;
+    case SERVER_EFFECT_CLOSE:
+        network_close(world, link, TO_SERVER);
+        break;
+    case SERVER_EFFECT_READ:
+        take_read(world, effect->job);
+        break;
+    case SERVER_EFFECT_WRITE:
+        take_write(world, effect->job);
+        break;
+    }
+}
+
+void server_node_step(struct world *world, struct server_event *event)
+{
+    struct world_server *server = &world->server;
+    struct server_effects effects = {0};
+    struct problem problem = {0};
+    enum result result = RESULT_OK;
+
+    world_enter(world, WORLD_OFFICE);
+    event->mono.us = world->now_us;
+    event->wall = world_wall(world, WORLD_OFFICE);
+    result = server_step(server->core, event, &effects, &problem);
+    for (size_t i = 0; i < effects.count; i++)
+        carry_out(world, &effects.effects[i]);
+    if (result != RESULT_OK)
+        world_fail(world, "server_step: %s: %s", result_name(result), problem.text);
+}
+
+/* ---- jobs ---- */
+
+static void begin_write(struct world *world)
+{
+    struct world_server *server = &world->server;
+    struct problem problem = {0};
+    size_t count = server->write_count;
+    enum result result = RESULT_OK;
+
+    world_enter(world, WORLD_OFFICE);
+    memcpy(server->running, server->writes, count * sizeof(struct job *));
+    server->running_count = count;
+    server->write_count = 0;
+    result = master_write(server->writer, server->running, count, world_wall(world, WORLD_OFFICE),
+                          &server->outcome, &problem);
+    if (result != RESULT_OK)
+        world_fail(world, "master_write: %s: %s", result_name(result), problem.text);
+    if (server->outcome.work.seq != 0 || server->outcome.rescoped_count != 0)
+        history_commit(&world->history);
+    ledger_commit(world);
+    world_push(world, world_draw(world, 10, world->scenario.job_delay_us),
+               (struct world_event){.kind = EVENT_WROTE, .life = server->life});
+}
+
+static void tell_done(struct world *world, struct job *job)
+{
+    uint8_t seed[64];
+    struct server_event event = {.kind = SERVER_EVENT_JOB_DONE, .job = job, .seed = seed};
+
+    draw_bytes(world, seed, sizeof seed);
+    if (job->result != RESULT_OK)
+        world_say(world, "server: %s: %s: %s", job_name(job->kind), result_name(job->result),
+                  job->problem.text);
+    server_node_step(world, &event);
+}
+
+static void end_write(struct world *world)
+{
+    struct world_server *server = &world->server;
+    struct server_event event = {.kind = SERVER_EVENT_COMMITTED, .outcome = &server->outcome};
+    size_t count = server->running_count;
+
+    if (server->outcome.work.seq != 0 || server->outcome.rescoped_count != 0 ||
+        server->outcome.revoked_count != 0)
+        server_node_step(world, &event);
+    server->running_count = 0;
+    for (size_t i = 0; i < count; i++)
+        tell_done(world, server->running[i]);
+    server->is_writing = server->write_count != 0;
+    if (server->is_writing)
+        world_push(world, world_draw(world, 10, world->scenario.job_delay_us),
+                   (struct world_event){.kind = EVENT_WRITE, .life = server->life});
+}
+
+static void read_jobs(struct world *world)
+{
+    struct world_server *server = &world->server;
+    struct problem problem = {0};
+    enum result result = RESULT_OK;
+
+    world_enter(world, WORLD_OFFICE);
+    result = master_read(server->reader, server->reads, server->read_count,
+                         world_wall(world, WORLD_OFFICE), &problem);
+    if (result != RESULT_OK)
+        world_fail(world, "master_read: %s: %s", result_name(result), problem.text);
+    for (size_t i = 0; i < server->read_count; i++)
+        world_push(
+            world, world_draw(world, 10, world->scenario.job_delay_us),
+            (struct world_event){.kind = EVENT_JOB, .life = server->life, .job = server->reads[i]});
+    server->read_count = 0;
+    server->is_reading = false;
+}
+
+void server_node_event(struct world *world, const struct world_event *event)
+{
+    struct server_event step = {.kind = SERVER_EVENT_LOCAL_CHANGE};
+    bool is_ours = world->server.is_running && event->life == world->server.life;
+
+    switch (event->kind) {
+    case EVENT_SERVER_START:
+        if (!world->server.is_running)
+            server_node_start(world);
+        break;
+    case EVENT_WRITE:
+        if (is_ours)
+            begin_write(world);
+        break;
+    case EVENT_WROTE:
+        if (is_ours)
+            end_write(world);
+        break;
+    case EVENT_READ:
+        if (is_ours)
+            read_jobs(world);
+        break;
+    case EVENT_JOB:
+        if (is_ours)
+            tell_done(world, event->job);
+        else
+            drop_job(event->job);
+        break;
+    default:
+        if (is_ours)
+            server_node_step(world, &step);
+        break;
+    }
+}
+
+void server_node_changed(struct world *world)
+{
+    world_push(world, world_draw(world, 100, SECONDS(1)),
+               (struct world_event){.kind = EVENT_SERVER_CHANGE, .life = world->server.life});
+}
+
+/* ---- enrolment codes ---- */
+
+struct invitation {
+    int64_t user_id, van_id;
+    uint8_t seed[DEVICES_CODE_SEED_SIZE];
+    struct wall_time expires_at;
+};
+
+static enum result make_code(struct work *work, void *context, struct problem *problem)
+{
+    const struct invitation *invitation = context;
+
+    return devices_create_code(work, invitation->user_id, invitation->van_id, invitation->seed,
+                               invitation->expires_at, problem);
+}
+
+void server_node_invite(struct world *world, struct world_agent *agent)
+{
+    struct world_server *server = &world->server;
+    struct wall_time now = world_wall(world, WORLD_OFFICE);
+    struct invitation invitation = {.user_id = agent->user_id, .expires_at = {now.us + HOURS(1)}};
+    struct master_outcome outcome;
+    struct problem problem = {0};
+    char sql[100];
+
+    world_enter(world, WORLD_OFFICE);
+    (void)snprintf(sql, sizeof sql, "SELECT id FROM location WHERE holder_id = %" PRId64,
+                   agent->user_id);
+    invitation.van_id = sim_integer(world, server->office, sql);
+    draw_bytes(world, invitation.seed, sizeof invitation.seed);
+    memcpy(agent->token_id, invitation.seed, sizeof agent->token_id);
+    memcpy(agent->token_secret, invitation.seed + sizeof agent->token_id,
+           sizeof agent->token_secret);
+    if (master_run(server->writer, now, make_code, &invitation, &outcome, &problem) != RESULT_OK)
+        world_fail(world, "no enrolment code: %s", problem.text);
+    if (outcome.work.seq != 0)
+        history_commit(&world->history);
+}

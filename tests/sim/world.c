@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/world.h"
+
+#include "base/invariant.h"
+#include "schema/load.h"
+#include "schema/migrate.h"
+#include "schema/triggers.h"
+#include "server/core/devices.h"
+#include "server/store/sqlite/sqlite_store.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SAME_TIME_MAX = 20000, STORY_SIZE = 200000, STORY_SHOWN = 6000 };
+#define BASE_US INT64_C(1772438400000000) /* 2026-03-02, 08:00 UTC */
+
+/* ---- telling ---- */
+
+void world_say(struct world *world, const char *format, ...)
+{
+    struct sim_text line = {0};
+    char text[600];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    for (const char *at = text; *at != '\0'; at++)
+        world->trace_hash = (world->trace_hash ^ (uint8_t)*at) * UINT64_C(1099511628211);
+    sim_text_add(&line, "%11.6f %s\n", (double)world->now_us / 1e6, text);
+    if (world->is_traced)
+        (void)fputs(line.text, stdout);
+    if (world->story.size > world->story_size_max) { /* keep the newer half */
+        size_t half = world->story.size / 2;
+
+        memmove(world->story.text, world->story.text + half, world->story.size - half + 1);
+        world->story.size -= half;
+    }
+    sim_text_add(&world->story, "%s", line.text);
+    free(line.text);
+}
+
+_Noreturn void world_fail(struct world *world, const char *format, ...)
+{
+    char scenario[SCENARIO_TEXT_SIZE];
+    char text[1200];
+    const char *story = world->story.text == NULL ? "" : world->story.text;
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (world->on_failure != NULL)
+        world->on_failure(world, text);
+    scenario_format(&world->scenario, scenario);
+    if (!world->is_traced)
+        (void)fprintf(stderr, "...\n%s",
+                      story +
+                          (world->story.size > STORY_SHOWN ? world->story.size - STORY_SHOWN : 0));
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "\nFAILED at %.6f s: %s\nseed %" PRIu64 ": %s\n",
+                  (double)world->now_us / 1e6, text, world->scenario.seed, scenario);
+    (void)fflush(stderr);
+    _exit(1);
+}
+
+/* ---- time, chance, events ---- */
+
+struct wall_time world_wall(struct world *world, int node)
+{
+    int64_t skew_us = node == WORLD_OFFICE ? world->server_skew_us : world->agents[node].skew_us;
+
+    return (struct wall_time){world->base_us + world->now_us + skew_us};
+}
+
+void world_enter(struct world *world, int node)
+{
+    world->disk.now = world_wall(world, node);
+}
+
+int64_t world_draw(struct world *world, int64_t least, int64_t most)
+{
+    if (most <= least)
+        return least;
+    return least + (int64_t)prng_below(&world->prng, (uint64_t)(most - least) + 1);
+}
+
+bool world_chance(struct world *world, uint64_t per_million)
+{
+    return prng_below(&world->prng, 1000000) < per_million;
+}
+
+int64_t world_draw_pause(struct world *world, int64_t mean_us)
+{
+    return world_draw(world, mean_us / 10, mean_us * 2);
+}
+
+void world_marker(struct world *world, char kind, char ret_text[32])
+{
+    (void)snprintf(ret_text, 32, "%c%" PRIu64 "~", kind, ++world->marker_last);
+}
+
+static bool is_before(const struct world_event *a, const struct world_event *b)
+{
+    return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
+}
+
+void world_push(struct world *world, int64_t delay_us, struct world_event event)
+{
+    size_t place = world->event_count;
+
+    invariant(delay_us >= 0);
+    event.at_us = world->now_us + delay_us;
+    event.order = ++world->event_order;
+    if (world->event_count == world->event_room) {
+        world->event_room = world->event_room * 2 + 64;
+        world->events = sim_grow(world->events, world->event_room, sizeof *world->events);
+    }
+    world->event_count++;
+    while (place > 0 && is_before(&event, &world->events[(place - 1) / 2])) {
+        world->events[place] = world->events[(place - 1) / 2];
+        place = (place - 1) / 2;
+    }
+    world->events[place] = event;
+}
+
+static struct world_event pop(struct world *world)
+{
+    struct world_event first = world->events[0];
+    struct world_event last = world->events[--world->event_count];
+    size_t place = 0;
+
+    for (;;) {
+        size_t child = place * 2 + 1;
+
+        if (child + 1 < world->event_count &&
+            is_before(&world->events[child + 1], &world->events[child]))
+            child++;
+        if (child >= world->event_count || !is_before(&world->events[child], &last))
+            break;
+        world->events[place] = world->events[child];
+        place = child;
+    }
+    if (world->event_count != 0)
+        world->events[place] = last;
+    return first;
+}
+
+/* ---- what happens by itself ---- */
+
+static void push_for(struct world *world, enum event_kind kind, int agent, int64_t mean_us)
+{
+    if (mean_us > 0)
+        world_push(world, world_draw_pause(world, mean_us),
+                   (struct world_event){.kind = kind, .agent = agent});
+}
+
+static void go_offline(struct world *world, int agent)
+{
+    struct link *link = network_link(world, world->agents[agent].link);
+
+    world_say(world, "%s goes out of reach", world->agents[agent].name);
+    world->agents[agent].is_offline = true;
+    if (link != NULL)
+        network_cut(world, link);
+    push_for(world, EVENT_ONLINE, agent, world->scenario.offline_for_us);
+}
+
+static void on_fault(struct world *world, const struct world_event *event)
+{
+    const struct scenario *scenario = &world->scenario;
+
+    if (!world->has_faults && event->kind != EVENT_ONLINE)
+        return;
+    switch (event->kind) {
+    case EVENT_OFFLINE:
+        go_offline(world, event->agent);
+        break;
+    case EVENT_ONLINE:
+        world->agents[event->agent].is_offline = false;
+        push_for(world, EVENT_OFFLINE, event->agent, scenario->offline_every_us);
+        break;
+    case EVENT_AGENT_CRASH:
+        agent_node_crash(world, event->agent);
+        push_for(world, EVENT_AGENT_CRASH, event->agent, scenario->agent_crash_every_us);
+        break;
+    default:
+        server_node_crash(world);
+        push_for(world, EVENT_SERVER_CRASH, 0, scenario->server_crash_every_us);
+        break;
+    }
+}
+
+static void on_work(struct world *world, const struct world_event *event)
+{
+    if (!world->has_workload)
+        return;
+    if (event->kind == EVENT_EDIT) {
+        people_edit(world, event->agent);
+        push_for(world, EVENT_EDIT, event->agent, world->scenario.edit_every_us);
+    } else {
+        office_edit(world);
+        push_for(world, EVENT_OFFICE, 0, world->scenario.office_every_us);
+    }
+}
+
+static void handle(struct world *world, const struct world_event *event)
+{
+    switch (event->kind) {
+    case EVENT_DIAL:
+    case EVENT_FAIL:
+    case EVENT_CONNECTED:
+    case EVENT_MESSAGE:
+    case EVENT_DRAINED:
+    case EVENT_CLOSED:
+        network_event(world, event);
+        break;
+    case EVENT_WRITE:
+    case EVENT_WROTE:
+    case EVENT_READ:
+    case EVENT_JOB:
+    case EVENT_SERVER_CHANGE:
+    case EVENT_SERVER_START:
+        server_node_event(world, event);
+        break;
+    case EVENT_AGENT_CHANGE:
+    case EVENT_AGENT_START:
+        agent_node_event(world, event);
+        break;
+    case EVENT_EDIT:
+    case EVENT_OFFICE:
+        on_work(world, event);
+        break;
+    case EVENT_OFFLINE:
+    case EVENT_ONLINE:
+    case EVENT_AGENT_CRASH:
+    case EVENT_SERVER_CRASH:
+        on_fault(world, event);
+        break;
+    }
+}
+
+/* The node whose deadline is first; WORLD_OFFICE the server's. */
+static int64_t next_deadline(struct world *world, int *ret_node)
+{
+    int64_t first_us = INT64_MAX;
+
+    if (world->server.is_running) {
+        first_us = server_deadline(world->server.core).us;
+        *ret_node = WORLD_OFFICE;
+    }
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
+        struct world_agent *agent = &world->agents[i];
+        int64_t deadline_us = agent->is_running ? agent_deadline(agent->core).us : INT64_MAX;
+
+        if (deadline_us < first_us) {
+            first_us = deadline_us;
+            *ret_node = (int)i;
+        }
+    }
+    return first_us < world->now_us ? world->now_us : first_us;
+}
+
+static void fire_deadline(struct world *world, int node)
+{
+    struct server_event server_event = {.kind = SERVER_EVENT_DEADLINE};
+    struct agent_event agent_event = {.kind = AGENT_EVENT_DEADLINE};
+
+    if (node == WORLD_OFFICE)
+        server_node_step(world, &server_event);
+    else
+        agent_node_step(world, node, &agent_event);
+}
+
+static void advance(struct world *world, int64_t to_us, int node)
+{
+    if (to_us > world->now_us) {
+        world->now_us = to_us;
+        world->same_time_count = 0;
+    } else if (++world->same_time_count > SAME_TIME_MAX) {
+        world_fail(world, "G6: the clock stands still: %s spins",
+                   node == WORLD_OFFICE ? "the server" : world->agents[node].name);
+    }
+}
+
+void world_pass(struct world *world, int64_t time_us)
+{
+    int64_t end_us = world->now_us + time_us;
+
+    for (;;) {
+        int node = WORLD_OFFICE;
+        int64_t deadline_us = next_deadline(world, &node);
+        int64_t event_us = world->event_count == 0 ? INT64_MAX : world->events[0].at_us;
+
+        if (deadline_us > end_us && event_us > end_us)
+            break;
+        if (event_us <= deadline_us) {
+            struct world_event event = pop(world);
+
+            advance(world, event.at_us, event.agent);
+            handle(world, &event);
+            free(event.bytes);
+        } else {
+            advance(world, deadline_us, node);
+            fire_deadline(world, node);
+        }
+    }
+    world->now_us = end_us;
+}
+
+/* ---- the end of a run ---- */
+
+static bool is_on_its_way(const struct world_event *event)
+{
+    return event->kind == EVENT_MESSAGE || event->kind == EVENT_WRITE ||
+           event->kind == EVENT_WROTE || event->kind == EVENT_READ || event->kind == EVENT_JOB ||
+           event->kind == EVENT_SERVER_CHANGE || event->kind == EVENT_AGENT_CHANGE;
+}
+
+bool world_is_settled(struct world *world)
+{
+    if (!world->server.is_running ||
+        server_status(world->server.core).live_count != world->scenario.agent_count)
+        return false;
+    for (size_t i = 0; i < world->event_count; i++)
+        if (is_on_its_way(&world->events[i]))
+            return false;
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
+        struct world_agent *agent = &world->agents[i];
+
+        if (!agent->is_running || !agent_status(agent->core).is_idle ||
+            agent_node_state(world, (int)i, "published_seq") == 0)
+            return false;
+    }
+    return true;
+}
+
+bool world_wait(struct world *world, int64_t limit_us)
+{
+    int64_t end_us = world->now_us + limit_us;
+
+    while (world->now_us < end_us) {
+        world_pass(world, MILLISECONDS(100));
+        if (world_is_settled(world))
+            return true;
+    }
+    return false;
+}
+
+static void describe(struct world *world, struct sim_text *text)
+{
+    sim_text_add(text, "server %s, %zu events wait", world->server.is_running ? "runs" : "is down",
+                 world->event_count);
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
+        struct world_agent *agent = &world->agents[i];
+        struct agent_status status = {0};
+
+        if (!agent->is_running)
+            continue;
+        status = agent_status(agent->core);
+        sim_text_add(text,
+                     "; %s %s%s, %" PRId64 " unsealed, %" PRId64 " unacknowledged, at %" PRId64
+                     " (%s)",
+                     agent->name, agent_state_name(status.state), status.is_idle ? " idle" : "",
+                     sim_integer(world, agent->database, "SELECT unsealed FROM fs_sync"),
+                     sim_integer(world, agent->database, "SELECT unacknowledged FROM fs_sync"),
+                     agent_node_state(world, (int)i, "published_seq"), status.last_failure);
+    }
+}
+
+void world_settle(struct world *world)
+{
+    struct sim_text text = {0};
+
+    world->has_faults = false;
+    world->has_workload = false;
+    world_say(world, "faults end");
+    for (struct link *link = world->links; link != NULL; link = link->next)
+        if (link->is_hole[0] || link->is_hole[1])
+            network_cut(world, link);
+    if (!world->server.is_running)
+        server_node_start(world);
+    world_pass(world, SECONDS(3)); /* cut links are noticed */
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
+        struct agent_event event = {.kind = AGENT_EVENT_SYNC_NOW};
+
+        world->agents[i].is_offline = false;
+        if (!world->agents[i].is_running)
+            agent_node_start(world, (int)i);
+        agent_node_step(world, (int)i, &event);
+    }
+    if (world_wait(world, SECONDS(30)))
+        return;
+    describe(world, &text);
+    world_fail(world, "G6: not everything is delivered 30 s after the faults ended: %s", text.text);
+}
+
+/* ---- the beginning ---- */
+
+static _Noreturn void prepare_failed(const struct problem *problem)
+{
+    (void)fprintf(stderr, "sim: %s\n", problem->text);
+    exit(2);
+}
+
+static void prepare_server(const char *path)
+{
+    struct sql_options options = {.path = path, .profile = SQL_PROFILE_SERVER, .create = true};
+    struct sqlite_store_options store_options = {.path = path};
+    static const uint8_t SEED[DEVICES_INIT_SEED_SIZE] = {7};
+    struct wall_time now = {BASE_US};
+    struct sql_database *database = NULL;
+    struct store *store = NULL;
+    struct arena arena;
+    struct catalog catalog = {0};
+    struct problem problem = {0};
+
+    arena_init(&arena, 16 * 1024 * 1024);
+    if (sql_open(&options, &database, &problem) != RESULT_OK ||
+        migrate_run(database, SCHEMA_SIDE_SERVER, NULL, 0, now, NULL, &problem) != RESULT_OK ||
+        catalog_load(database, &arena, &catalog, &problem) != RESULT_OK ||
+        triggers_install(database, &catalog, SCHEMA_SIDE_SERVER, NULL, &problem) != RESULT_OK)
+        prepare_failed(&problem);
+    sql_close(database);
+    if (sqlite_store_open(&store_options, &catalog, &store, &problem) != RESULT_OK ||
+        store_begin(store, STORE_WRITE, &problem) != RESULT_OK ||
+        devices_init(store, SEED, &problem) != RESULT_OK ||
+        store_commit(store, &problem) != RESULT_OK)
+        prepare_failed(&problem);
+    store_close(store);
+    arena_done(&arena);
+}
+
+void world_prepare(const char *folder)
+{
+    struct replica_options options = {0};
+    struct replica *replica = NULL;
+    struct problem problem = {0};
+    char path[200];
+    struct disk *disk = sim_zero(sizeof *disk);
+
+    if (sodium_init() < 0)
+        exit(2);
+    disk_install(disk);
+    disk->now.us = BASE_US;
+    (void)snprintf(path, sizeof path, "%s/server.db", folder);
+    prepare_server(path);
+    (void)snprintf(path, sizeof path, "%s/agent.db", folder);
+    options.path = path;
+    if (replica_open(&options, &replica, &problem) != RESULT_OK)
+        prepare_failed(&problem);
+    replica_close(replica);
+    disk_remove(disk);
+    free(disk);
+}
+
+static void enrol_all(struct world *world)
+{
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
+        struct world_agent *agent = &world->agents[i];
+        char sql[120];
+
+        agent_node_init(world, (int)i);
+        (void)snprintf(sql, sizeof sql, "SELECT id FROM app_user WHERE login = '%s'", agent->name);
+        agent->user_id = sim_integer(world, world->server.office, sql);
+        server_node_invite(world, agent);
+        agent_node_start(world, (int)i);
+    }
+    if (!world_wait(world, MINUTES(3))) {
+        struct sim_text text = {0};
+
+        describe(world, &text);
+        world_fail(world, "the devices don't get ready: %s", text.text);
+    }
+}
+
+static void begin_faults(struct world *world)
+{
+    const struct scenario *scenario = &world->scenario;
+
+    world->has_faults = true;
+    world->has_workload = true;
+    push_for(world, EVENT_OFFICE, 0, scenario->office_every_us);
+    push_for(world, EVENT_SERVER_CRASH, 0, scenario->server_crash_every_us);
+    for (size_t i = 0; i < scenario->agent_count; i++) {
+        push_for(world, EVENT_EDIT, (int)i, scenario->edit_every_us);
+        push_for(world, EVENT_OFFLINE, (int)i, scenario->offline_every_us);
+        push_for(world, EVENT_AGENT_CRASH, (int)i, scenario->agent_crash_every_us);
+    }
+}
+
+struct world *world_create(const struct scenario *scenario, const char *folder, bool is_traced,
+                           void (*on_failure)(struct world *, const char *))
+{
+    struct world *world = sim_zero(sizeof *world);
+    char from[200];
+
+    world->scenario = *scenario;
+    world->on_failure = on_failure;
+    world->is_traced = is_traced;
+    world->base_us = BASE_US;
+    world->story_size_max = STORY_SIZE;
+    prng_init(&world->prng, scenario->seed);
+    (void)snprintf(world->template_folder, sizeof world->template_folder, "%s", folder);
+    (void)snprintf(world->folder, sizeof world->folder, "%s/run-%ld", folder, (long)getpid());
+    (void)mkdir(world->folder, 0700);
+    disk_install(&world->disk);
+    world->agents = sim_zero(scenario->agent_count * sizeof *world->agents);
+    (void)snprintf(world->server.path, sizeof world->server.path, "%s/server.db", world->folder);
+    (void)snprintf(from, sizeof from, "%s/server.db", folder);
+    sim_copy_file(world, from, world->server.path);
+    server_node_init(world);
+    server_node_start(world);
+    office_fill(world);
+    world_pass(world, SECONDS(3));
+    enrol_all(world);
+    begin_faults(world);
+    return world;
+}
+
+void world_destroy(struct world *world)
+{
+    struct sim_text command = {0};
+
+    for (size_t i = 0; i < world->scenario.agent_count; i++)
+        agent_node_stop(world, (int)i);
+    server_node_stop(world);
+    while (world->event_count != 0) {
+        struct world_event event = pop(world);
+
+        if (event.kind == EVENT_JOB)
+            server_node_event(world, &event);
+        free(event.bytes);
+    }
+    sim_text_add(&command, "rm -rf %s", world->folder);
+    if (system(command.text) != 0)
+        (void)fprintf(stderr, "sim: %s stays\n", world->folder);
+    free(command.text);
+    network_free(world);
+    history_free(&world->history);
+    arena_done(&world->server.catalog_arena);
+    disk_remove(&world->disk);
+    free(world->server.writes);
+    free(world->server.running);
+    free(world->server.reads);
+    free(world->ledger.edits);
+    free(world->events);
+    free(world->agents);
+    free(world->story.text);
+    free(world);
+}
