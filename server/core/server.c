@@ -79,7 +79,8 @@ enum result server_create(const struct server_options *options, struct server **
     server->key_serial = options->key_serial;
     memcpy(server->root_signature, options->root_signature, sizeof server->root_signature);
     if (options->dictionary.size > 0)
-        server->dictionary = (struct frame_dictionary){.number = 1, .bytes = options->dictionary};
+        server->dictionary =
+            (struct frame_dictionary){.number = MASTER_DICTIONARY_NO, .bytes = options->dictionary};
     server->trace = options->trace;
     server->connections_max = options->connections_max;
     server->head = options->head;
@@ -387,6 +388,7 @@ struct server_status server_status(const struct server *server)
     status.connection_count = server->hub.count;
     status.live_count = server->live_count;
     status.handshake_count = server->gate.unfinished;
+    status.head = server->head;
     status.is_stopped =
         server->is_stopping && server->hub.count == 0 && !server->housekeeping.is_running;
     return status;

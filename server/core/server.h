@@ -99,6 +99,7 @@ struct server_status {
     int64_t refused_handshakes;
     int64_t bytes_sent;
     int64_t bytes_received;
+    int64_t head;    /* newest seq heard of */
     bool is_stopped; /* after STOP: every session is gone */
 };
 struct server_status server_status(const struct server *server);

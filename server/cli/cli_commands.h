@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli_commands.h: the families of commands, one file each. */
+#pragma once
+
+#include "server/cli/cli.h"
+
+extern const struct cli_family CLI_USER;
+extern const struct cli_family CLI_DEVICE;
+extern const struct cli_family CLI_CHECK;
+extern const struct cli_family CLI_BACKUP;

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+
+#include "server/run.h"
+
+#include "edge/clock.h"
+#include "edge/entropy.h"
+#include "edge/notify.h"
+#include "edge/signals.h"
+#include "edge/terminal.h"
+#include "server/run_inside.h"
+#include "server/settings.h"
+#include "version.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STEP_SEED_SIZE = 64, QUEUE_SIZE_MAX = 4 * 1024 * 1024 };
+
+#define LOOK_INTERVAL_US  SECONDS(1)       /* for what the file watch can't see */
+#define WATCH_INTERVAL_US MILLISECONDS(20) /* of many commits one look is enough */
+#define STOP_LIMIT_US     SECONDS(10)
+
+/* ---- steps ---- */
+
+void run_fail(struct run *run, const char *event, enum result result, const struct problem *problem,
+              enum exit_code exit_code)
+{
+    log_problem(run->log, LOG_LEVEL_ERROR, event, result, problem);
+    run->exit_code = exit_code;
+    loop_stop(run->loop);
+}
+
+static void carry_out(struct run *run, const struct server_effect *effect)
+{
+    struct problem problem = {0};
+
+    switch (effect->kind) {
+    case SERVER_EFFECT_SEND:
+        if (websocket_send(run->websocket, effect->connection, effect->bytes, &problem) ==
+            RESULT_EXHAUSTED) /* a slow reader costs the others nothing (I16) */
+            websocket_close(run->websocket, effect->connection, 1013, "too slow", WEBSOCKET_DROP);
+        break;
+    case SERVER_EFFECT_CLOSE:
+        websocket_close(run->websocket, effect->connection, effect->code, effect->text,
+                        WEBSOCKET_FLUSH);
+        break;
+    case SERVER_EFFECT_READ:
+    case SERVER_EFFECT_WRITE:
+        run_submit(run, effect->job);
+        break;
+    }
+}
+
+static void step_once(struct run *run, struct server_event *event)
+{
+    uint8_t seed[STEP_SEED_SIZE] = {0};
+    struct server_effects effects = {0};
+    struct problem problem = {0};
+
+    if (event->kind == SERVER_EVENT_OPENED || event->kind == SERVER_EVENT_JOB_DONE)
+        entropy_fill(seed, sizeof seed);
+    event->seed = seed;
+    event->mono = clock_mono_now();
+    event->wall = clock_wall_now();
+    if (server_step(run->server, event, &effects, &problem) != RESULT_OK) {
+        log_problem(run->log, LOG_LEVEL_WARNING, "step_failed", RESULT_EXHAUSTED, &problem);
+        if (event->kind == SERVER_EVENT_OPENED)
+            websocket_close(run->websocket, event->connection, 1013, "busy", WEBSOCKET_DROP);
+    }
+    for (size_t i = 0; i < effects.count; i++)
+        carry_out(run, &effects.effects[i]);
+    identity_wipe(seed, sizeof seed);
+}
+
+static void answer_bounced(struct run *run)
+{
+    while (run->bounced != NULL) {
+        struct errand *errand = run->bounced;
+        struct server_event event = {.kind = SERVER_EVENT_JOB_DONE, .job = errand->job};
+
+        run->bounced = errand->next;
+        free(errand);
+        step_once(run, &event);
+    }
+}
+
+void run_step(struct run *run, struct server_event event)
+{
+    step_once(run, &event);
+    answer_bounced(run);
+    if (run->step_timer != NULL)
+        loop_timer_set(run->step_timer, server_deadline(run->server));
+    if (run->is_stopping && server_status(run->server).is_stopped)
+        loop_stop(run->loop);
+}
+
+/* ---- sockets and timers ---- */
+
+static void on_opened(void *context, uint64_t connection, const char *peer)
+{
+    run_step(context, (struct server_event){
+                          .kind = SERVER_EVENT_OPENED, .connection = connection, .peer = peer});
+}
+
+static void on_received(void *context, uint64_t connection, struct bytes message)
+{
+    run_step(context, (struct server_event){.kind = SERVER_EVENT_RECEIVED,
+                                            .connection = connection,
+                                            .bytes = message});
+}
+
+static void on_drained(void *context, uint64_t connection)
+{
+    run_step(context,
+             (struct server_event){.kind = SERVER_EVENT_DRAINED, .connection = connection});
+}
+
+static void on_closed(void *context, uint64_t connection, const struct websocket_end *end)
+{
+    (void)end; /* nothing in it is authenticated */
+    run_step(context, (struct server_event){.kind = SERVER_EVENT_CLOSED, .connection = connection});
+}
+
+static void on_step_timer(void *context)
+{
+    run_step(context, (struct server_event){.kind = SERVER_EVENT_DEADLINE});
+}
+
+static void on_look_timer(void *context)
+{
+    struct run *run = context;
+
+    run_look(run);
+    loop_timer_set(run->look_timer, mono_after(clock_mono_now(), LOOK_INTERVAL_US));
+}
+
+static void on_written(void *context)
+{
+    run_look(context);
+}
+
+static void on_stop_timer(void *context)
+{
+    struct run *run = context;
+
+    log_event(run->log, LOG_LEVEL_WARNING, "stop_forced", LOG_NO_FIELDS);
+    loop_stop(run->loop);
+}
+
+static void tell_manager(struct run *run, const char *state)
+{
+    struct problem problem = {0};
+    enum result result = notify_send(state, &problem);
+
+    if (result != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "notify_failed", result, &problem);
+}
+
+static void on_watchdog_timer(void *context)
+{
+    struct run *run = context;
+
+    tell_manager(run, "WATCHDOG=1");
+    loop_timer_set(run->watchdog_timer, mono_after(clock_mono_now(), notify_watchdog_us()));
+}
+
+/* ---- signals ---- */
+
+static void stop(struct run *run)
+{
+    if (run->is_stopping) {
+        log_event(run->log, LOG_LEVEL_NOTICE, "stop_now", LOG_NO_FIELDS);
+        loop_stop(run->loop);
+        return;
+    }
+    log_event(run->log, LOG_LEVEL_NOTICE, "stopping", LOG_NO_FIELDS);
+    tell_manager(run, "STOPPING=1");
+    run->is_stopping = true;
+    listener_close(run->listener);
+    loop_timer_set(run->stop_timer, mono_after(clock_mono_now(), STOP_LIMIT_US));
+    run_step(run, (struct server_event){.kind = SERVER_EVENT_STOP});
+}
+
+/* What can change without dropping sessions; the rest waits for the next start. */
+static void reload(struct run *run)
+{
+    struct config *config = NULL;
+    struct problem problem = {0};
+    enum log_level level = LOG_LEVEL_INFO;
+    enum result result = settings_load(run->options, &config, &problem);
+
+    if (result == RESULT_OK)
+        result = listener_reload(run->listener, &problem);
+    if (result != RESULT_OK) {
+        log_problem(run->log, LOG_LEVEL_ERROR, "reload_failed", result, &problem);
+        config_destroy(config);
+        return;
+    }
+    if (log_level_parse(config_text(config, "log.level"), &level))
+        log_set_level(run->log, level);
+    config_destroy(config);
+    log_event(run->log, LOG_LEVEL_NOTICE, "reloaded", LOG_NO_FIELDS);
+}
+
+static void log_status(struct run *run)
+{
+    struct server_status status = server_status(run->server);
+
+    log_event(run->log, LOG_LEVEL_NOTICE, "status",
+              LOG_FIELDS(log_number("connections", (int64_t)status.connection_count),
+                         log_number("live", (int64_t)status.live_count),
+                         log_number("pushes", status.pushes), log_number("changes", status.changes),
+                         log_number("publishes", status.publishes),
+                         log_number("refused_handshakes", status.refused_handshakes),
+                         log_number("sent_bytes", status.bytes_sent),
+                         log_number("received_bytes", status.bytes_received),
+                         log_number("groups", run->counts.group_count),
+                         log_number("commit_us", run->counts.commit_us)));
+}
+
+static void on_signal(void *context, int signal)
+{
+    struct run *run = context;
+    enum log_level level = LOG_LEVEL_INFO;
+
+    switch (signal_wish_of(signal)) {
+    case SIGNAL_STOP:
+        stop(run);
+        break;
+    case SIGNAL_RELOAD:
+        reload(run);
+        break;
+    case SIGNAL_STATUS:
+        log_status(run);
+        break;
+    case SIGNAL_DEBUG:
+        run->is_debug = !run->is_debug;
+        if (!run->is_debug && !log_level_parse(config_text(run->config, "log.level"), &level))
+            level = LOG_LEVEL_INFO;
+        log_set_level(run->log, run->is_debug ? LOG_LEVEL_DEBUG : level);
+        break;
+    case SIGNAL_NOTHING:
+        break;
+    }
+}
+
+/* ---- start ---- */
+
+static enum result start_core(struct run *run, struct problem *problem)
+{
+    const struct server_options options = {
+        .catalog = &run->setup->catalog,
+        .static_secret = run->setup->key->noise_private,
+        .key_serial = run->setup->key->serial,
+        .root_signature = run->setup->key->signature,
+        .trace = &run->trace,
+        .connections_max = (size_t)config_number(run->config, "limit.connections"),
+        .handshakes_max = (size_t)config_number(run->config, "limit.handshakes"),
+        .handshakes_per_address_max =
+            (size_t)config_number(run->config, "limit.handshakes_per_address"),
+        .head = run->writer.head,
+    };
+
+    return server_create(&options, &run->server, problem);
+}
+
+static enum result start_sockets(struct run *run, struct problem *problem)
+{
+    const struct websocket_options websocket_options = {.queue_size_max = QUEUE_SIZE_MAX};
+    const struct websocket_events events = {
+        .context = run,
+        .opened = on_opened,
+        .received = on_received,
+        .drained = on_drained,
+        .closed = on_closed,
+    };
+    struct listener_options listen = {
+        .address = config_text(run->config, "listen.address"),
+        .port = (uint16_t)config_number(run->config, "listen.port"),
+        .certificate_path = config_text(run->config, "listen.certificate"),
+        .key_path = config_text(run->config, "listen.certificate_key"),
+        .connection_count_max = (uint32_t)config_number(run->config, "limit.connections") + 1000,
+        .address_rate_max = (uint32_t)config_number(run->config, "limit.connects_per_address"),
+    };
+    enum result result =
+        websocket_create(run->loop, &websocket_options, &events, &run->websocket, problem);
+
+    listen.websocket = run->websocket;
+    if (result == RESULT_OK)
+        result = listener_create(run->loop, &listen, &run->listener, problem);
+    if (result != RESULT_OK)
+        problem_add(problem, "listen.address and listen.port");
+    return result;
+}
+
+static enum result start_timers(struct run *run, struct problem *problem)
+{
+    char log_path[FILES_PATH_SIZE + 8];
+    struct mono_time now = clock_mono_now();
+    enum result result =
+        loop_timer_create(run->loop, on_step_timer, run, &run->step_timer, problem);
+
+    snprintf(log_path, sizeof log_path, "%s-wal", run->setup->database);
+    if (result == RESULT_OK)
+        result = loop_timer_create(run->loop, on_look_timer, run, &run->look_timer, problem);
+    if (result == RESULT_OK)
+        result = loop_timer_create(run->loop, on_stop_timer, run, &run->stop_timer, problem);
+    if (result == RESULT_OK)
+        result =
+            loop_timer_create(run->loop, on_watchdog_timer, run, &run->watchdog_timer, problem);
+    if (result != RESULT_OK)
+        return result;
+    if (watch_create(run->loop, log_path, WATCH_INTERVAL_US, on_written, run, &run->watch,
+                     problem) != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "watch_failed", RESULT_EXHAUSTED, problem);
+    loop_timer_set(run->look_timer, mono_after(now, LOOK_INTERVAL_US));
+    if (notify_watchdog_us() > 0)
+        loop_timer_set(run->watchdog_timer, mono_after(now, notify_watchdog_us()));
+    loop_take_signals(run->loop, on_signal, run);
+    return RESULT_OK;
+}
+
+static enum result start(struct run *run, struct problem *problem)
+{
+    const struct loop_options options = {
+        .tls = config_is_set(run->config, "listen.certificate"),
+        .descriptor_count_max = (uint32_t)config_number(run->config, "limit.connections") + 2000,
+    };
+    enum result result = loop_create(&options, &run->loop, problem);
+
+    if (result == RESULT_OK)
+        result = run_threads_start(run, problem);
+    if (result == RESULT_OK)
+        result = start_core(run, problem);
+    if (result == RESULT_OK)
+        result = start_sockets(run, problem);
+    if (result == RESULT_OK)
+        result = run_admin_start(run, problem);
+    if (result == RESULT_OK)
+        result = start_timers(run, problem);
+    return result;
+}
+
+static void announce(struct run *run)
+{
+    char text[1024];
+    struct problem problem = {0};
+    bool tls = config_is_set(run->config, "listen.certificate");
+    int size =
+        snprintf(text, sizeof text,
+                 "fieldsync-server %s  data: %s\n"
+                 "  devices  %s://%s:%u/sync\n"
+                 "  metrics  http://%s:%u/metrics\n"
+                 "ready - press Ctrl-C to stop\n",
+                 FIELDSYNC_VERSION, run->setup->folder, tls ? "wss" : "ws",
+                 config_text(run->config, "listen.address"), listener_port(run->listener),
+                 config_text(run->config, "admin.address"), listener_port(run->admin_listener));
+
+    if (size > 0 && (size_t)size < sizeof text &&
+        terminal_write(STDOUT_FILENO, bytes_of(text, (size_t)size), &problem) != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "stdout_failed", RESULT_REFUSED, &problem);
+    log_event(run->log, LOG_LEVEL_NOTICE, "serving",
+              LOG_FIELDS(log_text("data", run->setup->folder),
+                         log_number("port", listener_port(run->listener)),
+                         log_number("admin_port", listener_port(run->admin_listener))));
+    tell_manager(run, "READY=1\nSTATUS=serving");
+}
+
+/* ---- end ---- */
+
+/* Threads first, while there is a core to hear their answers; sockets last, they tell it too. */
+static void finish(struct run *run)
+{
+    struct problem problem = {0};
+
+    if (run->server != NULL)
+        run_threads_stop(run);
+    watch_destroy(run->watch);
+    listener_destroy(run->listener);
+    listener_destroy(run->admin_listener);
+    websocket_destroy(run->websocket);
+    http_destroy(run->http);
+    loop_timer_destroy(run->step_timer);
+    loop_timer_destroy(run->look_timer);
+    loop_timer_destroy(run->stop_timer);
+    loop_timer_destroy(run->watchdog_timer);
+    run_threads_stop(run);
+    server_destroy(run->server);
+    if (run->writer.master != NULL &&
+        store_tidy(master_store(run->writer.master), &problem) != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "tidy_failed", RESULT_WAIT, &problem);
+    master_destroy(run->reader);
+    master_destroy(run->writer.master);
+    arena_done(&run->writer.arena);
+    loop_destroy(run->loop);
+}
+
+static struct log *open_log(const struct config *config)
+{
+    struct log_options options = {
+        .descriptor = STDERR_FILENO,
+        .is_json = strcmp(config_text(config, "log.format"), "json") == 0,
+        .has_prefix = log_is_journal(STDERR_FILENO),
+    };
+
+    if (!log_level_parse(config_text(config, "log.level"), &options.level))
+        options.level = LOG_LEVEL_INFO;
+    return log_create(&options);
+}
+
+enum exit_code run_serve(struct setup *setup, const struct options *options, struct config *config)
+{
+    struct run run = {.setup = setup, .options = options, .config = config};
+    struct problem problem = {0};
+    enum result result;
+
+    run.log = open_log(config);
+    if (run.log == NULL)
+        return EXIT_CODE_FAILURE;
+    run.trace = (struct trace){.write = log_trace, .context = run.log};
+    result = start(&run, &problem);
+    if (result == RESULT_OK) {
+        announce(&run);
+        run_step(&run, (struct server_event){.kind = SERVER_EVENT_LOCAL_CHANGE});
+        loop_run(run.loop);
+    } else {
+        log_problem(run.log, LOG_LEVEL_ERROR, "start_failed", result, &problem);
+        run.exit_code = result == RESULT_STORAGE ? EXIT_CODE_DATABASE : EXIT_CODE_FAILURE;
+    }
+    finish(&run);
+    log_event(run.log, LOG_LEVEL_NOTICE, "stopped",
+              LOG_FIELDS(log_number("exit_code", run.exit_code)));
+    log_destroy(run.log);
+    return run.exit_code;
+}

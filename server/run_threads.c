@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/invariant.h"
+#include "edge/clock.h"
+#include "schema/sql.h"
+#include "server/run_inside.h"
+#include "server/store/sqlite/sqlite_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NOTE_SIZE_MAX = 64 * 1024 * 1024, LOOK_SIZE_MAX = 64 * 1024 * 1024 };
+
+/* ---- commits, copied from thread to thread ---- */
+
+static void note_destroy(struct commit_note *note)
+{
+    if (note == NULL)
+        return;
+    arena_done(&note->arena);
+    free(note);
+}
+
+static bool copy_items(struct arena *arena, const void *items, size_t count, size_t item_size,
+                       const void **ret_copy)
+{
+    void *copy = NULL;
+
+    *ret_copy = NULL;
+    if (count == 0)
+        return true;
+    copy = arena_array(arena, count, item_size);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, items, count * item_size);
+    *ret_copy = copy;
+    return true;
+}
+
+/* NULL: no memory; the next look tells everybody. */
+static struct commit_note *note_create(const struct master_outcome *outcome)
+{
+    struct commit_note *note = calloc(1, sizeof *note);
+    const void *touched, *users, *revoked, *rescoped;
+
+    if (note == NULL)
+        return NULL;
+    arena_init(&note->arena, NOTE_SIZE_MAX);
+    note->outcome = *outcome;
+    if (!copy_items(&note->arena, outcome->work.touched, outcome->work.touched_count,
+                    sizeof *outcome->work.touched, &touched) ||
+        !copy_items(&note->arena, outcome->work.users, outcome->work.user_count,
+                    sizeof *outcome->work.users, &users) ||
+        !copy_items(&note->arena, outcome->revoked, outcome->revoked_count,
+                    sizeof *outcome->revoked, &revoked) ||
+        !copy_items(&note->arena, outcome->rescoped, outcome->rescoped_count,
+                    sizeof *outcome->rescoped, &rescoped)) {
+        note_destroy(note);
+        return NULL;
+    }
+    note->outcome.work.touched = touched;
+    note->outcome.work.users = users;
+    note->outcome.revoked = revoked;
+    note->outcome.rescoped = rescoped;
+    return note;
+}
+
+/* ---- what other programs have committed (on the writer's thread) ---- */
+
+/* First column of all rows. */
+static enum result numbers_of(struct writer *writer, const char *sql, int64_t after,
+                              int64_t **ret_numbers, size_t *ret_count, struct problem *problem)
+{
+    const struct value parameter = value_integer(after);
+    struct store_result rows = {0};
+    int64_t *numbers = NULL;
+    enum result result = store_query(master_store(writer->master), sql, &parameter, 1,
+                                     &writer->arena, &rows, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    numbers = arena_array(&writer->arena, rows.row_count, sizeof *numbers);
+    if (numbers == NULL)
+        return arena_full(&writer->arena, problem);
+    for (size_t i = 0; i < rows.row_count; i++)
+        numbers[i] = store_integer_at(&rows, i, 0, 0);
+    *ret_numbers = numbers;
+    *ret_count = rows.row_count;
+    return RESULT_OK;
+}
+
+static enum result touched_since(struct writer *writer, struct master_outcome *outcome,
+                                 struct problem *problem)
+{
+    const struct value parameter = value_integer(writer->head);
+    struct store_result rows = {0};
+    struct touched_bucket *touched = NULL;
+    enum result result = store_query(
+        master_store(writer->master),
+        "SELECT bucket, max(seq) FROM fs_head WHERE seq > ?1 GROUP BY bucket ORDER BY bucket",
+        &parameter, 1, &writer->arena, &rows, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    touched = arena_array(&writer->arena, rows.row_count, sizeof *touched);
+    if (touched == NULL)
+        return arena_full(&writer->arena, problem);
+    for (size_t i = 0; i < rows.row_count; i++)
+        touched[i] = (struct touched_bucket){
+            .bucket = store_integer_at(&rows, i, 0, 0),
+            .seq_before = writer->head, /* or less: whoever is there needs the same */
+            .seq = store_integer_at(&rows, i, 1, 0),
+            .only_replica_no = WORK_MIXED,
+        };
+    outcome->work.touched = touched;
+    outcome->work.touched_count = rows.row_count;
+    return RESULT_OK;
+}
+
+static enum result outcome_since(struct writer *writer, struct master_outcome *outcome,
+                                 struct problem *problem)
+{
+    int64_t *numbers = NULL;
+    size_t count = 0;
+    enum result result = numbers_of(writer,
+                                    "SELECT number FROM fs_state WHERE name='seq' AND"
+                                    " number > ?1",
+                                    writer->head, &numbers, &count, problem);
+
+    if (result == RESULT_OK && count > 0) {
+        outcome->work.seq = numbers[0];
+        result = touched_since(writer, outcome, problem);
+    }
+    if (result == RESULT_OK && count > 0) {
+        result = numbers_of(writer,
+                            "SELECT DISTINCT user_id FROM fs_entitlement WHERE"
+                            " from_seq > ?1 OR to_seq > ?1",
+                            writer->head, &numbers, &count, problem);
+        outcome->rescoped = numbers;
+        outcome->rescoped_count = count;
+    }
+    if (result == RESULT_OK) {
+        result = numbers_of(writer,
+                            "SELECT replica_no FROM fs_replica WHERE state <> 'active' AND ?1 >= 0",
+                            writer->head, &numbers, &count, problem);
+        outcome->revoked = numbers;
+        outcome->revoked_count = count;
+    }
+    return result;
+}
+
+/* Did anybody else commit since the last look? Then what it touched. Commits of our own since then
+ * are told a second time, which costs a look into memory. */
+static void look(struct writer *writer, struct errand *errand)
+{
+    struct store *store = master_store(writer->master);
+    struct master_outcome outcome = {0};
+    struct problem problem = {0};
+    int64_t version = 0;
+
+    if (sql_data_version(sqlite_store_database(store), &version, &problem) != RESULT_OK ||
+        version == writer->data_version)
+        return;
+    arena_reset(&writer->arena);
+    if (store_begin(store, STORE_READ, &problem) != RESULT_OK)
+        return;
+    if (outcome_since(writer, &outcome, &problem) == RESULT_OK) {
+        errand->foreign = note_create(&outcome);
+        if (errand->foreign != NULL) {
+            errand->others_wrote = true;
+            writer->data_version = version;
+            if (outcome.work.seq != 0)
+                writer->head = outcome.work.seq;
+        }
+    }
+    store_rollback(store);
+}
+
+/* ---- groups ---- */
+
+static size_t jobs_of(struct worker_job *const *waiting, size_t count, struct job **ret_jobs)
+{
+    size_t job_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct errand *errand = waiting[i]->context;
+
+        if (errand->job != NULL)
+            ret_jobs[job_count++] = errand->job;
+    }
+    return job_count;
+}
+
+/* Nobody else has committed up to now, so the next look need not begin before our own commit. */
+static void pass_own(struct writer *writer, int64_t seq)
+{
+    struct problem problem = {0};
+    int64_t version = 0;
+
+    if (sql_data_version(sqlite_store_database(master_store(writer->master)), &version, &problem) ==
+            RESULT_OK &&
+        version == writer->data_version)
+        writer->head = seq;
+}
+
+static void write_group(void *context, struct worker_job *const *waiting, size_t count)
+{
+    struct run *run = context;
+    struct writer *writer = &run->writer;
+    struct errand *first = waiting[0]->context;
+    struct job *jobs[RUN_GROUP_MAX];
+    size_t job_count = jobs_of(waiting, count, jobs);
+    struct master_outcome outcome = {0};
+    struct mono_time begin;
+    enum result result;
+
+    look(writer, first);
+    if (job_count == 0)
+        return;
+    begin = clock_mono_now();
+    result =
+        master_write(writer->master, jobs, job_count, clock_wall_now(), &outcome, &first->problem);
+    first->commit_us = clock_mono_now().us - begin.us;
+    first->group_size = job_count;
+    first->result = result;
+    if (result == RESULT_OK && outcome.work.seq != 0)
+        pass_own(writer, outcome.work.seq);
+    if (result == RESULT_OK &&
+        (outcome.work.seq != 0 || outcome.revoked_count > 0 || outcome.rescoped_count > 0)) {
+        first->commit = note_create(&outcome);
+        if (first->commit == NULL)
+            writer->data_version = -1; /* the next look tells it */
+    }
+}
+
+static void read_batch(void *context, struct worker_job *const *waiting, size_t count)
+{
+    struct run *run = context;
+    struct errand *first = waiting[0]->context;
+    struct job *jobs[RUN_BATCH_MAX];
+    size_t job_count = jobs_of(waiting, count, jobs);
+
+    first->result = master_read(run->reader, jobs, job_count, clock_wall_now(), &first->problem);
+}
+
+/* ---- back on the loop's thread ---- */
+
+static void tell_commit(struct run *run, struct commit_note *note)
+{
+    if (note == NULL)
+        return;
+    run_step(run, (struct server_event){.kind = SERVER_EVENT_COMMITTED, .outcome = &note->outcome});
+    note_destroy(note);
+}
+
+static void tell_group(struct run *run, const struct errand *errand)
+{
+    if (errand->group_size > 0) {
+        run->counts.group_count++;
+        run->counts.group_jobs += (int64_t)errand->group_size;
+        run->counts.commit_us += errand->commit_us;
+        run->is_failing = errand->result != RESULT_OK;
+    }
+    if (errand->result == RESULT_STORAGE)
+        run_fail(run, "store_failed", RESULT_STORAGE, &errand->problem, EXIT_CODE_DATABASE);
+    else if (errand->result != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "group_failed", errand->result, &errand->problem);
+    tell_commit(run, errand->foreign);
+    tell_commit(run, errand->commit);
+    if (errand->others_wrote)
+        run_step(run, (struct server_event){.kind = SERVER_EVENT_LOCAL_CHANGE});
+}
+
+static void errand_done(void *context)
+{
+    struct errand *errand = context;
+    struct run *run = errand->run;
+
+    tell_group(run, errand);
+    run_step(run, (struct server_event){.kind = SERVER_EVENT_JOB_DONE, .job = errand->job});
+    free(errand);
+}
+
+static void look_done(void *context)
+{
+    struct errand errand = *(const struct errand *)context; /* its place is free again */
+    struct run *run = errand.run;
+
+    run->is_looking = false;
+    tell_group(run, &errand);
+}
+
+void run_look(struct run *run)
+{
+    struct problem problem = {0};
+
+    if (run->is_looking || run->writer_worker == NULL)
+        return;
+    run->look = (struct errand){.run = run};
+    run->look.worker_job = (struct worker_job){.done = look_done, .context = &run->look};
+    run->is_looking =
+        worker_submit(run->writer_worker, &run->look.worker_job, &problem) == RESULT_OK;
+}
+
+static void bounce(struct run *run, struct errand *errand)
+{
+    struct errand **at = &run->bounced;
+
+    while (*at != NULL)
+        at = &(*at)->next;
+    errand->next = NULL;
+    *at = errand;
+}
+
+void run_submit(struct run *run, struct job *job)
+{
+    struct worker *worker = job_is_write(job->kind) ? run->writer_worker : run->reader_worker;
+    struct errand *errand = calloc(1, sizeof *errand);
+    struct problem problem = {0};
+
+    invariant(errand != NULL); /* a few hundred bytes, or nothing works any more */
+    errand->run = run;
+    errand->job = job;
+    errand->worker_job = (struct worker_job){.done = errand_done, .context = errand};
+    if (worker != NULL && worker_submit(worker, &errand->worker_job, &problem) == RESULT_OK)
+        return;
+    job->result = RESULT_WAIT;
+    bounce(run, errand);
+}
+
+/* ---- life ---- */
+
+static enum result start_writer(struct run *run, struct problem *problem)
+{
+    struct writer *writer = &run->writer;
+    int64_t *numbers = NULL;
+    size_t count = 0;
+    enum result result =
+        setup_open_master(run->setup, false, &run->trace, &writer->master, problem);
+
+    arena_init(&writer->arena, LOOK_SIZE_MAX);
+    if (result == RESULT_OK)
+        result = sql_data_version(sqlite_store_database(master_store(writer->master)),
+                                  &writer->data_version, problem);
+    if (result == RESULT_OK)
+        result = numbers_of(writer, "SELECT number FROM fs_state WHERE name='seq' AND ?1 = 0", 0,
+                            &numbers, &count, problem);
+    if (result == RESULT_OK && count > 0)
+        writer->head = numbers[0];
+    return result;
+}
+
+enum result run_threads_start(struct run *run, struct problem *problem)
+{
+    struct worker_options writes = {
+        .loop = run->loop,
+        .name = "writer",
+        .thread_count = 1,
+        .queue_count_max = RUN_QUEUE_MAX,
+        .gather = write_group,
+        .gather_context = run,
+        .group_count_max = RUN_GROUP_MAX,
+    };
+    struct worker_options reads = writes;
+    enum result result = start_writer(run, problem);
+
+    reads.name = "reader";
+    reads.gather = read_batch;
+    reads.group_count_max = RUN_BATCH_MAX;
+    if (result == RESULT_OK)
+        result = setup_open_master(run->setup, true, &run->trace, &run->reader, problem);
+    if (result == RESULT_OK)
+        result = worker_create(&writes, &run->writer_worker, problem);
+    if (result == RESULT_OK)
+        result = worker_create(&reads, &run->reader_worker, problem);
+    return result;
+}
+
+void run_threads_stop(struct run *run)
+{
+    if (run->reader_worker != NULL)
+        worker_stop(run->reader_worker);
+    if (run->writer_worker != NULL)
+        worker_stop(run->writer_worker);
+    worker_destroy(run->reader_worker);
+    worker_destroy(run->writer_worker);
+    run->reader_worker = run->writer_worker = NULL;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+
+#include "server/settings.h"
+
+#include "base/instant.h"
+
+extern char **environ;
+
+/* clang-format off */
+const struct config_key SETTINGS[] = {
+    {"data", CONFIG_PATH, "/var/lib/fieldsync",
+     "folder of the database, keys and attachments", 0, 0, NULL},
+    {"listen.address", CONFIG_TEXT, "127.0.0.1",
+     "where devices connect; :: is all addresses", 1, 255, NULL},
+    {"listen.port", CONFIG_INTEGER, "7742", "port for devices; 0: any", 0, 65535, NULL},
+    {"listen.public_address", CONFIG_TEXT, NULL,
+     "host:port that devices use, as seen from outside; goes into enrolment codes", 3, 255, NULL},
+    {"listen.certificate", CONFIG_PATH, NULL, "PEM file, certificate chain, for TLS", 0, 0, NULL},
+    {"listen.certificate_key", CONFIG_PATH, NULL, "PEM file of its private key", 0, 0, NULL},
+    {"admin.address", CONFIG_TEXT, "127.0.0.1", "where /healthz and /metrics are", 1, 255, NULL},
+    {"admin.port", CONFIG_INTEGER, "7743", "port of the same; 0: any", 0, 65535, NULL},
+    {"limit.connections", CONFIG_INTEGER, "20000", "devices at once", 1, 1000000, NULL},
+    {"limit.handshakes", CONFIG_INTEGER, "1000", "unfinished handshakes at once", 1, 100000, NULL},
+    {"limit.handshakes_per_address", CONFIG_INTEGER, "64", "the same of one address", 1, 100000,
+     NULL},
+    {"limit.connects_per_address", CONFIG_INTEGER, "2000",
+     "new connections of one address in 10 s; 0: no limit", 0, 1000000, NULL},
+    {"log.level", CONFIG_CHOICE, "info", "least important line to write", 0, 0,
+     "error|warning|notice|info|debug"},
+    {"log.format", CONFIG_CHOICE, "text", "form of the lines on stderr", 0, 0, "text|json"},
+};
+/* clang-format on */
+const size_t SETTING_COUNT = sizeof SETTINGS / sizeof *SETTINGS;
+
+enum result settings_load(const struct options *options, struct config **ret_config,
+                          struct problem *problem)
+{
+    const struct config_sources sources = {
+        .folder = "/etc/fieldsync/server.conf.d",
+        .file = options_value(options, "config"),
+        .environment = environ,
+        .environment_prefix = "FIELDSYNC_",
+        .options = options,
+    };
+
+    return config_load(SETTINGS, SETTING_COUNT, &sources, ret_config, problem);
+}

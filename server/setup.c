@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+
+#include "server/setup.h"
+
+#include "edge/entropy.h"
+#include "embedded_files.h"
+#include "schema/load.h"
+#include "schema/migrate.h"
+#include "schema/triggers.h"
+#include "server/core/devices.h"
+#include "server/service/service.h"
+#include "server/store/sqlite/sqlite_store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { CATALOG_SIZE_MAX = 16 * 1024 * 1024, KEY_MODE = 0600 };
+
+/* ---- paths and lock ---- */
+
+enum result setup_init(struct setup *setup, const char *folder, struct problem *problem)
+{
+    const struct {
+        char *path;
+        const char *name;
+    } places[] = {
+        {setup->database, "fieldsync.db"},
+        {setup->root_key, "keys/root.key"},
+        {setup->server_key, "keys/server.key"},
+        {setup->lock_path, "lock"},
+    };
+    enum result result = RESULT_OK;
+
+    setup->is_locked = false;
+    setup->key = NULL;
+    setup->catalog = (struct catalog){0};
+    arena_init(&setup->arena, CATALOG_SIZE_MAX);
+    if (strlen(folder) >= sizeof setup->folder)
+        return problem_set(problem, RESULT_REFUSED, "the data folder's path is too long");
+    snprintf(setup->folder, sizeof setup->folder, "%s", folder);
+    for (size_t i = 0; i < sizeof places / sizeof *places && result == RESULT_OK; i++)
+        result = files_join(folder, places[i].name, places[i].path, problem);
+    return result;
+}
+
+void setup_done(struct setup *setup)
+{
+    arena_done(&setup->arena);
+    sodium_free(setup->key); /* wipes; takes NULL */
+    setup->key = NULL;
+    if (setup->is_locked)
+        files_lock_close(&setup->lock);
+    setup->is_locked = false;
+}
+
+enum result setup_lock(struct setup *setup, struct problem *problem)
+{
+    enum result result = files_lock_open(setup->lock_path, &setup->lock, problem);
+
+    setup->is_locked = result == RESULT_OK;
+    return result;
+}
+
+/* ---- keys ---- */
+
+static enum result write_key(const char *path, const struct identity_file *file,
+                             struct problem *problem)
+{
+    char text[IDENTITY_FILE_SIZE_MAX];
+    size_t size = identity_file_encode(file, text);
+    enum result result = files_write(path, bytes_of(text, size), KEY_MODE, problem);
+
+    identity_wipe(text, sizeof text);
+    return result;
+}
+
+static enum result create_keys(const struct setup *setup, struct problem *problem)
+{
+    struct identity_file root = {.kind = IDENTITY_ROOT};
+    struct identity_file server = {.kind = IDENTITY_SERVER, .serial = 1};
+    struct identity_signer signer;
+    struct noise_keypair keys;
+    enum result result;
+
+    entropy_fill(root.sign_seed, sizeof root.sign_seed);
+    entropy_fill(server.noise_private, sizeof server.noise_private);
+    identity_signer_from(root.sign_seed, &signer);
+    noise_keypair_from(server.noise_private, &keys);
+    memcpy(server.root_public_key, signer.public_key, sizeof server.root_public_key);
+    identity_certify(&signer, server.serial, keys.public_key, server.signature);
+    result = write_key(setup->root_key, &root, problem);
+    if (result == RESULT_OK)
+        result = write_key(setup->server_key, &server, problem);
+    identity_wipe(&root, sizeof root);
+    identity_wipe(&server, sizeof server);
+    identity_wipe(&signer, sizeof signer);
+    identity_wipe(&keys, sizeof keys);
+    return result;
+}
+
+static enum result decode_key(struct setup *setup, struct bytes text, struct problem *problem)
+{
+    struct identity_file *key = setup->key;
+    struct noise_keypair keys;
+    enum result result = identity_file_decode(text, IDENTITY_SERVER, key, problem);
+
+    if (result != RESULT_OK) {
+        problem_add(problem, "%s", setup->server_key);
+        return RESULT_REFUSED;
+    }
+    noise_keypair_from(key->noise_private, &keys);
+    if (!identity_is_certified(key->root_public_key, key->serial, keys.public_key, key->signature))
+        result = problem_set(problem, RESULT_REFUSED,
+                             "%s: the root key has not signed this server key", setup->server_key);
+    identity_wipe(&keys, sizeof keys);
+    return result;
+}
+
+enum result setup_read_key(struct setup *setup, struct problem *problem)
+{
+    struct buffer text;
+    enum result result;
+
+    if (setup->key == NULL)
+        setup->key = sodium_malloc(sizeof *setup->key);
+    if (setup->key == NULL)
+        return problem_set(problem, RESULT_EXHAUSTED, "no guarded memory for the server key");
+    buffer_init(&text, IDENTITY_FILE_SIZE_MAX);
+    result = files_read(setup->server_key, &text, problem);
+    if (result == RESULT_OK)
+        result = decode_key(setup, buffer_bytes(&text), problem);
+    if (text.data != NULL)
+        identity_wipe(text.data, text.size);
+    buffer_done(&text);
+    return result;
+}
+
+/* ---- the database ---- */
+
+static enum result open_database(const char *path, bool create, struct sql_database **ret_database,
+                                 struct problem *problem)
+{
+    const struct sql_options options = {
+        .path = path, .profile = SQL_PROFILE_SERVER, .create = create};
+
+    return sql_open(&options, ret_database, problem);
+}
+
+/* The catalog is read anew each time: migrations may have changed it. */
+static enum result read_catalog(struct setup *setup, struct sql_database *database,
+                                struct problem *problem)
+{
+    arena_reset(&setup->arena);
+    return catalog_load(database, &setup->arena, &setup->catalog, problem);
+}
+
+static enum result migrate(struct setup *setup, bool create, struct wall_time now,
+                           struct problem *problem)
+{
+    struct sql_database *database = NULL;
+    enum result result = open_database(setup->database, create, &database, problem);
+
+    if (result == RESULT_OK)
+        result = migrate_run(database, SCHEMA_SIDE_SERVER, NULL, 0, now, NULL, problem);
+    if (result == RESULT_OK)
+        result = read_catalog(setup, database, problem);
+    if (result == RESULT_OK)
+        result = triggers_install(database, &setup->catalog, SCHEMA_SIDE_SERVER, NULL, problem);
+    sql_close(database);
+    return result;
+}
+
+enum result setup_migrate(struct setup *setup, struct wall_time now, struct problem *problem)
+{
+    if (!files_exists(setup->database))
+        return problem_set(problem, RESULT_REFUSED,
+                           "%s does not exist: fieldsync-server init --data %s", setup->database,
+                           setup->folder);
+    return migrate(setup, false, now, problem);
+}
+
+/* Newest common script that this program carries. */
+static int64_t own_version(void)
+{
+    int64_t version = 0;
+
+    for (size_t i = 0; i < EMBEDDED_MIGRATION_COUNT; i++)
+        if (strstr(EMBEDDED_MIGRATIONS[i].name, "_common_") != NULL)
+            version = strtoll(EMBEDDED_MIGRATIONS[i].name, NULL, 10);
+    return version;
+}
+
+enum result setup_load_catalog(struct setup *setup, struct problem *problem)
+{
+    struct sql_database *database = NULL;
+    int64_t version = 0;
+    enum result result = RESULT_OK;
+
+    if (!files_exists(setup->database))
+        return problem_set(problem, RESULT_REFUSED,
+                           "%s does not exist: fieldsync-server init --data %s", setup->database,
+                           setup->folder);
+    result = open_database(setup->database, false, &database, problem);
+    if (result == RESULT_OK)
+        result = migrate_version(database, &version, problem);
+    if (result == RESULT_OK && version < own_version())
+        result = problem_set(problem, RESULT_REFUSED,
+                             "the database has version %" PRId64 ", this program %" PRId64
+                             ": start 'fieldsync-server serve' once, it brings it up to date",
+                             version, own_version());
+    if (result == RESULT_OK)
+        result = read_catalog(setup, database, problem);
+    sql_close(database);
+    return result;
+}
+
+enum result setup_open_master(struct setup *setup, bool is_reader, const struct trace *trace,
+                              struct master **ret_master, struct problem *problem)
+{
+    const struct sqlite_store_options store_options = {.path = setup->database,
+                                                       .is_reader = is_reader};
+    struct master_options options = {
+        .catalog = &setup->catalog,
+        .reactions = is_reader ? NULL : service_reactions(),
+        .trace = trace,
+    };
+    enum result result =
+        sqlite_store_open(&store_options, &setup->catalog, &options.store, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    result = master_create(&options, ret_master, problem);
+    if (result != RESULT_OK)
+        store_close(options.store);
+    return result;
+}
+
+/* Runs `change` on the store in one write transaction, below all services. */
+static enum result change_store(struct setup *setup,
+                                enum result (*change)(struct store *store, const uint8_t *seed,
+                                                      struct problem *problem),
+                                struct problem *problem)
+{
+    const struct sqlite_store_options options = {.path = setup->database};
+    uint8_t seed[DEVICES_INIT_SEED_SIZE];
+    struct store *store = NULL;
+    enum result result = sqlite_store_open(&options, &setup->catalog, &store, problem);
+
+    entropy_fill(seed, sizeof seed);
+    if (result == RESULT_OK)
+        result = store_begin(store, STORE_WRITE, problem);
+    if (result == RESULT_OK)
+        result = change(store, seed, problem);
+    if (result == RESULT_OK)
+        result = store_commit(store, problem);
+    if (store != NULL)
+        store_rollback(store);
+    store_close(store);
+    identity_wipe(seed, sizeof seed);
+    return result;
+}
+
+enum result setup_create(struct setup *setup, struct wall_time now, struct problem *problem)
+{
+    char keys[FILES_PATH_SIZE];
+    enum result result = files_make_folder(setup->folder, problem);
+
+    if (result == RESULT_OK)
+        result = setup_lock(setup, problem);
+    if (result != RESULT_OK)
+        return result;
+    if (files_exists(setup->database) || files_exists(setup->root_key) ||
+        files_exists(setup->server_key))
+        return problem_set(problem, RESULT_REFUSED,
+                           "%s holds an installation already; nothing was changed", setup->folder);
+    result = files_join(setup->folder, "keys", keys, problem);
+    if (result == RESULT_OK)
+        result = files_make_folder(keys, problem);
+    if (result == RESULT_OK)
+        result = migrate(setup, true, now, problem);
+    if (result == RESULT_OK && chmod(setup->database, KEY_MODE) != 0)
+        result = problem_set(problem, RESULT_REFUSED, "%s: %s", setup->database, strerror(errno));
+    if (result == RESULT_OK)
+        result = change_store(setup, devices_init, problem);
+    if (result == RESULT_OK) /* last: keys without a database would block the next try */
+        result = create_keys(setup, problem);
+    return result;
+}
+
+/* ---- restore ---- */
+
+/* A copy by SQLite itself: whatever state the backup is in, the result is one whole file. */
+static enum result copy_database(const char *from, const char *to, struct problem *problem)
+{
+    const struct sql_options options = {
+        .path = from, .profile = SQL_PROFILE_PLAIN, .read_only = true};
+    struct sql_database *database = NULL;
+    enum result result = sql_open(&options, &database, problem);
+
+    if (result == RESULT_OK)
+        result = sql_integrity_check(database, problem);
+    if (result == RESULT_OK)
+        result = sql_vacuum(database, to, problem);
+    sql_close(database);
+    if (result != RESULT_OK)
+        problem_add(problem, "backup %s", from);
+    return result;
+}
+
+static enum result beside(const struct setup *setup, const char *suffix,
+                          char ret_path[FILES_PATH_SIZE], struct problem *problem)
+{
+    int size = snprintf(ret_path, FILES_PATH_SIZE, "%s%s", setup->database, suffix);
+
+    if (size < 0 || size >= FILES_PATH_SIZE)
+        return problem_set(problem, RESULT_REFUSED, "the data folder's path is too long");
+    return RESULT_OK;
+}
+
+/* The database and what belongs to it step aside together; a log without its file is harmful. */
+static enum result step_aside(const struct setup *setup, struct problem *problem)
+{
+    static const char *const PARTS[] = {"", "-wal", "-shm"};
+    static const char *const ASIDE[] = {".before-restore", ".before-restore-wal",
+                                        ".before-restore-shm"};
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; i < 3 && result == RESULT_OK; i++) {
+        char from[FILES_PATH_SIZE];
+        char to[FILES_PATH_SIZE];
+
+        result = beside(setup, PARTS[i], from, problem);
+        if (result == RESULT_OK)
+            result = beside(setup, ASIDE[i], to, problem);
+        if (result == RESULT_OK)
+            result = files_remove(to, problem);
+        if (result == RESULT_OK && rename(from, to) != 0 && errno != ENOENT)
+            result = problem_set(problem, RESULT_REFUSED, "%s: %s", from, strerror(errno));
+    }
+    return result;
+}
+
+enum result setup_restore(struct setup *setup, const char *backup, struct wall_time now,
+                          struct problem *problem)
+{
+    char arriving[FILES_PATH_SIZE];
+    enum result result = beside(setup, ".arriving", arriving, problem);
+
+    if (result == RESULT_OK)
+        result = files_remove(arriving, problem);
+    if (result == RESULT_OK)
+        result = copy_database(backup, arriving, problem);
+    if (result == RESULT_OK)
+        result = step_aside(setup, problem);
+    if (result == RESULT_OK &&
+        (chmod(arriving, KEY_MODE) != 0 || rename(arriving, setup->database) != 0))
+        result = problem_set(problem, RESULT_REFUSED, "%s: %s", arriving, strerror(errno));
+    if (result == RESULT_OK)
+        result = setup_migrate(setup, now, problem);
+    if (result == RESULT_OK)
+        result = change_store(setup, devices_restored, problem);
+    return result;
+}
+
+/* ---- check ---- */
+
+static enum result report_line(struct buffer *report, const char *what, const char *text,
+                               struct problem *problem)
+{
+    char line[1024];
+    int size = snprintf(line, sizeof line, "%s: %s\n", what, text);
+
+    if (size < 0)
+        size = 0;
+    if ((size_t)size >= sizeof line)
+        size = sizeof line - 1;
+    return buffer_append(report, line, (size_t)size, problem);
+}
+
+static enum result check_references(struct sql_database *database, struct buffer *report,
+                                    size_t *wrong, struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    bool has_row = false;
+    enum result result = sql_prepare(database,
+                                     "SELECT \"table\" || ' row ' || coalesce(rowid, '?') ||"
+                                     " ' refers to a missing row of ' || parent"
+                                     " FROM pragma_foreign_key_check LIMIT 1000",
+                                     &statement, problem);
+
+    while (result == RESULT_OK) {
+        struct value text;
+        char line[256];
+
+        result = sql_step(statement, &has_row, problem);
+        if (result != RESULT_OK || !has_row)
+            break;
+        text = sql_column(statement, 0);
+        snprintf(line, sizeof line, "%.*s", (int)text.bytes.size, (const char *)text.bytes.data);
+        (*wrong)++;
+        result = report_line(report, "reference", line, problem);
+    }
+    sql_release(statement);
+    return result;
+}
+
+static enum result check_triggers(struct setup *setup, struct sql_database *database,
+                                  struct buffer *report, size_t *wrong, struct problem *problem)
+{
+    const char *text = "";
+    size_t count = 0;
+    enum result result = triggers_verify(database, &setup->catalog, SCHEMA_SIDE_SERVER,
+                                         &setup->arena, &count, &text, problem);
+
+    if (result != RESULT_OK || count == 0)
+        return result;
+    *wrong += count;
+    return report_line(report, "triggers", text, problem);
+}
+
+enum result setup_check(struct setup *setup, struct buffer *report, size_t *ret_wrong_count,
+                        struct problem *problem)
+{
+    struct sql_database *database = NULL;
+    struct problem damage = {0};
+    size_t wrong = 0;
+    enum result result = open_database(setup->database, false, &database, problem);
+
+    if (result == RESULT_OK && sql_integrity_check(database, &damage) != RESULT_OK) {
+        wrong++;
+        result = report_line(report, "file", damage.text, problem);
+    }
+    if (result == RESULT_OK)
+        result = check_references(database, report, &wrong, problem);
+    if (result == RESULT_OK)
+        result = check_triggers(setup, database, report, &wrong, problem);
+    sql_close(database);
+    *ret_wrong_count = wrong;
+    return result;
+}
