@@ -6,6 +6,7 @@
 #include "base/invariant.h"
 
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -534,4 +535,73 @@ enum result triggers_verify(struct sql_database *database, const struct catalog 
     *ret_wrong_count = report.wrong_count;
     *ret_report = (const char *)copy.data;
     return RESULT_OK;
+}
+
+/* ---- pause ---- */
+
+static void set_triggers(struct sql_database *database, bool on)
+{
+    int is_on = 0;
+    int code =
+        sqlite3_db_config(sql_handle(database), SQLITE_DBCONFIG_ENABLE_TRIGGER, (int)on, &is_on);
+
+    invariant(code == SQLITE_OK);
+    invariant((is_on != 0) == on);
+}
+
+enum result triggers_pause_begin(struct triggers_pause *pause, struct sql_database *database,
+                                 struct problem *problem)
+{
+    static const char FOREIGN[] =
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND"
+        " lower(substr(name, 1, 4)) <> '_fs_' AND tbl_name NOT IN ('fs_flag', 'fs_state')";
+    int64_t version = 0;
+    int64_t foreign_count = 0;
+    enum result result;
+
+    invariant(sql_in_transaction(database));
+    result = sql_query_integer(database, "SELECT schema_version FROM pragma_schema_version", NULL,
+                               0, 0, &version, problem);
+    if (result == RESULT_OK && version != pause->schema_version) {
+        result = sql_query_integer(database, FOREIGN, NULL, 0, 0, &foreign_count, problem);
+        if (result == RESULT_OK) {
+            set_triggers(database, foreign_count > 0);
+            pause->is_off = foreign_count == 0;
+            pause->schema_version = version;
+        }
+    }
+    if (result == RESULT_OK && !pause->is_off)
+        result = sql_run(database, "INSERT INTO fs_flag(k) VALUES (1)", NULL, 0, problem);
+    if (result != RESULT_OK)
+        problem_add(problem, "pausing the triggers");
+    return result;
+}
+
+enum result triggers_pause_end(struct triggers_pause *pause, struct sql_database *database,
+                               struct problem *problem)
+{
+    static const char SAME_AS_STATE[] =
+        "UPDATE fs_capture SET replica_no = s.replica_no, published_seq = s.published_seq FROM"
+        " (SELECT (SELECT number FROM fs_state WHERE name = 'replica_no') AS replica_no,"
+        " coalesce((SELECT number FROM fs_state WHERE name = 'published_seq'), 0) AS published_seq)"
+        " AS s WHERE fs_capture.replica_no IS NOT s.replica_no"
+        " OR fs_capture.published_seq <> s.published_seq";
+    enum result result;
+
+    invariant(sql_in_transaction(database));
+    if (pause->is_off)
+        result = sql_run(database, SAME_AS_STATE, NULL, 0, problem);
+    else
+        result = sql_run(database, "DELETE FROM fs_flag", NULL, 0, problem);
+    if (result != RESULT_OK)
+        problem_add(problem, "ending the pause of the triggers");
+    return result;
+}
+
+void triggers_pause_done(struct triggers_pause *pause, struct sql_database *database)
+{
+    invariant(!sql_in_transaction(database));
+    if (pause->is_off)
+        set_triggers(database, true);
+    *pause = (struct triggers_pause){0};
 }

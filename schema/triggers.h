@@ -5,7 +5,8 @@
  * What they do, on both sides: every insert, update and delete by ordinary SQL leaves a line in
  * fs_outbox (see there for the meaning of its ops), whatever program wrote it and however: UPSERT,
  * REPLACE, key change, cascade, rolled back or not. They fill the column `home` of tables that have
- * one, where the row's own columns decide it. While a row is in fs_flag they do nothing.
+ * one, where the row's own columns decide it. While a row is in fs_flag they do nothing; with
+ * struct triggers_pause they don't even run.
  *
  * On an agent they also refuse, with a sentence that says what to do instead: ids that are missing
  * or not of this replica, values of server_only columns, updates and deletes of append_only rows,
@@ -44,3 +45,31 @@ MUST_CHECK enum result triggers_verify(struct sql_database *database, const stru
                                        enum schema_side side, struct arena *arena,
                                        size_t *ret_wrong_count, const char **ret_report,
                                        struct problem *problem);
+
+/* For appliers, whose writes are not to be captured: a pause of the triggers in one connection.
+ *
+ *     sql_begin(IMMEDIATE), triggers_pause_begin, write, triggers_pause_end, sql_commit
+ *
+ * A row in fs_flag has the same meaning, but triggers that do nothing still make SQLite copy each
+ * page that a statement changes: filling a table with indexes takes four times as long. So, if all
+ * triggers in the database are our own, this turns them off in the connection. If somebody else has
+ * a trigger it has to run, and the row in fs_flag is put as ever.
+ *
+ * The connection's triggers stay off between transactions: turning them on or off makes it prepare
+ * its statements again. So use a connection of its own, or triggers_pause_done. While they are off,
+ * the connection can't write to fs_flag ("it is a view") and what it writes to fs_state reaches the
+ * captured lines of others with triggers_pause_end. */
+struct triggers_pause {
+    bool is_off;            /* in the connection, since some transaction */
+    int64_t schema_version; /* of the database when it was looked at; 0: never. Start with {0} */
+};
+
+/* In an open write transaction. Failures as in sql.h; also RESULT_REFUSED: fs_flag has its row
+ * already. The caller undoes the transaction. */
+MUST_CHECK enum result triggers_pause_begin(struct triggers_pause *pause,
+                                            struct sql_database *database, struct problem *problem);
+/* Before the commit; what comes after it in the transaction must not be written to the tables. */
+MUST_CHECK enum result triggers_pause_end(struct triggers_pause *pause,
+                                          struct sql_database *database, struct problem *problem);
+/* Outside of a transaction: this connection's writes are captured again. Never fails. */
+void triggers_pause_done(struct triggers_pause *pause, struct sql_database *database);

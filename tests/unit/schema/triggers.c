@@ -294,6 +294,125 @@ static void flag_suppresses_everything(void **state)
     fixture_expect_outbox(f, "U1:4");
 }
 
+static void fs_flag_holds_one_row_and_says_so(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_exec(f, "BEGIN; INSERT INTO fs_flag(k) VALUES (1)");
+    assert_int_equal(fixture_integer(f, "SELECT count(*) FROM fs_flag"), 1);
+    fixture_refuses(f, "INSERT INTO fs_flag(k) VALUES (1)", "has its row already");
+    fixture_exec(f, "DELETE FROM fs_flag");
+    assert_int_equal(fixture_integer(f, "SELECT count(*) FROM fs_flag"), 0);
+    fixture_exec(f, "INSERT INTO site(id) VALUES (" NEW_ID "); INSERT INTO fs_flag(k) VALUES (1);"
+                    " ROLLBACK; INSERT INTO site(id) VALUES (" NEW_ID ")");
+    fixture_expect_outbox(f, "I1:6");
+}
+
+static void captured_lines_follow_fs_state_however_it_is_written(void **state)
+{
+    static const char *const WRITES[] = {
+        "INSERT OR REPLACE INTO fs_state(name, number) VALUES ('published_seq', 900)",
+        "INSERT INTO fs_state(name, number) VALUES ('published_seq', 901) ON CONFLICT(name) DO"
+        " UPDATE SET number = excluded.number",
+        "UPDATE fs_state SET number = 902 WHERE name = 'published_seq'",
+        "UPDATE fs_state SET name = 'other' WHERE name = 'published_seq'",
+        "DELETE FROM fs_state WHERE name = 'replica_no'",
+    };
+    static const int64_t SEQS[] = {900, 901, 902, 0};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof SEQS / sizeof SEQS[0]; i++) {
+        fixture_exec(f, WRITES[i]);
+        fixture_exec(f, "INSERT INTO site(id) VALUES (" NEW_ID ")");
+        assert_int_equal(
+            fixture_integer(f, "SELECT base_seq FROM fs_outbox ORDER BY lcn DESC LIMIT 1"),
+            SEQS[i]);
+    }
+    fixture_exec(f, WRITES[4]);
+    assert_int_equal(fixture_integer(f, "SELECT id IS NULL FROM new_id"), 1);
+}
+
+/* One transaction of an applier: rows of another replica, and a new published head. */
+static void apply(struct fixture *f, struct triggers_pause *pause, const char *script)
+{
+    struct sql_transaction transaction = {0};
+
+    fixture_ok(f, sql_begin(&transaction, f->database, SQL_IMMEDIATE, &f->problem));
+    fixture_ok(f, triggers_pause_begin(pause, f->database, &f->problem));
+    fixture_exec(f, script);
+    fixture_ok(f, triggers_pause_end(pause, f->database, &f->problem));
+    fixture_ok(f, sql_commit(&transaction, &f->problem));
+    sql_end(&transaction);
+}
+
+static void what_an_applier_writes_in_a_pause_is_not_captured(void **state)
+{
+    struct fixture *f = *state;
+    struct triggers_pause pause = {0};
+
+    apply(f, &pause,
+          "INSERT INTO call(id, state, site_id) VALUES (1, 'open', 77);"
+          " UPDATE call SET state = 'closed'; REPLACE INTO call(id) VALUES (1);"
+          " UPDATE fs_state SET number = 950 WHERE name = 'published_seq'");
+    assert_true(pause.is_off);
+    apply(f, &pause, "INSERT INTO event(id, home) VALUES (1, 9); DELETE FROM event");
+    fixture_expect_outbox(f, "");
+    triggers_pause_done(&pause, f->database);
+    fixture_exec(f, "UPDATE call SET title = 't'");
+    assert_int_equal(fixture_integer(f, "SELECT base_seq FROM fs_outbox"), 950);
+    fixture_expect_outbox(f, "U1:8");
+    fixture_refuses(f, "INSERT INTO site(id) VALUES (1)", "id of site must be given");
+}
+
+static void pause_of_one_connection_leaves_others_captured(void **state)
+{
+    struct fixture *f = *state;
+    struct triggers_pause pause = {0};
+    struct sql_database *applier = f->database;
+
+    apply(f, &pause, "INSERT INTO site(id) VALUES (1)");
+    f->database = NULL;
+    fixture_reopen(f, SQL_PROFILE_AGENT);
+    fixture_exec(f, "UPDATE site SET note = 'mine'");
+    fixture_expect_outbox(f, "U1:4");
+    sql_close(applier);
+}
+
+static void triggers_of_others_run_in_a_pause(void **state)
+{
+    struct fixture *f = *state;
+    struct triggers_pause pause = {0};
+
+    apply(f, &pause, "INSERT INTO site(id, name) VALUES (1, 'a')");
+    assert_true(pause.is_off);
+    /* Seen though it came later. */
+    fixture_exec(f, "CREATE TRIGGER mine AFTER INSERT ON site BEGIN"
+                    " INSERT INTO scratch(t) VALUES (NEW.name); END");
+    apply(f, &pause, "INSERT INTO site(id, name) VALUES (2, 'b')");
+    assert_false(pause.is_off);
+    fixture_expect(f, "SELECT group_concat(t) FROM scratch", "b");
+    fixture_expect_outbox(f, "");
+    assert_int_equal(fixture_integer(f, "SELECT count(*) FROM fs_flag"), 0);
+    fixture_exec(f, "DROP TRIGGER mine");
+    apply(f, &pause, "INSERT INTO site(id, name) VALUES (3, 'c')");
+    assert_true(pause.is_off);
+    fixture_expect_outbox(f, "");
+}
+
+static void unique_index_with_an_expression_looks_at_all_changes(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_exec(f, "CREATE UNIQUE INDEX site_x ON site(name, lower(note))");
+    fixture_ok(f, triggers_install(f->database, &f->catalog, SCHEMA_SIDE_AGENT, NULL, &f->problem));
+    fixture_exec(f, "INSERT INTO site(id, name, note) VALUES (" NEW_ID ", 'a', 'x')");
+    fixture_exec(f, "INSERT INTO site(id, name, note) VALUES (" NEW_ID ", 'a', 'y')");
+    fixture_expect_outbox(f, "I1:6 ?1:0 I2:6");
+    fixture_exec(f, "UPDATE OR REPLACE site SET note = 'X' WHERE note = 'y'");
+    fixture_expect_outbox(f, "?1:0 U2:4");
+    assert_int_equal(fixture_integer(f, "SELECT count(*) FROM site"), 1);
+}
+
 static void server_columns_are_refused_on_an_agent(void **state)
 {
     struct fixture *f = *state;
@@ -633,6 +752,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(block_of_rows_takes_consecutive_ids, agent_setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_ids_are_refused_with_advice, agent_setup, teardown),
         cmocka_unit_test_setup_teardown(flag_suppresses_everything, agent_setup, teardown),
+        cmocka_unit_test_setup_teardown(fs_flag_holds_one_row_and_says_so, agent_setup, teardown),
+        cmocka_unit_test_setup_teardown(captured_lines_follow_fs_state_however_it_is_written,
+                                        agent_setup, teardown),
+        cmocka_unit_test_setup_teardown(what_an_applier_writes_in_a_pause_is_not_captured,
+                                        agent_setup, teardown),
+        cmocka_unit_test_setup_teardown(pause_of_one_connection_leaves_others_captured, agent_setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(triggers_of_others_run_in_a_pause, agent_setup, teardown),
+        cmocka_unit_test_setup_teardown(unique_index_with_an_expression_looks_at_all_changes,
+                                        agent_setup, teardown),
         cmocka_unit_test_setup_teardown(server_columns_are_refused_on_an_agent, agent_setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(facts_are_neither_changed_nor_deleted_on_an_agent,
