@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 #include "server/service/import_inside.h"
+#include "server/service/service.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,11 @@ enum {
 };
 
 /* ---- opening ---- */
+
+const struct reaction *import_reactions(const struct import_profile *profile)
+{
+    return profile->is_history ? NULL : service_reactions();
+}
 
 enum result import_create(const struct import_options *options,
                           const struct import_profile *profile, struct import **ret_import,

@@ -71,7 +71,7 @@ struct import_report {
 
 struct import_options {
     struct store *store; /* a writer; no transaction open */
-    struct work *work;   /* of that store */
+    struct work *work;   /* of that store, made with import_reactions() */
     struct wall_time now;
     bool is_dry_run;
     int64_t skip_count_max; /* stop when more records than this are skipped; 0: never */
@@ -82,6 +82,9 @@ struct import_options {
                        const struct work_outcome *outcome);
     void *context;
 };
+
+/* For work_create: the business rules of the master, or none where history comes in. */
+const struct reaction *import_reactions(const struct import_profile *profile);
 
 struct import;
 

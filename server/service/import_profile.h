@@ -81,9 +81,10 @@ struct import_file {
 
 struct import_profile {
     const char *name;
-    const char *help;                /* one line */
-    const char *system;              /* external_ref.external_system */
-    bool is_folder;                  /* its files have names, and lie in one folder */
+    const char *help;   /* one line */
+    const char *system; /* external_ref.external_system */
+    bool is_folder;     /* its files have names, and lie in one folder */
+    bool is_history;    /* work that was done and closed elsewhere: no rule acts on it again */
     const struct import_file *files; /* in the order in which they must be read */
 };
 

@@ -57,7 +57,6 @@ static const struct import_column NYC_MODEL[] = {
 static const struct import_column NYC_ASSET[] = {
     REFERS("model_id", "asset_model", "{Device Type}"),
     PLAIN("serial", IMPORT_TEXT, "{DV_DEVICE_NUMBER}"),
-    PLAIN("serial_normalised", IMPORT_SERIAL, "{DV_DEVICE_NUMBER}"),
     REFERS("site_id", "site", "{BIN}"),
     REFERS("owner_id", "party", "{BIN}"),
     PLAIN("position", IMPORT_TIDY, "[floors {DV_FLOOR_FROM} to {DV_FLOOR_TO}]"),
@@ -109,7 +108,8 @@ static const struct import_file NYC_FILES[] = {
 
 #define ORA_COUNTRIES                                                                              \
     "GBR=GB;BEL=BE;ITA=IT;CAN=CA;NOR=NO;ARG=AR;SWE=SE;ESP=ES;FRA=FR;DEU=DE;NLD=NL;IRL=IE;DNK=DK;"  \
-    "AUS=AU;USA=US;CHE=CH;AUT=AT;PRT=PT;FIN=FI;ISL=IS;ISR=IL;IND=IN;HKG=HK;TUN=TN;JEY=JE;GGY=GG;"  \
+    "AUS=AU;USA=US;CHE=CH;AUT=AT;PRT=PT;FIN=FI;ISL=IS;ISR=IL;IND=IN;HKG=HK;BEN=BJ;TWN=TW;TUN=TN;"  \
+    "JEY=JE;GGY=GG;"                                                                               \
     "IMN=IM;NZL=NZ;LUX=LU;POL=PL;GRC=GR;JPN=JP;ZAF=ZA;MEX=MX;BRA=BR;CHL=CL;URY=UY;CZE=CZ;HUN=HU;"  \
     "*=?"
 
@@ -133,6 +133,7 @@ static const struct import_column ORA_TYPE[] = {
     {.name = NULL},
 };
 static const struct import_column ORA_CALL[] = {
+    PLAIN("number_text", IMPORT_TEXT, "{id}"),
     LITERAL("channel", "visit"),
     REFERS("party_id", "party", "{group_identifier}"),
     REFERS("site_id", "site", "{group_identifier}"),
@@ -296,7 +297,8 @@ static const struct import_file AW_FILES[] = {
                  PLAIN("serial_normalised", IMPORT_SERIAL, "{3}"), REFERS("site_id", "site", key), \
                  REFERS("owner_id", "party", key))},                                               \
         {"call", "{file}/{record}", IMPORT_MAIN, NULL,                                             \
-         COLUMNS(LITERAL("channel", "phone"), REFERS("party_id", "party", key),                    \
+         COLUMNS(PLAIN("number_text", IMPORT_TEXT, "{file}-{record}"),                             \
+                 LITERAL("channel", "phone"), REFERS("party_id", "party", key),                    \
                  REFERS("site_id", "site", key),                                                   \
                  {"asset_id", IMPORT_REFERENCE, "[" key "/{3}]", "asset", 0},                      \
                  PLAIN("subject", IMPORT_TIDY, "{1}"), PLAIN("description", IMPORT_TIDY, "{2}"),   \
@@ -364,14 +366,14 @@ static const struct import_file ISTAT_FILES[] = {
 
 const struct import_profile IMPORT_PROFILES[] = {
     {"nyc-elevators", "lifts of New York City: buildings, lifts, inspections", "nyc-dob", false,
-     NYC_FILES},
+     false, NYC_FILES},
     {"openrepair", "repair events of the Open Repair Alliance as closed calls", "openrepair", false,
-     ORA_FILES},
+     true, ORA_FILES},
     {"adventureworks", "parts, prices, stock, suppliers and shops of AdventureWorks (a folder)",
-     "adventureworks", true, AW_FILES},
+     "adventureworks", true, false, AW_FILES},
     {"maintnorm", "texts of maintenance work of two mining companies (a folder, or its files)",
-     "maintnorm", true, NORM_FILES},
-    {"istat-comuni", "Italian municipalities as prospects", "istat", false, ISTAT_FILES},
+     "maintnorm", true, true, NORM_FILES},
+    {"istat-comuni", "Italian municipalities as prospects", "istat", false, false, ISTAT_FILES},
     {.name = NULL},
 };
 

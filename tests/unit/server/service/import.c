@@ -4,13 +4,6 @@
 
 /* ---- helpers ---- */
 
-static void run_begin(struct kit *kit, const struct import_profile *profile)
-{
-    import_destroy(kit->import);
-    kit->import = NULL;
-    kit_ok(kit, import_create(&kit->options, profile, &kit->import, &kit->problem));
-}
-
 static void run_end(struct kit *kit)
 {
     kit->report = *import_report(kit->import);
@@ -26,7 +19,7 @@ static enum result run_text(struct kit *kit, const struct import_profile *profil
     enum result result;
 
     assert_non_null(file);
-    run_begin(kit, profile);
+    kit_begin(kit, profile);
     result = import_read(kit->import, file, name, &source, &kit->problem);
     run_end(kit);
     return result;
@@ -101,7 +94,7 @@ static void import_folder(struct kit *kit, const char *profile_name, const char 
     const struct import_profile *profile = import_profile_by_name(profile_name);
     double begin = seconds_now();
 
-    run_begin(kit, profile);
+    kit_begin(kit, profile);
     for (const struct import_file *file = profile->files; file->targets != NULL; file++) {
         const char *name = file->name != NULL ? file->name : single;
         char path[512];

@@ -61,7 +61,6 @@ static void kit_prepare(struct kit *kit)
 
 static int kit_open(void **state)
 {
-    static const uint8_t KEY[16] = {1, 2, 3};
     struct kit *kit = calloc(1, sizeof *kit);
     struct sqlite_store_options options = {0};
 
@@ -74,10 +73,22 @@ static int kit_open(void **state)
     kit_prepare(kit);
     options.path = kit->path;
     kit_ok(kit, sqlite_store_open(&options, &kit->catalog, &kit->store, &kit->problem));
-    kit_ok(kit, work_create(kit->store, NULL, KEY, &kit->work, &kit->problem));
-    kit->options = (struct import_options){.store = kit->store, .work = kit->work, .now = KIT_NOW};
+    kit->options = (struct import_options){.store = kit->store, .now = KIT_NOW};
     *state = kit;
     return 0;
+}
+
+static void kit_begin(struct kit *kit, const struct import_profile *profile)
+{
+    static const uint8_t KEY[16] = {1, 2, 3};
+
+    import_destroy(kit->import);
+    kit->import = NULL;
+    work_destroy(kit->work);
+    kit->work = NULL;
+    kit_ok(kit, work_create(kit->store, import_reactions(profile), KEY, &kit->work, &kit->problem));
+    kit->options.work = kit->work;
+    kit_ok(kit, import_create(&kit->options, profile, &kit->import, &kit->problem));
 }
 
 static int kit_close(void **state)
