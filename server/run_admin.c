@@ -65,7 +65,6 @@ struct series {
     const char *type;
     const char *help;
     int64_t value;
-    bool is_us; /* value is in microseconds, shown in seconds */
 };
 
 static enum result append_series(struct buffer *page, const struct series *series,
@@ -76,12 +75,7 @@ static enum result append_series(struct buffer *page, const struct series *serie
                         series->name, series->help, series->name, series->type);
     enum result result = buffer_append(page, text, (size_t)size, problem);
 
-    if (series->is_us)
-        size = snprintf(text, sizeof text, "fieldsync_%s %" PRId64 ".%06" PRId64 "\n", series->name,
-                        series->value / 1000000, series->value % 1000000);
-    else
-        size =
-            snprintf(text, sizeof text, "fieldsync_%s %" PRId64 "\n", series->name, series->value);
+    size = snprintf(text, sizeof text, "fieldsync_%s %" PRId64 "\n", series->name, series->value);
     return result == RESULT_OK ? buffer_append(page, text, (size_t)size, problem) : result;
 }
 
@@ -113,20 +107,29 @@ static enum result metrics_page(const struct run *run, struct buffer *page, stru
     const struct run_counts *own = &run->counts;
     /* clang-format off */
     const struct series series[] = {
-        {"connections", "gauge", "Open device connections.", (int64_t)status.connection_count, false},
-        {"live_sessions", "gauge", "Sessions past their handshake.", (int64_t)status.live_count, false},
-        {"handshakes", "gauge", "Unfinished handshakes.", (int64_t)status.handshake_count, false},
-        {"refused_handshakes_total", "counter", "Handshakes that failed or were turned away.", status.refused_handshakes, false},
-        {"accepted_connections_total", "counter", "Connections accepted.", (int64_t)counts.accepted, false},
-        {"refused_connections_total", "counter", "Connections closed unanswered: too many.", (int64_t)(counts.refused_full + counts.refused_rate), false},
-        {"pushes_total", "counter", "Pushes answered.", status.pushes, false},
-        {"changes_total", "counter", "Changes committed, of devices and others.", status.changes, false},
-        {"publishes_total", "counter", "States published to devices.", status.publishes, false},
-        {"sent_bytes_total", "counter", "Bytes sent to devices.", status.bytes_sent, false},
-        {"received_bytes_total", "counter", "Bytes received from devices.", status.bytes_received, false},
-        {"db_bytes", "gauge", "Size of the database file.", file_size(run->setup->database, ""), false},
-        {"wal_bytes", "gauge", "Size of its write-ahead log.", file_size(run->setup->database, "-wal"), false},
-        {"head_seq", "gauge", "Newest sequence number of the master.", status.head, false},
+        {"connections", "gauge", "Open device connections.",
+         (int64_t)status.connection_count},
+        {"live_sessions", "gauge", "Sessions past their handshake.",
+         (int64_t)status.live_count},
+        {"handshakes", "gauge", "Unfinished handshakes.", (int64_t)status.handshake_count},
+        {"refused_handshakes_total", "counter", "Handshakes that failed or were turned away.",
+         status.refused_handshakes},
+        {"accepted_connections_total", "counter", "Connections accepted.",
+         (int64_t)counts.accepted},
+        {"refused_connections_total", "counter", "Connections closed unanswered: too many.",
+         (int64_t)(counts.refused_full + counts.refused_rate)},
+        {"pushes_total", "counter", "Pushes answered.", status.pushes},
+        {"changes_total", "counter", "Changes committed, of devices and others.",
+         status.changes},
+        {"publishes_total", "counter", "States published to devices.", status.publishes},
+        {"sent_bytes_total", "counter", "Bytes sent to devices.", status.bytes_sent},
+        {"received_bytes_total", "counter", "Bytes received from devices.",
+         status.bytes_received},
+        {"db_bytes", "gauge", "Size of the database file.",
+         file_size(run->setup->database, "")},
+        {"wal_bytes", "gauge", "Size of its write-ahead log.",
+         file_size(run->setup->database, "-wal")},
+        {"head_seq", "gauge", "Newest sequence number of the master.", status.head},
     };
     /* clang-format on */
     static const char BUILD[] = "# HELP fieldsync_build_info This program.\n"

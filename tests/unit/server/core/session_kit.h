@@ -68,6 +68,7 @@ struct world {
     uint64_t connection_last;
     bool is_asleep; /* sockets say no DRAINED */
     void (*answer)(struct world *world, struct job *job);
+    void (*hears)(struct world *world, struct device *device, const struct frame *frame);
     void *context;
     struct trace tracer;
     char trace[16 * 1024];
@@ -135,6 +136,8 @@ static inline void device_hears_frame(struct world *world, struct device *device
     struct problem problem = {0};
 
     device_notes(device, message_name(frame->type));
+    if (world->hears != NULL)
+        world->hears(world, device, frame);
     if (frame->type == MESSAGE_BYE || frame->type == MESSAGE_REVOKED ||
         frame->type == MESSAGE_ERROR) {
         expect(message_text_decode(frame->body, &world->arena, &text, &problem), &problem);
