@@ -4,6 +4,7 @@
 #include "server/setup.h"
 
 #include "edge/entropy.h"
+#include "edge/scripts.h"
 #include "embedded_files.h"
 #include "schema/load.h"
 #include "schema/migrate.h"
@@ -160,6 +161,25 @@ static enum result read_catalog(struct setup *setup, struct sql_database *databa
     return catalog_load(database, &setup->arena, &setup->catalog, problem);
 }
 
+/* Our own scripts and the company's. */
+static enum result run_scripts(struct setup *setup, struct sql_database *database,
+                               struct wall_time now, struct problem *problem)
+{
+    const struct script *scripts = NULL;
+    struct migration_script *extra = NULL;
+    size_t count = 0;
+    enum result result = scripts_read(setup->folder, &setup->arena, &scripts, &count, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    extra = arena_array(&setup->arena, count, sizeof *extra);
+    if (extra == NULL)
+        return arena_full(&setup->arena, problem);
+    for (size_t i = 0; i < count; i++)
+        extra[i] = (struct migration_script){.name = scripts[i].name, .text = scripts[i].text};
+    return migrate_run(database, SCHEMA_SIDE_SERVER, extra, count, now, NULL, problem);
+}
+
 static enum result migrate(struct setup *setup, bool create, struct wall_time now,
                            struct problem *problem)
 {
@@ -167,7 +187,7 @@ static enum result migrate(struct setup *setup, bool create, struct wall_time no
     enum result result = open_database(setup->database, create, &database, problem);
 
     if (result == RESULT_OK)
-        result = migrate_run(database, SCHEMA_SIDE_SERVER, NULL, 0, now, NULL, problem);
+        result = run_scripts(setup, database, now, problem);
     if (result == RESULT_OK)
         result = read_catalog(setup, database, problem);
     if (result == RESULT_OK)

@@ -5,6 +5,7 @@
  *       fieldsync.db    the master dataset, with -wal and -shm beside it while it is open
  *       keys/root.key   the company's root key: vouches for server keys; copy it to a safe place
  *       keys/server.key the server's own key
+ *       schema/         the company's own scripts, if it has any (edge/scripts.h)
  *       lock            held by the one server, or by init and restore
  *
  * Failures are for a person: RESULT_REFUSED says what to do instead, RESULT_STORAGE that the disk
