@@ -8,3 +8,5 @@ extern const struct cli_family CLI_USER;
 extern const struct cli_family CLI_DEVICE;
 extern const struct cli_family CLI_CHECK;
 extern const struct cli_family CLI_BACKUP;
+extern const struct cli_family CLI_IMPORT;
+extern const struct cli_family CLI_EXPORT;

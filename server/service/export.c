@@ -11,7 +11,7 @@ enum {
     ROWS_AT_ONCE = 500,
     PAGE_SIZE_MAX = 256 * 1024 * 1024,
     PIECE_SIZE_MAX = 64 * 1024 * 1024,
-    PIECE_SIZE_SOFT = 256 * 1024,
+    PIECE_SIZE_SOFT = 4 * 1024 * 1024,
 };
 
 struct export

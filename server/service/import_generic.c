@@ -107,7 +107,7 @@ static void choose_kind(const struct catalog *catalog, const struct import_gener
 
 /* ---- the profile ---- */
 
-/* "{column}" with what templates would take for more than text doubled. */
+/* "{column}"; a heading with a } in it can only be given by its number. */
 static const char *template_of(struct bytes column, struct arena *arena)
 {
     return arena_format(arena, "{%.*s}", (int)column.size, (const char *)column.data);
