@@ -496,11 +496,11 @@ static void make_before_insert(struct maker *maker)
         put(maker, "\n  OR ");
         put_insert_default_differs(maker, n);
     }
-    put(maker, FROM_W_IF_ON ")\nBEGIN\n  INSERT INTO %s SELECT NEW.\"id\"",
+    put(maker, FROM_W_IF_ON ")\nBEGIN\n  INSERT INTO %s VALUES (NEW.\"id\"",
         quoted(maker, object_name(maker, "look")));
     for (uint8_t n = 1; n < maker->table->column_count; n++)
         put(maker, ", NEW.%s", column_name(maker, n));
-    put(maker, ";\nEND");
+    put(maker, ");\nEND");
 }
 
 /* What before_insert hands rows to that need a closer look. SQLite prepares room for all of a
