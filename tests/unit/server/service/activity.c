@@ -224,7 +224,7 @@ static void row_5_work_for_a_merged_call_goes_on_under_the_one_that_stays(void *
                   FIELDS({"call_id", N(merged)}, {"activity_type_id", N(bench->visit)},
                          {"technician_id", N(bench->mario)}));
     assert_int_equal(number(bench, "SELECT call_id FROM activity WHERE id = ?1", late, 0), kept);
-    (void)call_step(bench, merged, "cancel", bench->diana, AT(20));
+    (void)call_event(bench, merged, "cancel", bench->diana, AT(20));
     assert_string_equal(call_state(bench, merged), "duplicate");
 }
 

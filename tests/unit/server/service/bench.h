@@ -259,8 +259,8 @@ static inline int64_t call_new(struct bench *bench, const char *subject)
                          {"opened_at", N(bench->now.us)}, {"opened_by_id", N(bench->helga)}));
 }
 
-static inline int64_t call_step(struct bench *bench, int64_t call_id, const char *kind,
-                                int64_t by_id, int64_t occurred_at)
+static inline int64_t call_event(struct bench *bench, int64_t call_id, const char *kind,
+                                 int64_t by_id, int64_t occurred_at)
 {
     return insert(bench, "call_event", by_id,
                   FIELDS({"call_id", N(call_id)}, {"kind", T(kind)},

@@ -392,7 +392,7 @@ static void a_cancelled_call_gives_its_holds_back(void **state)
     first = need(bench, call, bench->part, 3);
     second = need(bench, call_new(bench, "b"), bench->part, 3);
     assert_int_equal(held(bench, second), 0);
-    (void)call_step(bench, call, "cancel", bench->diana, AT(100));
+    (void)call_event(bench, call, "cancel", bench->diana, AT(100));
     assert_int_equal(held(bench, first), 0);
     assert_int_equal(held(bench, second), PIECES(3));
 }
