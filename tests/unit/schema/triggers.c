@@ -312,8 +312,8 @@ static void captured_lines_follow_fs_state_however_it_is_written(void **state)
 {
     static const char *const WRITES[] = {
         "INSERT OR REPLACE INTO fs_state(name, number) VALUES ('published_seq', 900)",
-        "INSERT INTO fs_state(name, number) VALUES ('published_seq', 901) ON CONFLICT(name) DO"
-        " UPDATE SET number = excluded.number",
+        ("INSERT INTO fs_state(name, number) VALUES ('published_seq', 901)"
+         " ON CONFLICT(name) DO UPDATE SET number = excluded.number"),
         "UPDATE fs_state SET number = 902 WHERE name = 'published_seq'",
         "UPDATE fs_state SET name = 'other' WHERE name = 'published_seq'",
         "DELETE FROM fs_state WHERE name = 'replica_no'",
