@@ -190,6 +190,8 @@ static enum exit_code run_server(struct call *call)
         result = setup_migrate(setup, clock_wall_now(), &problem);
     if (result == RESULT_OK)
         result = setup_read_key(setup, &problem);
+    if (result == RESULT_OK)
+        result = setup_open_blobs(setup, &problem);
     if (result != RESULT_OK)
         return complain(exit_code_of(result), &problem);
     return run_serve(setup, &call->options, call->config);

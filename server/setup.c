@@ -3,6 +3,7 @@
 
 #include "server/setup.h"
 
+#include "edge/blob_files.h"
 #include "edge/entropy.h"
 #include "edge/scripts.h"
 #include "embedded_files.h"
@@ -31,15 +32,15 @@ enum result setup_init(struct setup *setup, const char *folder, struct problem *
         char *path;
         const char *name;
     } places[] = {
-        {setup->database, "fieldsync.db"},
-        {setup->root_key, "keys/root.key"},
-        {setup->server_key, "keys/server.key"},
-        {setup->lock_path, "lock"},
+        {setup->database, "fieldsync.db"},      {setup->root_key, "keys/root.key"},
+        {setup->server_key, "keys/server.key"}, {setup->lock_path, "lock"},
+        {setup->blobs_path, "blobs"},
     };
     enum result result = RESULT_OK;
 
     setup->is_locked = false;
     setup->key = NULL;
+    setup->blobs = NULL;
     setup->catalog = (struct catalog){0};
     arena_init(&setup->arena, CATALOG_SIZE_MAX);
     if (strlen(folder) >= sizeof setup->folder)
@@ -53,6 +54,8 @@ enum result setup_init(struct setup *setup, const char *folder, struct problem *
 void setup_done(struct setup *setup)
 {
     arena_done(&setup->arena);
+    blob_files_destroy(setup->blobs);
+    setup->blobs = NULL;
     sodium_free(setup->key); /* wipes; takes NULL */
     setup->key = NULL;
     if (setup->is_locked)
@@ -240,6 +243,11 @@ enum result setup_load_catalog(struct setup *setup, struct problem *problem)
     return result;
 }
 
+enum result setup_open_blobs(struct setup *setup, struct problem *problem)
+{
+    return blob_files_create(setup->blobs_path, &setup->blobs, problem);
+}
+
 enum result setup_open_master(struct setup *setup, bool is_reader, const struct trace *trace,
                               struct master **ret_master, struct problem *problem)
 {
@@ -248,6 +256,7 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
     struct master_options options = {
         .catalog = &setup->catalog,
         .reactions = is_reader ? NULL : service_reactions(),
+        .blobs = setup->blobs,
         .trace = trace,
     };
     enum result result =

@@ -6,6 +6,7 @@
  *       keys/root.key   the company's root key: vouches for server keys; copy it to a safe place
  *       keys/server.key the server's own key
  *       schema/         the company's own scripts, if it has any (edge/scripts.h)
+ *       blobs/          attachments, by the hash of their content
  *       lock            held by the one server, or by init and restore
  *
  * Failures are for a person: RESULT_REFUSED says what to do instead, RESULT_STORAGE that the disk
@@ -23,6 +24,8 @@ struct setup {
     char root_key[FILES_PATH_SIZE];
     char server_key[FILES_PATH_SIZE];
     char lock_path[FILES_PATH_SIZE];
+    char blobs_path[FILES_PATH_SIZE];
+    struct blob_store *blobs; /* NULL: not opened */
     struct files_lock lock;
     bool is_locked;
     struct arena arena;
@@ -46,6 +49,8 @@ MUST_CHECK enum result setup_migrate(struct setup *setup, struct wall_time now,
                                      struct problem *problem);
 /* RESULT_REFUSED: no database, or one of another version than this program. */
 MUST_CHECK enum result setup_load_catalog(struct setup *setup, struct problem *problem);
+/* Attachments, for all masters that are opened afterwards. */
+MUST_CHECK enum result setup_open_blobs(struct setup *setup, struct problem *problem);
 MUST_CHECK enum result setup_open_master(struct setup *setup, bool is_reader,
                                          const struct trace *trace, struct master **ret_master,
                                          struct problem *problem);

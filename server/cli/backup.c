@@ -2,25 +2,18 @@
 #include "server/cli/cli_commands.h"
 
 #include "edge/files.h"
-
-#include <inttypes.h>
+#include "server/service/upkeep.h"
 
 /* What each device had delivered when the backup began is in it; devices may forget it. */
 struct watermark {
     struct store_result replicas; /* replica_no, lcn_high */
 };
 
-static enum result raise_watermark(struct work *work, void *context, struct problem *problem)
+static enum result note(struct work *work, void *context, struct problem *problem)
 {
     const struct watermark *mark = context;
-    enum result result = RESULT_OK;
 
-    for (size_t i = 0; i < mark->replicas.row_count && result == RESULT_OK; i++)
-        result = work_execute(work,
-                              "UPDATE fs_replica SET backup_lcn=max(backup_lcn, ?2)"
-                              " WHERE replica_no=?1",
-                              store_at(&mark->replicas, i, 0), 2, problem);
-    return result;
+    return upkeep_note_backup(work, &mark->replicas, problem);
 }
 
 static enum result run_backup(struct cli *cli, struct problem *problem)
@@ -36,11 +29,12 @@ static enum result run_backup(struct cli *cli, struct problem *problem)
     if (result == RESULT_OK)
         result = store_backup(master_store(cli->master), path, problem);
     if (result == RESULT_OK && mark.replicas.row_count > 0)
-        result = cli_write(cli, raise_watermark, &mark, problem);
+        result = cli_write(cli, note, &mark, problem);
     if (result == RESULT_OK)
-        result =
-            cli_say(cli, problem,
-                    "%s: complete and checked. The keys are not in it: copy keys/ once.\n", path);
+        result = cli_say(cli, problem,
+                         "%s: complete and checked. Keys and attachments are not in it:\n"
+                         "copy keys/ once, and blobs/ each time.\n",
+                         path);
     return result;
 }
 

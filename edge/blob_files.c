@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/blob_files.h"
+
+#include "edge/files.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_SIZE = 256 * 1024 };
+
+struct blob_files {
+    struct blob_store store;
+    char folder[FILES_PATH_SIZE];
+};
+
+static struct blob_files *self_of(struct blob_store *store)
+{
+    return (struct blob_files *)(void *)store;
+}
+
+/* Of the finished blob; 0 if it can't be told. */
+static enum result finished_size(const char *path, int64_t *ret_size, struct problem *problem)
+{
+    FILE *file = fopen(path, "rb");
+    long size = -1;
+
+    if (file != NULL && fseek(file, 0, SEEK_END) == 0)
+        size = ftell(file);
+    if (file != NULL)
+        (void)fclose(file);
+    if (size < 0)
+        return problem_set(problem, RESULT_STORAGE, "%s can't be read", path);
+    *ret_size = size;
+    return RESULT_OK;
+}
+
+static enum result blob_status(struct blob_store *store, const uint8_t *hash, int64_t *ret_size,
+                               bool *ret_is_whole, struct problem *problem)
+{
+    struct blob_files *self = self_of(store);
+    char path[FILES_PATH_SIZE];
+    char hex[2 * BLOB_STORE_HASH_SIZE + 1];
+    char name[sizeof "partial/" + sizeof hex];
+    enum result result = files_blob_path(self->folder, hash, path, problem);
+
+    *ret_size = 0;
+    *ret_is_whole = result == RESULT_OK && files_exists(path);
+    if (result != RESULT_OK || *ret_is_whole)
+        return result == RESULT_OK ? finished_size(path, ret_size, problem) : result;
+    bytes_to_hex(bytes_of(hash, BLOB_STORE_HASH_SIZE), hex);
+    (void)snprintf(name, sizeof name, "partial/%s", hex);
+    result = files_join(self->folder, name, path, problem);
+    if (result == RESULT_OK && files_exists(path))
+        result = finished_size(path, ret_size, problem);
+    return result;
+}
+
+static enum result hash_of(const struct files_partial *partial,
+                           uint8_t ret_hash[BLOB_STORE_HASH_SIZE], struct problem *problem)
+{
+    crypto_generichash_state state;
+    struct buffer block;
+    enum result result = RESULT_OK;
+
+    buffer_init(&block, BLOCK_SIZE);
+    (void)crypto_generichash_init(&state, NULL, 0, BLOB_STORE_HASH_SIZE);
+    for (uint64_t offset = 0; offset < partial->size && result == RESULT_OK; offset += block.size) {
+        buffer_reset(&block);
+        result = files_partial_read(partial, offset, BLOCK_SIZE, &block, problem);
+        if (result == RESULT_OK && block.size == 0)
+            result =
+                problem_set(problem, RESULT_STORAGE, "%s is shorter than it was", partial->path);
+        if (result == RESULT_OK)
+            (void)crypto_generichash_update(&state, block.data, block.size);
+    }
+    (void)crypto_generichash_final(&state, ret_hash, BLOB_STORE_HASH_SIZE);
+    buffer_done(&block);
+    return result;
+}
+
+static enum result finish(struct files_partial *partial, const uint8_t *hash,
+                          struct problem *problem)
+{
+    uint8_t found[BLOB_STORE_HASH_SIZE];
+    struct problem ignored = {0};
+    enum result result = hash_of(partial, found, problem);
+
+    if (result != RESULT_OK) {
+        files_partial_pause(partial);
+        return result;
+    }
+    if (memcmp(found, hash, sizeof found) == 0)
+        return files_partial_finish(partial, problem);
+    if (files_partial_drop(partial, &ignored) != RESULT_OK)
+        return problem_set(problem, RESULT_STORAGE, "a blob with a wrong hash can't be removed: %s",
+                           ignored.text);
+    return problem_set(problem, RESULT_REFUSED, "what came is not the content of that hash");
+}
+
+static enum result blob_append(struct blob_store *store, const uint8_t *hash, int64_t offset,
+                               struct bytes data, bool is_last, struct problem *problem)
+{
+    struct files_partial partial = {0};
+    enum result result = files_partial_open(self_of(store)->folder, hash, &partial, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    result = files_partial_append(&partial, (uint64_t)offset, data, problem);
+    if (result == RESULT_OK && is_last)
+        return finish(&partial, hash, problem);
+    files_partial_pause(&partial);
+    return result;
+}
+
+static enum result blob_read(struct blob_store *store, const uint8_t *hash, int64_t offset,
+                             uint8_t *memory, size_t size_max, size_t *ret_size,
+                             struct problem *problem)
+{
+    struct buffer part;
+    char path[FILES_PATH_SIZE];
+    enum result result = files_blob_path(self_of(store)->folder, hash, path, problem);
+
+    buffer_init(&part, size_max);
+    if (result == RESULT_OK)
+        result = files_read_part(path, (uint64_t)offset, size_max, &part, problem);
+    if (result == RESULT_OK) {
+        if (part.size > 0)
+            memcpy(memory, part.data, part.size);
+        *ret_size = part.size;
+    }
+    buffer_done(&part);
+    return result;
+}
+
+enum result blob_files_create(const char *folder, struct blob_store **ret_store,
+                              struct problem *problem)
+{
+    static const struct blob_store_operations OPERATIONS = {blob_status, blob_append, blob_read};
+    struct blob_files *self = NULL;
+    enum result result = files_make_folder(folder, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    if (strlen(folder) >= sizeof self->folder)
+        return problem_set(problem, RESULT_REFUSED, "the folder's path is too long");
+    self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return problem_set(problem, RESULT_EXHAUSTED, "no memory for a blob store");
+    self->store.operations = &OPERATIONS;
+    (void)snprintf(self->folder, sizeof self->folder, "%s", folder);
+    *ret_store = &self->store;
+    return RESULT_OK;
+}
+
+void blob_files_destroy(struct blob_store *store)
+{
+    free(store == NULL ? NULL : self_of(store));
+}
