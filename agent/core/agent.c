@@ -251,6 +251,21 @@ static enum result on_notice(struct agent *agent, struct bytes body, struct prob
     return result;
 }
 
+/* Some errors are about one request only: that part pauses, the session goes on. */
+static bool is_about_a_part(struct agent *agent, const struct message_text *text)
+{
+    if (bytes_equal(text->code, bytes_of_text("busy")))
+        uplink_on_busy(agent, text->retry_after_ms);
+    else if (bytes_equal(text->code, bytes_of_text("BLOB")))
+        blobs_pause(agent);
+    else if (bytes_equal(text->code, bytes_of_text("DIGEST")) ||
+             bytes_equal(text->code, bytes_of_text("REPAIR")))
+        checks_pause(agent);
+    else
+        return false;
+    return true;
+}
+
 static enum result on_error(struct agent *agent, struct bytes body, struct problem *problem)
 {
     struct message_text text = {0};
@@ -259,11 +274,9 @@ static enum result on_error(struct agent *agent, struct bytes body, struct probl
 
     if (result != RESULT_OK)
         return result;
-    if (agent->state == AGENT_LIVE && bytes_equal(text.code, bytes_of_text("busy"))) {
-        trace_line(agent->trace, "%s < server: ERROR busy", agent->name);
-        uplink_on_busy(agent, text.retry_after_ms);
+    trace_line(agent->trace, "%s < server: ERROR %s", agent->name, words);
+    if (agent->state == AGENT_LIVE && is_about_a_part(agent, &text))
         return RESULT_OK;
-    }
     agent_alarm(agent, words);
     agent_disconnect(agent, words, text.retry_after_ms);
     return RESULT_OK;

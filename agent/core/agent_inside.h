@@ -22,7 +22,8 @@ enum {
     AGENT_SEND_WINDOW_SIZE = 256 * 1024, /* bytes given to the edge that haven't left its queue */
     AGENT_PUSH_PART_SIZE = 128 * 1024,   /* body of one PUSH before compression */
     AGENT_BLOB_PART_SIZE = 60 * 1024,    /* with its head it fits one message of 64 KiB */
-    AGENT_BLOB_WINDOW = 4,               /* parts on their way without a receipt */
+    AGENT_BLOB_WINDOW = 4,               /* parts in the edge's queue */
+    AGENT_BLOB_PARTS_A_WANT = 8,         /* so many a server sends at most for one WANT */
     AGENT_INBOX_SIZE_MAX = 8 << 20,      /* frames that wait for a locked replica, bytes */
     AGENT_INBOX_FRAMES_MAX = 4096,
     AGENT_DECODE_SIZE_MAX = 128 << 20, /* 65,536 rows of 62 columns, decoded */
@@ -41,6 +42,7 @@ enum {
 #define AGENT_DIGEST_PAUSE_US   MILLISECONDS(200)
 #define AGENT_TRIGGERS_EVERY_US HOURS(1)
 #define AGENT_BLOB_ANSWER_US    SECONDS(30)
+#define AGENT_BLOB_NEXT_US      SECONDS(2)
 #define AGENT_BLOB_PAUSE_US     MINUTES(5)
 
 /* In guarded memory. */
@@ -108,6 +110,7 @@ struct agent_blobs {
     size_t window_used;          /* parts without a receipt */
     struct mono_time send_due;   /* when to look for the next one, or to give up on this one */
     struct replica_blob fetching;
+    size_t parts_taken; /* since the last WANT */
     struct mono_time fetch_due;
 };
 
@@ -223,6 +226,7 @@ bool downlink_is_idle(const struct agent *agent);
 /* ---- checks.c -------------------------------------------------------------------------------- */
 
 void checks_begin(struct agent *agent);
+void checks_pause(struct agent *agent); /* the server refuses what we ask for: later */
 MUST_CHECK enum result checks_pump(struct agent *agent, struct problem *problem);
 struct mono_time checks_deadline(const struct agent *agent);
 MUST_CHECK enum result checks_on_differs(struct agent *agent, struct bytes body,
@@ -232,7 +236,8 @@ MUST_CHECK enum result checks_on_differs(struct agent *agent, struct bytes body,
 
 void blobs_begin(struct agent *agent);
 void blobs_end(struct agent *agent);
-void blobs_look(struct agent *agent); /* rows have come or gone: there may be something to move */
+void blobs_look(struct agent *agent);  /* rows have come or gone: there may be something to move */
+void blobs_pause(struct agent *agent); /* the server refuses what we ask for: later */
 void blobs_on_drained(struct agent *agent);
 MUST_CHECK enum result blobs_pump(struct agent *agent, struct problem *problem);
 struct mono_time blobs_deadline(const struct agent *agent);

@@ -9,8 +9,9 @@
 /* Up:    HAVE(size) > ... < WANT(offset) ... > PART PART PART PART ... < WANT(offset) ...
  *        A WANT says what the server holds; offset = size: all of it. HAVE from the server says
  *        the same in one word.
- * Down:  WANT(offset) > ... < PART ... > WANT(offset) ... until it is whole.
- *        HAVE with size 0: the server hasn't got it.
+ * Down:  WANT(offset) > ... < PART PART ... > WANT(offset) ... until it is whole; fewer
+ *        parts than eight are noticed after 2 s of silence. HAVE with size 0: the server hasn't got
+ *        it.
  * Whoever hears nothing for 30 s begins again with what the other side holds. */
 
 void blobs_begin(struct agent *agent)
@@ -31,6 +32,13 @@ void blobs_look(struct agent *agent)
         agent->blobs.send_due = agent->now;
     if (agent->blobs.fetching.size == 0)
         agent->blobs.fetch_due = agent->now;
+}
+
+void blobs_pause(struct agent *agent)
+{
+    blobs_end(agent);
+    agent->blobs.send_due = mono_after(agent->now, AGENT_BLOB_PAUSE_US);
+    agent->blobs.fetch_due = agent->blobs.send_due;
 }
 
 /* Everything given to the edge is on the network: that is receipt enough to go on. */
@@ -175,12 +183,12 @@ enum result blobs_on_want(struct agent *agent, struct bytes body, struct problem
                            blobs->sending.size);
     if (want.offset == blobs->sending.size)
         return sending_is_done(agent, problem);
-    if (!blobs->is_wanted || want.offset < blobs->held_offset)
-        blobs->sent_offset = want.offset; /* the first one, or the server begins again */
-    else if (want.offset > blobs->sent_offset)
-        blobs->sent_offset = want.offset; /* somebody else has brought more of it */
-    if (blobs->window_used > 0)
-        blobs->window_used--;
+    /* Parts on their way that the server can't use are each answered by the same WANT: obeyed once.
+     */
+    if (!blobs->is_wanted || want.offset != blobs->held_offset) {
+        blobs->sent_offset = want.offset;
+        blobs->window_used = 0;
+    }
     blobs->is_wanted = true;
     blobs->held_offset = want.offset;
     blobs->send_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
@@ -208,6 +216,7 @@ static enum result fetching_is_done(struct agent *agent, enum replica_blob_state
 static enum result want_from(struct agent *agent, int64_t offset, struct problem *problem)
 {
     agent->blobs.fetch_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
+    agent->blobs.parts_taken = 0;
     trace_line(agent->trace, "%s > server: BLOB_WANT from %" PRId64 " of %" PRId64, agent->name,
                offset, agent->blobs.fetching.size);
     return send_blob_message(agent, MESSAGE_BLOB_WANT, &agent->blobs.fetching, offset,
@@ -277,7 +286,10 @@ enum result blobs_on_part(struct agent *agent, struct bytes body, struct problem
         return agent_hold(agent, result, &agent->link.inbox_due, problem);
     if (is_last)
         return fetching_is_done(agent, BLOB_FETCHED, problem);
-    return want_from(agent, held + (int64_t)part.data.size, problem);
+    if (++blobs->parts_taken >= AGENT_BLOB_PARTS_A_WANT)
+        return want_from(agent, held + (int64_t)part.data.size, problem);
+    blobs->fetch_due = mono_after(agent->now, AGENT_BLOB_NEXT_US);
+    return RESULT_OK;
 }
 
 enum result blobs_on_have(struct agent *agent, struct bytes body, struct problem *problem)

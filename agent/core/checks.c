@@ -16,6 +16,12 @@ void checks_begin(struct agent *agent)
         checks->triggers_due = mono_after(agent->now, AGENT_TRIGGERS_EVERY_US);
 }
 
+void checks_pause(struct agent *agent)
+{
+    agent->checks.bucket_after = 0;
+    agent->checks.digest_due = mono_after(agent->now, AGENT_DIGEST_EVERY_US);
+}
+
 static bool is_idle(const struct agent *agent)
 {
     return uplink_is_idle(agent) && downlink_is_idle(agent);

@@ -1,0 +1,681 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/daemon.h"
+
+#include "agent/cli/blob_files.h"
+#include "agent/cli/state_file.h"
+#include "base/invariant.h"
+#include "edge/clock.h"
+#include "edge/entropy.h"
+#include "edge/files.h"
+#include "edge/notify.h"
+#include "edge/watch.h"
+#include "edge/websocket.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUEUE_SIZE_MAX = 8 << 20 }; /* the core's send window and one large body */
+
+#define LOOK_EVERY_US     SECONDS(1) /* for commits that no watch sees */
+#define WATCH_EVERY_US    MILLISECONDS(20)
+#define STATE_DELAY_US    SECONDS(1)
+#define STOP_LIMIT_US     SECONDS(2)
+#define FILES_PATIENCE_US SECONDS(10) /* a single sync waits so long for files that don't move */
+#define REOPEN_EVERY_US   SECONDS(10)
+
+struct daemon {
+    const struct daemon_options *options;
+    struct daemon_outcome *outcome;
+    struct problem *problem;
+    struct trace trace;
+    struct loop *loop;
+    struct websocket *websocket;
+    struct loop_timer *deadline_timer; /* what the core waits for */
+    struct loop_timer *look_timer;
+    struct loop_timer *state_timer;
+    struct loop_timer *stop_timer;
+    struct watch *log_watch;     /* replica.db-wal */
+    struct watch *request_watch; /* sync-now */
+    struct replica *replica;
+    struct blob_store *blobs;
+    struct agent *agent;
+    uint64_t connection; /* 0: none */
+    int64_t change_counter;
+    int64_t request; /* number in the request file that waits for its answer; 0: none */
+    int64_t request_last;
+    struct mono_time idle_since; /* MONO_NEVER: not idle */
+    struct mono_time started_at;
+    struct state_file state;
+    bool is_state_due;
+    bool is_stopping;
+    bool is_ending;
+    bool is_reopening; /* the replica's file is in trouble: close it, open it, look */
+    bool is_wiping;
+    int signals;
+};
+
+static void step(struct daemon *daemon, struct agent_event event);
+
+static void end(struct daemon *daemon)
+{
+    daemon->is_ending = true;
+    loop_stop(daemon->loop);
+}
+
+static void end_with(struct daemon *daemon, enum exit_code code, const char *reason)
+{
+    if (daemon->is_ending)
+        return;
+    daemon->outcome->exit_code = code;
+    snprintf(daemon->outcome->reason, sizeof daemon->outcome->reason, "%s", reason);
+    end(daemon);
+}
+
+/* ---- the state file ---- */
+
+static void write_state(struct daemon *daemon)
+{
+    struct problem problem = {0};
+
+    if (daemon->options->mode != DAEMON_RUN)
+        return; /* a single sync answers by its exit */
+    daemon->is_state_due = false;
+    daemon->state.written_at = clock_wall_now().us;
+    if (state_file_write(daemon->options->data_folder, &daemon->state, &problem) != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "state_not_written", RESULT_REFUSED,
+                    &problem);
+}
+
+static void on_state_timer(void *context)
+{
+    struct daemon *daemon = context;
+
+    if (daemon->is_state_due)
+        write_state(daemon);
+}
+
+/* Files that wait to be sent count for a person who asks whether all is delivered. */
+static bool is_delivered(struct daemon *daemon, const struct agent_status *status)
+{
+    struct replica_counts counts = {0};
+    struct problem problem = {0};
+
+    if (!status->is_idle)
+        return false;
+    if (replica_counts(daemon->replica, &counts, &problem) != RESULT_OK)
+        return false;
+    if (counts.blobs_to_send == 0)
+        return true;
+    return mono_is_due(mono_after(daemon->idle_since, FILES_PATIENCE_US), clock_mono_now());
+}
+
+static int64_t wall_of(const struct daemon *daemon, struct mono_time due)
+{
+    (void)daemon;
+    if (due.us == MONO_NEVER.us)
+        return 0;
+    return clock_wall_now().us + (due.us - clock_mono_now().us);
+}
+
+/* What changed is written at once if somebody may wait for it, else within a second. */
+static void note_state(struct daemon *daemon, const struct agent_status *status)
+{
+    struct state_file *state = &daemon->state;
+    const char *name = agent_state_name(status->state);
+    bool is_urgent = strcmp(state->state, name) != 0;
+
+    if (daemon->request != 0 && is_delivered(daemon, status)) {
+        state->answered = daemon->request;
+        daemon->request = 0;
+        is_urgent = true;
+    } else if (daemon->request != 0 && status->state == AGENT_OFFLINE) {
+        state->failed = daemon->request;
+        daemon->request = 0;
+        is_urgent = true;
+    }
+    snprintf(state->state, sizeof state->state, "%s", name);
+    state->connected_at = status->connected_at.us;
+    state->unreachable_since = status->unreachable_since.us;
+    if (is_urgent || state->next_try_at == 0)
+        state->next_try_at = wall_of(daemon, status->next_try);
+    daemon->is_state_due |= state->is_idle != status->is_idle ||
+                            state->bytes_sent != status->bytes_sent ||
+                            state->bytes_received != status->bytes_received ||
+                            state->is_disk_full != status->is_disk_full;
+    state->bytes_sent = status->bytes_sent;
+    state->bytes_received = status->bytes_received;
+    state->repairs = status->repairs;
+    state->is_idle = status->is_idle;
+    state->is_disk_full = status->is_disk_full;
+    snprintf(state->last_failure, sizeof state->last_failure, "%s", status->last_failure);
+    if (is_urgent)
+        write_state(daemon);
+    else if (daemon->is_state_due)
+        loop_timer_set(daemon->state_timer, mono_after(clock_mono_now(), STATE_DELAY_US));
+}
+
+/* ---- effects ---- */
+
+static void on_enrolled(struct daemon *daemon, struct bytes psk)
+{
+    struct problem problem = {0};
+    enum result result;
+
+    memcpy(daemon->options->keys->file.psk, psk.data, IDENTITY_KEY_SIZE);
+    result = keys_save(daemon->options->data_folder, daemon->options->keys, &problem);
+    if (result != RESULT_OK) {
+        end_with(daemon, EXIT_CODE_FAILURE, problem.text);
+        return;
+    }
+    daemon->outcome->is_enrolled = true;
+    log_event(daemon->options->log, LOG_LEVEL_NOTICE, "enrolled", LOG_NO_FIELDS);
+}
+
+static void on_alarm(struct daemon *daemon, const char *text)
+{
+    snprintf(daemon->state.alarm, sizeof daemon->state.alarm, "%s", text);
+    daemon->is_state_due = true;
+    log_event(daemon->options->log, LOG_LEVEL_WARNING, "alarm", LOG_FIELDS(log_text("what", text)));
+}
+
+static void on_revoked(struct daemon *daemon, const struct agent_effect *effect)
+{
+    log_event(daemon->options->log, LOG_LEVEL_ERROR, "revoked",
+              LOG_FIELDS(log_text("why", effect->text), log_boolean("wipe", effect->wipe)));
+    daemon->outcome->is_revoked = true;
+    daemon->is_wiping = effect->wipe;
+    end_with(daemon, EXIT_CODE_AUTHENTICATION, effect->text);
+}
+
+static void dial(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    enum result result = websocket_connect(daemon->websocket, daemon->options->keys->url,
+                                           &daemon->connection, &problem);
+
+    if (result == RESULT_OK)
+        return;
+    daemon->connection = 0;
+    step(daemon, (struct agent_event){.kind = AGENT_EVENT_CLOSED, .text = problem.text});
+}
+
+static void send_message(struct daemon *daemon, struct bytes message)
+{
+    struct problem problem = {0};
+    uint64_t connection = daemon->connection;
+
+    if (connection == 0)
+        return;
+    if (websocket_send(daemon->websocket, connection, message, &problem) != RESULT_OK)
+        websocket_close(daemon->websocket, connection, WEBSOCKET_NORMAL, "", WEBSOCKET_DROP);
+}
+
+static void hang_up(struct daemon *daemon)
+{
+    if (daemon->connection != 0)
+        websocket_close(daemon->websocket, daemon->connection, WEBSOCKET_NORMAL, "",
+                        WEBSOCKET_FLUSH);
+    daemon->connection = 0; /* its last events aren't ours any more */
+}
+
+/* Sends and closes first; what makes a new step comes last, since it ends these effects. */
+static void carry_out(struct daemon *daemon, const struct agent_effects *effects)
+{
+    bool is_dialling = false;
+
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct agent_effect *effect = &effects->effects[i];
+
+        switch (effect->kind) {
+        case AGENT_EFFECT_CONNECT:
+            is_dialling = true;
+            break;
+        case AGENT_EFFECT_SEND:
+            send_message(daemon, effect->bytes);
+            break;
+        case AGENT_EFFECT_CLOSE:
+            hang_up(daemon);
+            break;
+        case AGENT_EFFECT_ENROLLED:
+            on_enrolled(daemon, effect->bytes);
+            break;
+        case AGENT_EFFECT_REVOKED:
+            on_revoked(daemon, effect);
+            break;
+        case AGENT_EFFECT_PUBLISHED:
+            break; /* local pages look by PRAGMA data_version */
+        case AGENT_EFFECT_ALARM:
+            on_alarm(daemon, effect->text);
+            break;
+        }
+    }
+    if (is_dialling && !daemon->is_ending)
+        dial(daemon);
+}
+
+/* ---- steps ---- */
+
+static void note_serial(struct daemon *daemon, int64_t serial)
+{
+    struct keys *keys = daemon->options->keys;
+    struct problem problem = {0};
+    enum result result;
+
+    if (serial <= keys->key_serial)
+        return;
+    keys->key_serial = serial;
+    result = keys_save_server(daemon->options->data_folder, keys, &problem);
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "serial_not_stored", result, &problem);
+}
+
+/* Says BYE; what was said last goes out first. */
+static void stop(struct daemon *daemon)
+{
+    daemon->is_stopping = true;
+    step(daemon, (struct agent_event){.kind = AGENT_EVENT_STOP});
+    if (websocket_connection_count(daemon->websocket) == 0)
+        end_with(daemon, EXIT_CODE_OK, "");
+    else
+        loop_timer_set(daemon->stop_timer, mono_after(clock_mono_now(), STOP_LIMIT_US));
+}
+
+/* A single sync ends when all is delivered, or with the first failure. */
+static void judge_single(struct daemon *daemon, const struct agent_status *status)
+{
+    if (daemon->options->mode == DAEMON_RUN || daemon->is_ending || daemon->is_stopping)
+        return;
+    if (is_delivered(daemon, status)) {
+        daemon->outcome->is_delivered = true;
+        stop(daemon);
+    } else if (status->state == AGENT_OFFLINE && status->last_failure[0] != '\0') {
+        bool is_refused = daemon->options->mode == DAEMON_ENROL && !daemon->outcome->is_enrolled;
+
+        end_with(daemon, is_refused ? EXIT_CODE_AUTHENTICATION : EXIT_CODE_NETWORK,
+                 daemon->state.alarm[0] != '\0' ? daemon->state.alarm : status->last_failure);
+    }
+}
+
+static void step(struct daemon *daemon, struct agent_event event)
+{
+    struct agent_effects effects = {0};
+    struct agent_status status;
+    struct problem problem = {0};
+    enum result result;
+
+    if (daemon->agent == NULL || daemon->is_ending)
+        return;
+    event.mono = clock_mono_now();
+    event.wall = clock_wall_now();
+    result = agent_step(daemon->agent, &event, &effects, &problem);
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_ERROR, "replica_in_trouble", result, &problem);
+    carry_out(daemon, &effects);
+    if (result == RESULT_STORAGE) {
+        daemon->is_reopening = true;
+        end_with(daemon, EXIT_CODE_DATABASE, problem.text);
+    }
+    if (daemon->is_ending)
+        return;
+    status = agent_status(daemon->agent);
+    if (!status.is_idle)
+        daemon->idle_since = MONO_NEVER;
+    else if (daemon->idle_since.us == MONO_NEVER.us)
+        daemon->idle_since = event.mono;
+    note_serial(daemon, status.key_serial);
+    note_state(daemon, &status);
+    daemon->outcome->bytes_sent = status.bytes_sent;
+    daemon->outcome->bytes_received = status.bytes_received;
+    judge_single(daemon, &status);
+    if (!daemon->is_ending)
+        loop_timer_set(daemon->deadline_timer, agent_deadline(daemon->agent));
+}
+
+/* ---- events ---- */
+
+static void on_opened(void *context, uint64_t connection, const char *peer)
+{
+    struct daemon *daemon = context;
+    uint8_t seed[32];
+
+    (void)peer;
+    if (connection != daemon->connection)
+        return;
+    entropy_fill(seed, sizeof seed);
+    step(daemon, (struct agent_event){.kind = AGENT_EVENT_CONNECTED, .seed = seed});
+    identity_wipe(seed, sizeof seed);
+}
+
+static void on_received(void *context, uint64_t connection, struct bytes message)
+{
+    struct daemon *daemon = context;
+
+    if (connection == daemon->connection)
+        step(daemon, (struct agent_event){.kind = AGENT_EVENT_RECEIVED, .bytes = message});
+}
+
+static void on_drained(void *context, uint64_t connection)
+{
+    struct daemon *daemon = context;
+
+    if (connection == daemon->connection)
+        step(daemon, (struct agent_event){.kind = AGENT_EVENT_DRAINED});
+}
+
+static void on_closed(void *context, uint64_t connection, const struct websocket_end *how)
+{
+    struct daemon *daemon = context;
+    char text[200];
+
+    if (daemon->is_stopping)
+        end_with(daemon, EXIT_CODE_OK, "");
+    if (connection != daemon->connection)
+        return;
+    daemon->connection = 0;
+    if (how->code == WEBSOCKET_NOT_OPENED)
+        snprintf(text, sizeof text, "no connection: %s", how->reason != NULL ? how->reason : "");
+    else
+        snprintf(text, sizeof text, "the connection ended (%u)", how->code);
+    step(daemon, (struct agent_event){.kind = AGENT_EVENT_CLOSED, .text = text});
+}
+
+static void on_deadline(void *context)
+{
+    step(context, (struct agent_event){.kind = AGENT_EVENT_DEADLINE});
+}
+
+/* Somebody may have committed: only another connection's commit moves the counter. */
+static void look(void *context)
+{
+    struct daemon *daemon = context;
+    struct problem problem = {0};
+    int64_t counter = 0;
+
+    if (daemon->replica == NULL ||
+        replica_change_counter(daemon->replica, &counter, &problem) != RESULT_OK)
+        return;
+    if (counter == daemon->change_counter)
+        return;
+    daemon->change_counter = counter;
+    step(daemon, (struct agent_event){.kind = AGENT_EVENT_LOCAL_CHANGE});
+}
+
+static void on_look_timer(void *context)
+{
+    struct daemon *daemon = context;
+
+    look(daemon);
+    if (daemon->idle_since.us != MONO_NEVER.us &&
+        (daemon->request != 0 || daemon->options->mode != DAEMON_RUN))
+        step(daemon, (struct agent_event){.kind = AGENT_EVENT_DEADLINE});
+    if (!daemon->is_ending)
+        loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), LOOK_EVERY_US));
+}
+
+static int64_t read_request(const struct daemon *daemon)
+{
+    char path[FILES_PATH_SIZE];
+    struct problem problem = {0};
+    struct buffer text;
+    int64_t request = 0;
+
+    buffer_init(&text, 64);
+    if (files_join(daemon->options->data_folder, REQUEST_FILE_NAME, path, &problem) == RESULT_OK &&
+        files_exists(path) && files_read(path, &text, &problem) == RESULT_OK &&
+        buffer_append(&text, "", 1, &problem) == RESULT_OK)
+        request = strtoll((const char *)text.data, NULL, 10);
+    buffer_done(&text);
+    return request;
+}
+
+static void on_request(void *context)
+{
+    struct daemon *daemon = context;
+    int64_t request = read_request(daemon);
+
+    if (request == 0 || request == daemon->request_last)
+        return;
+    daemon->request_last = request;
+    look(daemon);
+    step(daemon, (struct agent_event){.kind = AGENT_EVENT_SYNC_NOW});
+    daemon->request = request;
+    step(daemon, (struct agent_event){.kind = AGENT_EVENT_DEADLINE});
+}
+
+static void on_stop_timer(void *context)
+{
+    end_with(context, EXIT_CODE_OK, "");
+}
+
+static void on_signal(void *context, int number)
+{
+    struct daemon *daemon = context;
+
+    if (number == SIGUSR2) {
+        log_set_level(daemon->options->log, log_shows(daemon->options->log, LOG_LEVEL_DEBUG)
+                                                ? LOG_LEVEL_INFO
+                                                : LOG_LEVEL_DEBUG);
+        return;
+    }
+    if (number == SIGUSR1) {
+        write_state(daemon);
+        return;
+    }
+    if (number != SIGTERM && number != SIGINT)
+        return;
+    if (++daemon->signals > 1) {
+        end_with(daemon, EXIT_CODE_OK, "");
+        return;
+    }
+    log_event(daemon->options->log, LOG_LEVEL_NOTICE, "stopping", LOG_NO_FIELDS);
+    stop(daemon);
+}
+
+/* ---- beginning and ending ---- */
+
+static enum result open_replica(struct daemon *daemon, struct problem *problem)
+{
+    char path[FILES_PATH_SIZE];
+    char blobs[FILES_PATH_SIZE];
+    struct replica_options options = {.path = path, .trace = &daemon->trace};
+    enum result result = files_join(daemon->options->data_folder, REPLICA_FILE_NAME, path, problem);
+
+    if (result == RESULT_OK)
+        result = files_join(daemon->options->data_folder, BLOBS_FOLDER_NAME, blobs, problem);
+    if (result == RESULT_OK)
+        result = files_make_folder(blobs, problem);
+    if (result == RESULT_OK)
+        result = blob_files_create(blobs, &daemon->blobs, problem);
+    if (result == RESULT_OK)
+        result = replica_open(&options, &daemon->replica, problem);
+    if (result == RESULT_OK)
+        result = replica_change_counter(daemon->replica, &daemon->change_counter, problem);
+    return result;
+}
+
+static enum result create_agent(struct daemon *daemon, struct problem *problem)
+{
+    const struct daemon_options *options = daemon->options;
+    struct keys *keys = options->keys;
+    struct identity_signer signer;
+    bool is_enrolment = options->mode == DAEMON_ENROL && !keys_are_enrolled(keys);
+    struct agent_options agent = {
+        .replica = daemon->replica,
+        .blobs = daemon->blobs,
+        .static_secret = keys->file.noise_private,
+        .psk = keys_are_enrolled(keys) ? keys->file.psk : NULL,
+        .root_public_key = keys->file.root_public_key,
+        .key_serial_min = keys->key_serial,
+        .jitter_seed = entropy_seed(),
+        .app_version = options->app_version,
+        .trace = &daemon->trace,
+        .token_id = is_enrolment ? options->code->token_id : NULL,
+        .token_secret = is_enrolment ? options->code->secret : NULL,
+        .sign_public_key = signer.public_key,
+        .device_name = options->device_name,
+    };
+    enum result result;
+
+    identity_signer_from(keys->file.sign_seed, &signer);
+    result = agent_create(&agent, &daemon->agent, problem);
+    identity_wipe(&signer, sizeof signer);
+    return result;
+}
+
+static enum result make_timers(struct daemon *daemon, struct problem *problem)
+{
+    const struct {
+        void (*fired)(void *context);
+        struct loop_timer **timer;
+    } timers[] = {{on_deadline, &daemon->deadline_timer},
+                  {on_look_timer, &daemon->look_timer},
+                  {on_state_timer, &daemon->state_timer},
+                  {on_stop_timer, &daemon->stop_timer}};
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; result == RESULT_OK && i < sizeof timers / sizeof timers[0]; i++)
+        result = loop_timer_create(daemon->loop, timers[i].fired, daemon, timers[i].timer, problem);
+    return result;
+}
+
+/* Without inotify the look of every second is enough. */
+static void make_watches(struct daemon *daemon)
+{
+    char path[FILES_PATH_SIZE];
+    struct problem problem = {0};
+    const char *folder = daemon->options->data_folder;
+
+    if (daemon->options->mode != DAEMON_RUN)
+        return;
+    if (files_join(folder, REPLICA_FILE_NAME "-wal", path, &problem) != RESULT_OK ||
+        watch_create(daemon->loop, path, WATCH_EVERY_US, look, daemon, &daemon->log_watch,
+                     &problem) != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "no_watch", RESULT_REFUSED, &problem);
+    if (files_join(folder, REQUEST_FILE_NAME, path, &problem) != RESULT_OK ||
+        watch_create(daemon->loop, path, WATCH_EVERY_US, on_request, daemon, &daemon->request_watch,
+                     &problem) != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "no_watch", RESULT_REFUSED, &problem);
+}
+
+static enum result begin(struct daemon *daemon, struct problem *problem)
+{
+    const struct loop_options loop_options = {
+        .tls = strncmp(daemon->options->keys->url, "wss:", 4) == 0};
+    const struct websocket_options websocket_options = {.queue_size_max = QUEUE_SIZE_MAX};
+    const struct websocket_events events = {.context = daemon,
+                                            .opened = on_opened,
+                                            .received = on_received,
+                                            .drained = on_drained,
+                                            .closed = on_closed};
+    enum result result = loop_create(&loop_options, &daemon->loop, problem);
+
+    if (result == RESULT_OK)
+        result = websocket_create(daemon->loop, &websocket_options, &events, &daemon->websocket,
+                                  problem);
+    if (result == RESULT_OK)
+        result = make_timers(daemon, problem);
+    if (result == RESULT_OK)
+        result = open_replica(daemon, problem);
+    if (result == RESULT_OK)
+        result = create_agent(daemon, problem);
+    if (result != RESULT_OK)
+        return result;
+    make_watches(daemon);
+    loop_take_signals(daemon->loop, on_signal, daemon);
+    loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), LOOK_EVERY_US));
+    daemon->request_last = read_request(daemon);
+    return RESULT_OK;
+}
+
+static void finish(struct daemon *daemon)
+{
+    daemon->is_ending = true; /* the last callbacks change nothing */
+    watch_destroy(daemon->log_watch);
+    watch_destroy(daemon->request_watch);
+    loop_timer_destroy(daemon->deadline_timer);
+    loop_timer_destroy(daemon->look_timer);
+    loop_timer_destroy(daemon->state_timer);
+    loop_timer_destroy(daemon->stop_timer);
+    websocket_destroy(daemon->websocket);
+    loop_destroy(daemon->loop);
+    agent_destroy(daemon->agent);
+    replica_close(daemon->replica);
+    blob_files_destroy(daemon->blobs);
+}
+
+/* REVOKED with wipe: keys first, then the data, so that a cut in between leaves nothing readable
+ * for the network. */
+static void wipe(struct daemon *daemon)
+{
+    static const char *const NAMES[] = {
+        KEY_FILE_NAME,    REPLICA_FILE_NAME, REPLICA_FILE_NAME "-wal", REPLICA_FILE_NAME "-shm",
+        SERVER_FILE_NAME, STATE_FILE_NAME};
+    char path[FILES_PATH_SIZE];
+    struct problem problem = {0};
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; result == RESULT_OK && i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        result = files_join(daemon->options->data_folder, NAMES[i], path, &problem);
+        if (result == RESULT_OK)
+            result = files_remove(path, &problem);
+    }
+    if (result == RESULT_OK)
+        result = files_join(daemon->options->data_folder, BLOBS_FOLDER_NAME, path, &problem);
+    if (result == RESULT_OK)
+        result = blob_files_wipe(path, &problem);
+    daemon->outcome->is_wiped = result == RESULT_OK;
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_ERROR, "not_wiped", result, &problem);
+}
+
+static void tell_manager(struct log *log, const char *state)
+{
+    struct problem problem = {0};
+    enum result result = notify_send(state, &problem);
+
+    if (result != RESULT_OK)
+        log_problem(log, LOG_LEVEL_WARNING, "not_notified", result, &problem);
+}
+
+static enum result run_once(const struct daemon_options *options,
+                            struct daemon_outcome *ret_outcome, bool *ret_again,
+                            struct problem *problem)
+{
+    struct daemon daemon = {.options = options,
+                            .outcome = ret_outcome,
+                            .trace = {.write = log_trace, .context = options->log},
+                            .idle_since = MONO_NEVER,
+                            .started_at = clock_mono_now()};
+    enum result result = begin(&daemon, problem);
+
+    if (result == RESULT_OK) {
+        tell_manager(options->log, "READY=1");
+        step(&daemon, (struct agent_event){.kind = AGENT_EVENT_START});
+        if (!daemon.is_ending)
+            loop_run(daemon.loop);
+        tell_manager(options->log, "STOPPING=1");
+    }
+    ret_outcome->duration_us = clock_mono_now().us - daemon.started_at.us;
+    /* a file that is in trouble again at once isn't helped by opening it */
+    *ret_again = daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US;
+    finish(&daemon);
+    if (daemon.is_wiping)
+        wipe(&daemon);
+    return result;
+}
+
+enum result daemon_run(const struct daemon_options *options, struct daemon_outcome *ret_outcome,
+                       struct problem *problem)
+{
+    bool is_again = false;
+    enum result result;
+
+    do {
+        *ret_outcome = (struct daemon_outcome){.exit_code = EXIT_CODE_OK};
+        result = run_once(options, ret_outcome, &is_again, problem);
+    } while (result == RESULT_OK && is_again);
+    return result;
+}
