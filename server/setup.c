@@ -381,6 +381,8 @@ enum result setup_restore(struct setup *setup, const char *backup, struct wall_t
     char arriving[FILES_PATH_SIZE];
     enum result result = beside(setup, ".arriving", arriving, problem);
 
+    if (!files_exists(backup))
+        return problem_set(problem, RESULT_REFUSED, "there is no file %s", backup);
     if (result == RESULT_OK)
         result = files_remove(arriving, problem);
     if (result == RESULT_OK)

@@ -44,7 +44,7 @@ enum result lane_add(struct lane *lane, struct server *server, struct job *job,
             problem_set(problem, RESULT_EXHAUSTED, "%zu jobs of %zu bytes wait already",
                         lane->count, lane->size);
 
-        server_drop_job(job);
+        job_destroy(job); /* what it points to is still the session's */
         return result;
     }
     lane->jobs[lane->count++] = job;
@@ -127,7 +127,7 @@ void lane_clear(struct lane *lane, struct server *server)
 {
     server->lanes_size -= lane->size;
     for (size_t i = lane->is_running ? 1 : 0; i < lane->count; i++)
-        server_drop_job(lane->jobs[i]);
+        job_destroy(lane->jobs[i]); /* what it points to is still the session's */
     free(lane->jobs);
     *lane = (struct lane){0};
 }

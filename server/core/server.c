@@ -197,11 +197,7 @@ static void on_closed(struct server *server)
 
     if (session == NULL)
         return;
-    if (session->state != SESSION_CLOSING) {
-        trace_line(server->trace, "server: %s was cut while %s", session->name,
-                   session_state_name(session->state));
-        session_close(session, SESSION_CLOSE_NORMAL, "cut");
-    }
+    session_cut(session);
     hub_remove(&server->hub, session);
     session_destroy(session);
 }

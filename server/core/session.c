@@ -130,6 +130,19 @@ static void leave_receipt(struct session *session)
         job_destroy(effect.job);
 }
 
+void session_cut(struct session *session)
+{
+    struct server *server = session->server;
+
+    if (session->state == SESSION_CLOSING)
+        return;
+    trace_line(server->trace, "server: %s was cut while %s", session->name,
+               session_state_name(session->state));
+    if (session->is_counted)
+        server->status.refused_handshakes++;
+    leave_receipt(session);
+}
+
 void session_destroy(struct session *session)
 {
     if (session->state == SESSION_LIVE)
@@ -191,7 +204,9 @@ struct job *session_job(struct session *session, enum job_kind kind, struct byte
     struct job *job = job_create(kind, body.size + JOB_ARENA_OVERHEAD);
     struct problem problem = {0};
 
-    if (job == NULL || arena_copy(&job->arena, body, &job->body, &problem) != RESULT_OK) {
+    /* most jobs have no body: ten thousand of them at once shall not need memory for one */
+    if (job == NULL ||
+        (body.size > 0 && arena_copy(&job->arena, body, &job->body, &problem) != RESULT_OK)) {
         job_destroy(job);
         session_bye(session, "busy", "no memory", 30 * 1000);
         return NULL;

@@ -186,6 +186,8 @@ struct mono_time lane_deadline(const struct lane *lane);
 MUST_CHECK enum result session_create(struct server *server, const struct server_event *event,
                                       size_t gate_place, struct session **ret_session,
                                       struct problem *problem);
+/* Its connection has ended, not by us. To be destroyed next. */
+void session_cut(struct session *session);
 void session_destroy(struct session *session);
 void session_begin(struct session *session); /* says HELLO */
 void session_receive(struct session *session, struct bytes message);

@@ -691,6 +691,57 @@ static void failed_read_is_tried_again(void **state)
     assert_string_equal(device->heard, "WELCOME PUBLISH ");
 }
 
+static void session_may_end_while_its_feed_waits_for_another_try(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    struct device *device = &world->devices[0];
+
+    desk->feed_result = RESULT_WAIT;
+    dial(world, 0);
+    world_work(world);
+    world_step(world, (struct server_event){.kind = SERVER_EVENT_CLOSED,
+                                            .connection = device->connection});
+    assert_int_equal(server_status(world->server).connection_count, 0);
+    dial(world, 0);
+    world_work(world);
+    world_step(world, (struct server_event){.kind = SERVER_EVENT_STOP});
+    assert_string_equal(device->heard, "WELCOME BYE ");
+}
+
+static void flood_of_pushes_ends_the_session_before_memory_ends(void **state)
+{
+    static uint8_t large[LIMIT_BODY_SIZE_MAX - 64];
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    struct device *other = live(world, 1);
+    struct device *device = live(world, 0);
+
+    for (int i = 0; i < 80 && !device->is_closed; i++) {
+        arena_reset(&world->arena);
+        device_sends(world, device, MESSAGE_PUSH, bytes_of(large, sizeof large));
+    }
+    assert_true(device->is_closed);
+    assert_string_equal(device->code, "busy");
+    world_work(world);
+    assert_in_range(desk->pushes, 0, 1); /* only the one that was out */
+    send_text(world, other, MESSAGE_PUSH, "mine");
+    world_work(world);
+    assert_string_equal(other->heard, "WELCOME PUBLISH VERDICT ");
+}
+
+static void trace_tells_facts_and_no_secrets(void **state)
+{
+    struct world *world = *state;
+    char first[sizeof world->trace];
+
+    live(world, 0);
+    world_pass(world, SECONDS(20));
+    memcpy(first, world->trace, sizeof first);
+    assert_non_null(strstr(first, "server > replica 1: WELCOME, 1 frames\n"));
+    assert_null(strstr(first, "hello")); /* nothing that a device says in secret */
+}
+
 static void receipts_are_noted_once_a_minute_and_at_the_end(void **state)
 {
     struct world *world = *state;
@@ -797,6 +848,9 @@ int main(void)
         CASE(reader_that_does_not_read_stops_its_feed),
         CASE(frames_beyond_the_window_wait_for_the_reader),
         CASE(failed_read_is_tried_again),
+        CASE(session_may_end_while_its_feed_waits_for_another_try),
+        CASE(flood_of_pushes_ends_the_session_before_memory_ends),
+        CASE(trace_tells_facts_and_no_secrets),
         CASE(receipts_are_noted_once_a_minute_and_at_the_end),
         CASE(what_others_write_is_adopted_once),
         CASE(connection_that_dies_with_jobs_in_flight_leaks_nothing),
