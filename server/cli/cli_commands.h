@@ -10,3 +10,6 @@ extern const struct cli_family CLI_CHECK;
 extern const struct cli_family CLI_BACKUP;
 extern const struct cli_family CLI_IMPORT;
 extern const struct cli_family CLI_EXPORT;
+extern const struct cli_family CLI_CALL;
+extern const struct cli_family CLI_STOCK;
+extern const struct cli_family CLI_CONFLICTS;
