@@ -469,7 +469,7 @@ static enum result read_seal(struct replica *replica, int64_t seal_no, struct ar
 /* Where part `part_no` begins: the cache knows it for the part after the last one read. */
 static enum result find_part(struct replica *replica, int64_t seal_no, int64_t part_no,
                              size_t size_max, int64_t *ret_table_no, int64_t *ret_lcn,
-                             bool *ret_exists, struct problem *problem)
+                             struct problem *problem)
 {
     struct arena part_arena;
     int64_t table_no = 0;
@@ -500,7 +500,6 @@ static enum result find_part(struct replica *replica, int64_t seal_no, int64_t p
     arena_done(&part_arena);
     *ret_table_no = table_no;
     *ret_lcn = lcn;
-    *ret_exists = more;
     return result;
 }
 
@@ -511,18 +510,16 @@ enum result replica_push_part(struct replica *replica, int64_t seal_no, int64_t 
     struct message_push push = {0};
     int64_t table_no = 0;
     int64_t lcn = 0;
-    bool exists = true;
     bool more = false;
     enum result result = read_seal(replica, seal_no, arena, &push, problem);
 
     if (result == RESULT_OK)
-        result = find_part(replica, seal_no, part_no, size_max, &table_no, &lcn, &exists, problem);
-    if (result == RESULT_OK && !exists)
-        result = problem_set(problem, RESULT_REFUSED, "seal %" PRId64 " has no part %" PRId64,
-                             seal_no, part_no);
+        result = find_part(replica, seal_no, part_no, size_max, &table_no, &lcn, problem);
     if (result == RESULT_OK)
         result = read_changes(replica, seal_no, table_no, lcn, PART_CHANGES_MAX, size_max, arena,
                               &push.changes, &push.change_count, &more, problem);
+    if (result == RESULT_OK && part_no > 0 && push.change_count == 0)
+        result = problem_set(problem, RESULT_REFUSED, "there is no such part");
     if (result != RESULT_OK) {
         problem_add(problem, "part %" PRId64 " of seal %" PRId64, part_no, seal_no);
         return result;

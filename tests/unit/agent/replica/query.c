@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kit.h"
+
+static void what_services_write_is_captured_like_anybodys(void **state)
+{
+    struct kit *kit = *state;
+    struct replica_result result = {0};
+    struct value values[2];
+    int64_t id = 0;
+
+    first_snapshot(kit);
+    OK(kit, replica_begin(kit->replica, &kit->problem));
+    OK(kit, replica_new_id(kit->replica, &id, &kit->problem));
+    values[0] = value_integer(id);
+    values[1] = value_text_of("by a service");
+    OK(kit, replica_execute(kit->replica, "INSERT INTO memo(id, title) VALUES (?1, ?2)", values, 2,
+                            &kit->problem));
+    OK(kit, replica_query(kit->replica, "SELECT title FROM memo WHERE id = ?1", values, 1,
+                          &kit->arena, &result, &kit->problem));
+    assert_int_equal(result.row_count, 1);
+    OK(kit, replica_commit(kit->replica, true, &kit->problem));
+    assert_string_equal(changes(kit, seal(kit)),
+                        "insert memo 1 site_id=- title=by a service body=- n=-");
+    OK(kit, replica_begin(kit->replica, &kit->problem));
+    OK(kit, replica_execute(kit->replica, "DELETE FROM memo", NULL, 0, &kit->problem));
+    replica_rollback(kit->replica);
+    assert_string_equal(rows(kit, "SELECT count(*) FROM memo"), "3");
+}
+
+static void a_query_that_writes_is_refused(void **state)
+{
+    struct kit *kit = *state;
+    struct replica_result result = {0};
+
+    first_snapshot(kit);
+    assert_int_not_equal(replica_query(kit->replica, "DELETE FROM memo", NULL, 0, &kit->arena,
+                                       &result, &kit->problem),
+                         RESULT_OK);
+    assert_string_equal(rows(kit, "SELECT count(*) FROM memo"), "2");
+    sql(kit, "UPDATE memo SET title = 'x' WHERE id = 1");
+    assert_int_equal(seal(kit), 1); /* and writes again afterwards */
+}
+
+static void explain_says_why_a_row_is_or_is_not_here(void **state)
+{
+    struct kit *kit = *state;
+    const char *text = NULL;
+
+    first_snapshot(kit);
+    OK(kit, replica_explain(kit->replica, "memo", 99, &kit->arena, &text, &kit->problem));
+    assert_non_null(strstr(text, "memo 99 is not on this device"));
+    sql(kit, "UPDATE memo SET title = 'x' WHERE id = 1");
+    OK(kit, replica_explain(kit->replica, "memo", 1, &kit->arena, &text, &kit->problem));
+    assert_non_null(strstr(text, "memo 1 is here, in site/1, which this device receives"));
+    assert_non_null(strstr(text, "waits to be sent"));
+    assert_int_equal(
+        replica_explain(kit->replica, "fs_state", 1, &kit->arena, &text, &kit->problem),
+        RESULT_REFUSED);
+}
+
+static void the_change_counter_moves_when_another_program_commits(void **state)
+{
+    struct kit *kit = *state;
+    int64_t before = 0;
+    int64_t after = 0;
+
+    first_snapshot(kit);
+    OK(kit, replica_change_counter(kit->replica, &before, &kit->problem));
+    sql(kit, "UPDATE memo SET title = 'x' WHERE id = 1");
+    OK(kit, replica_change_counter(kit->replica, &after, &kit->problem));
+    assert_int_not_equal(before, after);
+}
+
+static void an_attachment_is_offered_once_its_row_is_acknowledged(void **state)
+{
+    struct kit *kit = *state;
+    struct replica_blob blob = {0};
+
+    first_snapshot(kit);
+    sql(kit, "INSERT INTO attachment(id, asset_id, name, mime_type, size_n, content_hash,"
+             " created_at, by_id) VALUES ((SELECT id FROM new_id), 5, 'a.jpg', 'image/jpeg', 400,"
+             " '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff', 1, 12)");
+    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    assert_int_equal(blob.size, 0);
+    answer(kit, seal(kit), 11, 0, NULL);
+    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    assert_int_equal(blob.size, 400);
+    assert_int_equal(blob.hash[1], 0x11);
+    OK(kit, replica_blob_mark(kit->replica, blob.hash, BLOB_SENT, &kit->problem));
+    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    assert_int_equal(blob.size, 0);
+    blob.hash[0] = 0;
+    for (size_t i = 0; i < BLOB_HASH_SIZE; i++)
+        blob.hash[i] = (uint8_t)(i % 16 * 17);
+    OK(kit, replica_blob_mark(kit->replica, blob.hash, BLOB_WANTED, &kit->problem));
+    OK(kit, replica_blob_to_fetch(kit->replica, &blob, &kit->problem));
+    assert_int_equal(blob.size, 400);
+}
+
+/* The sqlite3 shell and python see and write the same file. */
+static void other_programs_take_part(void **state)
+{
+    struct kit *kit = *state;
+    char command[512];
+
+    first_snapshot(kit);
+    (void)snprintf(command, sizeof command,
+                   "sqlite3 %s \"UPDATE memo SET title = 'shell' WHERE id = 1\" && python3 -c \""
+                   "import sqlite3; c = sqlite3.connect('%s');"
+                   " c.execute('UPDATE memo SET title = ? WHERE id = 2', ('python',));"
+                   " c.commit()\"",
+                   kit->path, kit->path);
+    assert_int_equal(system(command), 0);
+    assert_string_equal(changes(kit, seal(kit)),
+                        "update memo 1 title=shell;update memo 2 title=python");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_services_write_is_captured_like_anybodys),
+        TEST(a_query_that_writes_is_refused),
+        TEST(explain_says_why_a_row_is_or_is_not_here),
+        TEST(the_change_counter_moves_when_another_program_commits),
+        TEST(an_attachment_is_offered_once_its_row_is_acknowledged),
+        TEST(other_programs_take_part),
+    };
+
+    return RUN(tests);
+}
