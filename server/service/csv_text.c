@@ -61,6 +61,8 @@ size_t csv_utf16_convert(struct csv_utf16 *state, struct bytes input, uint8_t *r
     size_t size = 0;
 
     for (size_t i = 0; i < input.size; i++) {
+        unsigned high;
+        unsigned low;
         uint16_t unit;
 
         if (!state->has_odd) {
@@ -69,8 +71,9 @@ size_t csv_utf16_convert(struct csv_utf16 *state, struct bytes input, uint8_t *r
             continue;
         }
         state->has_odd = false;
-        unit = state->is_big_endian ? (uint16_t)(state->odd << 8 | input.data[i])
-                                    : (uint16_t)(input.data[i] << 8 | state->odd);
+        high = state->is_big_endian ? state->odd : input.data[i];
+        low = state->is_big_endian ? input.data[i] : state->odd;
+        unit = (uint16_t)(high * 256u + low);
         if (state->high != 0 && unit >= 0xDC00 && unit <= 0xDFFF) {
             size += put_utf8(0x10000 + (((uint32_t)state->high - 0xD800) << 10) +
                                  ((uint32_t)unit - 0xDC00),

@@ -89,8 +89,10 @@ static void choose_kind(const struct catalog *catalog, const struct import_gener
         column->argument = catalog_table_by_no(catalog, field->refers_to)->name;
         return;
     }
-    if (is_raw)
+    if (is_raw) {
+        column->kind = field->type == VALUE_TEXT ? IMPORT_VERBATIM : IMPORT_INTEGER;
         return;
+    }
     if (field->type == VALUE_INTEGER &&
         (strncmp(field->name, "is_", 3) == 0 || strncmp(field->name, "has_", 4) == 0))
         column->kind = IMPORT_BOOLEAN;

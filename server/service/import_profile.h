@@ -18,6 +18,7 @@
 #include "server/service/csv.h"
 
 enum import_kind {
+    IMPORT_VERBATIM,  /* one field to the last blank; the template is {field} and nothing else */
     IMPORT_TEXT,      /* as it stands */
     IMPORT_TIDY,      /* runs of blanks become one: names, addresses */
     IMPORT_POST_CODE, /* text; "0" is none; nine digits are five and four (US): the first five */

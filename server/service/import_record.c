@@ -152,6 +152,22 @@ static enum result read_linked(struct run *run, const struct import_plan_column 
     return RESULT_OK;
 }
 
+/* The text of a column; IMPORT_VERBATIM takes its field as it is. */
+static enum result column_text(struct run *run, const struct import_plan_column *column,
+                               struct bytes *ret_text, bool *ret_is_empty, struct problem *problem)
+{
+    const struct import_piece *piece = column->source.pieces;
+
+    if (column->column->kind != IMPORT_VERBATIM || column->source.piece_count != 1 ||
+        piece->field == IMPORT_NO_FIELD)
+        return import_template_text(&column->source, run->record->fields,
+                                    &run->import->record_arena, ret_text, NULL, ret_is_empty,
+                                    problem);
+    *ret_text = run->record->fields[piece->field].text;
+    *ret_is_empty = ret_text->size == 0 && !run->record->fields[piece->field].is_quoted;
+    return RESULT_OK;
+}
+
 static enum result read_column(struct run *run, const struct import_plan_column *column,
                                struct import_draft *draft, struct problem *problem)
 {
@@ -160,8 +176,7 @@ static enum result read_column(struct run *run, const struct import_plan_column 
     struct bytes text = {0};
     const char *fault = NULL;
     bool is_empty = false;
-    enum result result = import_template_text(&column->source, run->record->fields, arena, &text,
-                                              NULL, &is_empty, problem);
+    enum result result = column_text(run, column, &text, &is_empty, problem);
 
     if (result != RESULT_OK)
         return result;
@@ -170,8 +185,9 @@ static enum result read_column(struct run *run, const struct import_plan_column 
     else if (!is_empty &&
              (column->column->kind == IMPORT_REFERENCE || column->column->kind == IMPORT_MEMO))
         result = read_linked(run, column, text, &value, problem);
-    else if (!is_empty && (text.size > 0 || column->column->kind == IMPORT_TEXT ||
-                           column->column->kind == IMPORT_BOOLEAN))
+    else if (!is_empty &&
+             (text.size > 0 || column->column->kind == IMPORT_TEXT ||
+              column->column->kind == IMPORT_VERBATIM || column->column->kind == IMPORT_BOOLEAN))
         result = import_value_read(column->column, text, arena, &value, &fault, problem);
     if (result != RESULT_OK)
         return result;

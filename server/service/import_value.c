@@ -522,6 +522,7 @@ enum result import_value_read(const struct import_column *column, struct bytes t
     case IMPORT_DECIMAL:
         *ret_fault = read_scaled(column->argument, text, ret_value);
         break;
+    case IMPORT_VERBATIM:
     case IMPORT_TEXT:
     case IMPORT_REFERENCE:
     case IMPORT_MEMO:

@@ -36,13 +36,13 @@ struct kit {
 
 static const struct wall_time KIT_NOW = {INT64_C(1760000000000000)};
 
-static void kit_ok(const struct kit *kit, enum result result)
+static inline void kit_ok(const struct kit *kit, enum result result)
 {
     if (result != RESULT_OK)
         fail_msg("%s: %s", result_name(result), kit->problem.text);
 }
 
-static void kit_prepare(struct kit *kit)
+static inline void kit_prepare(struct kit *kit)
 {
     const struct sql_options options = {
         .path = kit->path, .profile = SQL_PROFILE_SERVER, .create = true};
@@ -59,7 +59,7 @@ static void kit_prepare(struct kit *kit)
     sql_close(database);
 }
 
-static int kit_open(void **state)
+static inline int kit_open(void **state)
 {
     struct kit *kit = calloc(1, sizeof *kit);
     struct sqlite_store_options options = {0};
@@ -78,7 +78,7 @@ static int kit_open(void **state)
     return 0;
 }
 
-static void kit_begin(struct kit *kit, const struct import_profile *profile)
+static inline void kit_begin(struct kit *kit, const struct import_profile *profile)
 {
     static const uint8_t KEY[16] = {1, 2, 3};
 
@@ -91,7 +91,7 @@ static void kit_begin(struct kit *kit, const struct import_profile *profile)
     kit_ok(kit, import_create(&kit->options, profile, &kit->import, &kit->problem));
 }
 
-static int kit_close(void **state)
+static inline int kit_close(void **state)
 {
     struct kit *kit = *state;
     char command[128];
@@ -107,7 +107,7 @@ static int kit_close(void **state)
     return 0;
 }
 
-static int64_t kit_number(struct kit *kit, const char *sql)
+static inline int64_t kit_number(struct kit *kit, const char *sql)
 {
     struct store_result result = {0};
     int64_t number;
@@ -120,7 +120,7 @@ static int64_t kit_number(struct kit *kit, const char *sql)
 }
 
 /* The first value as text; "(null)" if there is none. In the kit's arena. */
-static const char *kit_text(struct kit *kit, const char *sql)
+static inline const char *kit_text(struct kit *kit, const char *sql)
 {
     struct store_result result = {0};
     struct bytes copy = bytes_of_text("(null)");
@@ -136,8 +136,8 @@ static const char *kit_text(struct kit *kit, const char *sql)
 
 /* ---- sources ---- */
 
-static enum result kit_read_file(void *context, uint8_t *room, size_t size, size_t *ret_size,
-                                 struct problem *problem)
+static inline enum result kit_read_file(void *context, uint8_t *room, size_t size, size_t *ret_size,
+                                        struct problem *problem)
 {
     FILE *file = context;
 
@@ -154,8 +154,8 @@ struct kit_memory {
     size_t at;
 };
 
-static enum result kit_read_memory(void *context, uint8_t *room, size_t size, size_t *ret_size,
-                                   struct problem *problem)
+static inline enum result kit_read_memory(void *context, uint8_t *room, size_t size,
+                                          size_t *ret_size, struct problem *problem)
 {
     struct kit_memory *memory = context;
     size_t left = memory->text.size - memory->at;
