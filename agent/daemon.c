@@ -3,6 +3,7 @@
 
 #include "agent/cli/blob_files.h"
 #include "agent/cli/state_file.h"
+#include "agent/open.h"
 #include "base/invariant.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
@@ -478,19 +479,17 @@ static void on_signal(void *context, int number)
 
 static enum result open_replica(struct daemon *daemon, struct problem *problem)
 {
-    char path[FILES_PATH_SIZE];
     char blobs[FILES_PATH_SIZE];
-    struct replica_options options = {.path = path, .trace = &daemon->trace};
-    enum result result = files_join(daemon->options->data_folder, REPLICA_FILE_NAME, path, problem);
+    enum result result =
+        files_join(daemon->options->data_folder, BLOBS_FOLDER_NAME, blobs, problem);
 
-    if (result == RESULT_OK)
-        result = files_join(daemon->options->data_folder, BLOBS_FOLDER_NAME, blobs, problem);
     if (result == RESULT_OK)
         result = files_make_folder(blobs, problem);
     if (result == RESULT_OK)
         result = blob_files_create(blobs, &daemon->blobs, problem);
     if (result == RESULT_OK)
-        result = replica_open(&options, &daemon->replica, problem);
+        result = open_folder(daemon->options->data_folder, false, &daemon->trace, &daemon->replica,
+                             problem);
     if (result == RESULT_OK)
         result = replica_change_counter(daemon->replica, &daemon->change_counter, problem);
     return result;

@@ -6,6 +6,7 @@
 #include "agent/cli/state_file.h"
 #include "agent/daemon.h"
 #include "agent/keys.h"
+#include "agent/open.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
 #include "edge/files.h"
@@ -188,12 +189,9 @@ static enum exit_code say_enrolled(struct program *program, const struct daemon_
     char text[1024];
     struct replica_identity who = {0};
     struct problem problem = {0};
-    char path[FILES_PATH_SIZE];
-    struct replica_options options = {.path = path, .is_read_only = true};
     struct replica *replica = NULL;
 
-    if (files_join(program->data_folder, REPLICA_FILE_NAME, path, &problem) == RESULT_OK &&
-        replica_open(&options, &replica, &problem) == RESULT_OK &&
+    if (open_folder(program->data_folder, true, NULL, &replica, &problem) == RESULT_OK &&
         replica_identity(replica, &who, &problem) != RESULT_OK)
         who = (struct replica_identity){0};
     replica_close(replica);
@@ -480,7 +478,6 @@ static enum exit_code run_on_replica(struct program *program, const struct cli_f
 {
     char path[FILES_PATH_SIZE];
     char blobs_path[FILES_PATH_SIZE];
-    struct replica_options options = {.path = path};
     struct replica *replica = NULL;
     struct blob_store *blobs = NULL;
     struct problem problem = {0};
@@ -497,7 +494,7 @@ static enum exit_code run_on_replica(struct program *program, const struct cli_f
     if (result == RESULT_OK)
         result = blob_files_create(blobs_path, &blobs, &problem);
     if (result == RESULT_OK)
-        result = replica_open(&options, &replica, &problem);
+        result = open_folder(program->data_folder, false, NULL, &replica, &problem);
     exit_code = result == RESULT_OK
                     ? run_opened(program, family, replica, blobs)
                     : fail(result == RESULT_REFUSED ? EXIT_CODE_DATABASE : code_of(result),

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/open.h"
+
+#include "agent/cli/state_file.h"
+#include "edge/files.h"
+#include "edge/scripts.h"
+
+/* All scripts together; they are needed only while the replica is opened. */
+enum { SCRIPTS_ARENA_SIZE_MAX = 16 * 1024 * 1024 };
+
+static enum result read_scripts(const char *data_folder, struct arena *arena,
+                                struct replica_options *options, struct problem *problem)
+{
+    const struct script *scripts = NULL;
+    struct replica_script *extras = NULL;
+    size_t count = 0;
+    enum result result = scripts_read(data_folder, arena, &scripts, &count, problem);
+
+    if (result != RESULT_OK || count == 0)
+        return result;
+    extras = arena_array(arena, count, sizeof *extras);
+    if (extras == NULL)
+        return arena_full(arena, problem);
+    for (size_t i = 0; i < count; i++)
+        extras[i] = (struct replica_script){.name = scripts[i].name, .sql = scripts[i].text};
+    options->extras = extras;
+    options->extra_count = count;
+    return RESULT_OK;
+}
+
+enum result open_folder(const char *data_folder, bool is_read_only, const struct trace *trace,
+                        struct replica **ret_replica, struct problem *problem)
+{
+    char path[FILES_PATH_SIZE];
+    struct arena arena;
+    struct replica_options options = {.path = path, .is_read_only = is_read_only, .trace = trace};
+    enum result result = files_join(data_folder, REPLICA_FILE_NAME, path, problem);
+
+    arena_init(&arena, SCRIPTS_ARENA_SIZE_MAX);
+    if (result == RESULT_OK && !is_read_only)
+        result = read_scripts(data_folder, &arena, &options, problem);
+    if (result == RESULT_OK)
+        result = replica_open(&options, ret_replica, problem);
+    arena_done(&arena);
+    return result;
+}
