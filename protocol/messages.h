@@ -187,7 +187,8 @@ struct verdict {
 struct message_verdict {
     int64_t seal_no;
     int64_t lcn_high;       /* all changes up to here now have their verdict */
-    int64_t commit_seq;     /* newest seq of the commit that holds them */
+    int64_t commit_seq;     /* lowest seq of the commit that holds them: rows read at a seq from
+                               here on are as new as they or newer */
     size_t exception_count; /* every other change of the seal is VERDICT_APPLIED */
     struct verdict *exceptions;
 };

@@ -68,20 +68,23 @@ static enum result hold_replica(struct ingest *ingest, struct job *job, const ch
 
 /* ---- which seal is it? ---- */
 
-static enum result stored_digest(struct ingest *ingest, int64_t seal_no, struct bytes *ret_digest,
-                                 struct problem *problem)
+/* Its digest, and where it was committed. */
+static enum result stored_seal(struct ingest *ingest, int64_t seal_no, struct bytes *ret_digest,
+                               struct problem *problem)
 {
     const struct value parameters[] = {value_integer(ingest->replica.replica_no),
                                        value_integer(ingest->replica.incarnation),
                                        value_integer(seal_no)};
     struct store_result found = {0};
     enum result result = store_query(ingest->store,
-                                     "SELECT digest FROM fs_seal WHERE replica_no=?1"
+                                     "SELECT digest, commit_seq FROM fs_seal WHERE replica_no=?1"
                                      " AND incarnation=?2 AND seal_no=?3",
                                      parameters, 3, ingest->arena, &found, problem);
 
-    if (result == RESULT_OK)
+    if (result == RESULT_OK) {
         *ret_digest = store_bytes_at(&found, 0, 0);
+        ingest->commit_seq = store_integer_at(&found, 0, 1, ingest->commit_seq);
+    }
     return result;
 }
 
@@ -102,7 +105,7 @@ static enum result judge_seal(struct ingest *ingest, const struct message_push *
         return RESULT_OK;
     }
     if (push->seal_no <= replica->seal_high) {
-        result = stored_digest(ingest, push->seal_no, &digest, problem);
+        result = stored_seal(ingest, push->seal_no, &digest, problem);
         if (result != RESULT_OK)
             return result;
         if (!bytes_equal(digest, push->digest))
@@ -271,6 +274,8 @@ static enum result apply_whole(struct ingest *ingest, struct problem *problem)
     if (result == RESULT_OK)
         result = work_settle(ingest->work, problem);
     if (result == RESULT_OK)
+        result = work_flush(ingest->work, problem);
+    if (result == RESULT_OK)
         return work_release(ingest->work, problem);
     if (result == RESULT_REFUSED && work_undo(ingest->work, &undoing) != RESULT_OK)
         return problem_set(problem, RESULT_STORAGE, "%s", undoing.text);
@@ -382,7 +387,7 @@ static enum result store_progress(struct ingest *ingest, const struct message_pu
                                     value_integer(work_now(ingest->work).us)};
     const struct value seal[] = {value_integer(ingest->replica.replica_no),
                                  value_integer(push->incarnation), value_integer(push->seal_no),
-                                 value_blob(push->digest)};
+                                 value_blob(push->digest), value_integer(ingest->commit_seq)};
     enum result result =
         work_execute(ingest->work,
                      "UPDATE fs_replica SET lcn_high=?2, seal_high=?3, seal_digest=?4,"
@@ -391,9 +396,9 @@ static enum result store_progress(struct ingest *ingest, const struct message_pu
 
     if (result == RESULT_OK)
         result = work_execute(ingest->work,
-                              "INSERT INTO fs_seal(replica_no, incarnation, seal_no, digest)"
-                              " VALUES(?1,?2,?3,?4)",
-                              seal, 4, problem);
+                              "INSERT INTO fs_seal(replica_no, incarnation, seal_no, digest,"
+                              " commit_seq) VALUES(?1,?2,?3,?4,?5)",
+                              seal, 5, problem);
     if (result == RESULT_OK && push->part_no > 0)
         result = drop_parts(ingest, problem);
     return result;
@@ -534,5 +539,8 @@ enum result ingest_push(struct work *work, struct store *store, struct job *job,
     if (result != RESULT_OK)
         return result;
     ingest.head = store_integer_at(&head, 0, 0, 0);
-    return take_push(&ingest, job, ret_answer, problem);
+    ingest.commit_seq = ingest.head + 1;
+    result = take_push(&ingest, job, ret_answer, problem);
+    ret_answer->commit_seq = ingest.commit_seq;
+    return result;
 }

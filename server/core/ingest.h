@@ -39,6 +39,7 @@ struct ingest_verdict {
 struct ingest_answer {
     int64_t seal_no; /* 0: nothing to answer, a part was stored or the job was refused */
     int64_t lcn_high;
+    int64_t commit_seq; /* lowest seq of the commit that holds it */
     int64_t change_count;
     bool is_repetition;
     size_t count; /* exceptions: every other change is simply applied */
@@ -56,8 +57,7 @@ MUST_CHECK enum result ingest_push(struct work *work, struct store *store, struc
 /* Encodes the answer with the rows as they are now (R4), after work_finish, and adds it to the job.
  * Rows that no longer fit into one message are left out; the digests bring them. */
 MUST_CHECK enum result ingest_answer_encode(struct store *store, const struct ingest_answer *answer,
-                                            int64_t commit_seq,
-                                            const struct frame_dictionary *dictionary,
+                                            int64_t head, const struct frame_dictionary *dictionary,
                                             struct job *job, struct problem *problem);
 
 /* Reads the replica's line; RESULT_REFUSED: there is none. */

@@ -62,12 +62,13 @@ static enum result echo(struct store *store, struct scope_rights *rights, struct
 }
 
 enum result ingest_answer_encode(struct store *store, const struct ingest_answer *answer,
-                                 int64_t commit_seq, const struct frame_dictionary *dictionary,
+                                 int64_t head, const struct frame_dictionary *dictionary,
                                  struct job *job, struct problem *problem)
 {
     struct message_verdict message = {.seal_no = answer->seal_no,
                                       .lcn_high = answer->lcn_high,
-                                      .commit_seq = commit_seq,
+                                      .commit_seq =
+                                          answer->commit_seq < head ? answer->commit_seq : head,
                                       .exception_count = answer->count};
     struct scope_rights rights;
     struct buffer body;

@@ -531,6 +531,54 @@ static bool holds_something_else(const struct ingest_item *item, const struct st
     return false;
 }
 
+/* The row whose bucket an inserted row takes over, NULL if it has one by its own columns. */
+static enum result find_parent(struct ingest *ingest, const struct ingest_item *item,
+                               const struct stored_row *row, const struct stored_row **ret_parent,
+                               const struct catalog_table **ret_table, struct problem *problem)
+{
+    *ret_parent = NULL;
+    for (uint8_t i = 0; i < item->table->bucket_term_count; i++) {
+        const struct bucket_term *term = &item->table->bucket_terms[i];
+
+        if (term->source != BUCKET_INHERITED) {
+            if (term->source != BUCKET_COLUMN || row->values[term->column_no].type != VALUE_NULL)
+                return RESULT_OK;
+        } else if (row->values[term->column_no].type == VALUE_INTEGER) {
+            *ret_table = catalog_table_by_no(ingest->catalog,
+                                             item->table->columns[term->column_no].refers_to);
+            return work_row(ingest->work, *ret_table, row->values[term->column_no].integer,
+                            ret_parent, problem);
+        }
+    }
+    return RESULT_OK;
+}
+
+/* A device fills `home` of a new row from the parent as it is then, and does not move rows after
+ * their parent. Was that one moved since? Then the row may be in another bucket than on the device.
+ */
+static enum result is_home_unseen(struct ingest *ingest, const struct ingest_item *item,
+                                  const struct stored_row *row, bool *ret_is,
+                                  struct problem *problem)
+{
+    const struct stored_row *parent = NULL;
+    const struct catalog_table *table = NULL;
+    struct versions versions;
+    enum result result = RESULT_OK;
+
+    *ret_is = false;
+    if (item->change->op != CHANGE_INSERT || item->table->home_column_no == 0)
+        return RESULT_OK;
+    result = find_parent(ingest, item, row, &parent, &table, problem);
+    if (result == RESULT_OK && parent != NULL)
+        result = versions_of_row(parent, &versions, problem);
+    if (result != RESULT_OK || parent == NULL || versions.full_seq <= item->change->base_seq)
+        return result;
+    for (uint8_t i = 1; i < table->column_count; i++) /* what moved it; none: it was inserted */
+        if (versions.columns[i].seq == versions.full_seq)
+            *ret_is = true;
+    return RESULT_OK;
+}
+
 enum result ingest_compare(struct ingest *ingest, struct problem *problem)
 {
     enum result result = RESULT_OK;
@@ -538,6 +586,7 @@ enum result ingest_compare(struct ingest *ingest, struct problem *problem)
     for (size_t i = 0; i < ingest->count && result == RESULT_OK; i++) {
         struct ingest_item *item = &ingest->items[i];
         const struct stored_row *row = NULL;
+        bool is_elsewhere = false;
         int64_t row_id =
             item->verdict.merged_into_id != 0 ? item->verdict.merged_into_id : item->change->row_id;
 
@@ -549,8 +598,10 @@ enum result ingest_compare(struct ingest *ingest, struct problem *problem)
             continue;
         }
         result = work_row(ingest->work, item->table, row_id, &row, problem);
-        if (result == RESULT_OK &&
-            (row == NULL || row_id != item->change->row_id || holds_something_else(item, row)))
+        if (result == RESULT_OK && row != NULL)
+            result = is_home_unseen(ingest, item, row, &is_elsewhere, problem);
+        if (result == RESULT_OK && (row == NULL || row_id != item->change->row_id || is_elsewhere ||
+                                    holds_something_else(item, row)))
             item->verdict.kind = VERDICT_MERGED;
     }
     return result;

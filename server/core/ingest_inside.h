@@ -32,6 +32,8 @@ struct ingest {
     unsigned roles;
     struct scope_rights rights;
     int64_t head; /* before this work */
+    int64_t
+        commit_seq; /* lowest seq of the commit that holds the seal: this one, or an older one */
     size_t count;
     struct ingest_item *items;
     struct ingest_item **order;

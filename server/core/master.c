@@ -13,6 +13,8 @@
 #include <string.h>
 
 enum { READ_ARENA_SIZE_MAX = 64 * 1024 * 1024 };
+#define ADOPTION_WAIT_US SECONDS(10) /* for rows of other programs, before going on without them   \
+                                      */
 
 struct master {
     struct store *store;
@@ -25,6 +27,7 @@ struct master {
     struct arena group_arena; /* of the last group's outcome */
     struct arena read_arena;
     struct arena scratch_arena;
+    struct wall_time unadopted_since; /* reader: us 0: nothing waits for adoption */
 };
 
 /* What a group does besides its jobs' own outputs; lives in group_arena. */
@@ -518,6 +521,31 @@ static enum result read_job(struct master *master, const struct feed_reader *rea
     return RESULT_OK;
 }
 
+/* Has another program written what no commit of ours has adopted yet? This read transaction sees
+ * its rows, but those have no seq: what a feed publishes now would be no committed state. It is
+ * tried again a little later, but not for ever: rows that can't be adopted don't stop the devices.
+ */
+static enum result must_wait_for_adoption(struct master *master, struct wall_time now,
+                                          bool *ret_must, struct problem *problem)
+{
+    struct store_result found = {0};
+    enum result result = store_query(
+        master->store, "SELECT lcn FROM fs_outbox WHERE op<>'-' ORDER BY lcn DESC LIMIT 1", NULL, 0,
+        &master->read_arena, &found, problem);
+
+    *ret_must = false;
+    if (result != RESULT_OK)
+        return result;
+    if (found.row_count == 0) {
+        master->unadopted_since.us = 0;
+        return RESULT_OK;
+    }
+    if (master->unadopted_since.us == 0 || master->unadopted_since.us > now.us)
+        master->unadopted_since = now;
+    *ret_must = now.us - master->unadopted_since.us < ADOPTION_WAIT_US;
+    return RESULT_OK;
+}
+
 enum result master_read(struct master *master, struct job **jobs, size_t count,
                         struct wall_time now, struct problem *problem)
 {
@@ -527,6 +555,7 @@ enum result master_read(struct master *master, struct job **jobs, size_t count,
                                  .trace = master->trace,
                                  .arena = &master->read_arena,
                                  .scratch = &master->scratch_arena};
+    bool must_wait = false;
     enum result result = RESULT_OK;
 
     for (size_t i = 0; i < count; i++) {
@@ -538,9 +567,15 @@ enum result master_read(struct master *master, struct job **jobs, size_t count,
     result = store_begin(master->store, STORE_READ, problem);
     if (result == RESULT_OK)
         result = read_head(master, &master->read_arena, &reader.head, problem);
+    if (result == RESULT_OK)
+        result = must_wait_for_adoption(master, now, &must_wait, problem);
     for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        bool is_content = jobs[i]->kind == JOB_FEED || jobs[i]->kind == JOB_REPAIR;
         struct problem failure = {0};
-        enum result job_result = read_job(master, &reader, jobs[i], &failure);
+        enum result job_result =
+            is_content && must_wait
+                ? problem_set(&failure, RESULT_WAIT, "rows of other programs aren't adopted yet")
+                : read_job(master, &reader, jobs[i], &failure);
 
         if (job_result == RESULT_OK)
             continue;
