@@ -36,7 +36,10 @@ struct check {
 static void collect_open(struct check *check)
 {
     const struct ledger *ledger = &check->world->ledger;
-    int64_t acknowledged = agent_node_state(check->world, check->number, "lcn_high");
+    int64_t acknowledged = sim_integer(check->world, check->agent->database,
+                                       "SELECT coalesce((SELECT min(lcn_first) - 1 FROM fs_seal"
+                                       " WHERE verdict_at IS NULL), (SELECT number FROM fs_state"
+                                       " WHERE name = 'sealed_lcn'), 0)");
 
     for (size_t i = 0; i < ledger->count; i++) {
         const struct ledger_edit *edit = &ledger->edits[i];

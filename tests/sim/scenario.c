@@ -69,12 +69,12 @@ void scenario_expand(uint64_t seed, size_t agent_count, int64_t span_us, bool ha
     scenario.edit_every_us = between(&prng, SECONDS(4), SECONDS(40));
     scenario.office_every_us = between(&prng, SECONDS(4), SECONDS(60));
     scenario.latency_us =
-        chance(&prng, 70) ? between(&prng, 500, 80000) : between(&prng, 80000, 1500000);
-    scenario.jitter_us = between(&prng, 0, scenario.latency_us * 2);
+        chance(&prng, 70) ? between(&prng, 500, 80000) : between(&prng, 80000, 500000);
+    scenario.jitter_us = between(&prng, 0, scenario.latency_us);
     scenario.bytes_per_second =
         chance(&prng, 75) ? between(&prng, 100000, 10000000) : between(&prng, 3000, 100000);
     scenario.job_delay_us =
-        chance(&prng, 70) ? between(&prng, 100, 30000) : between(&prng, 30000, 900000);
+        chance(&prng, 70) ? between(&prng, 100, 30000) : between(&prng, 30000, 500000);
     scenario.has_help_desk = chance(&prng, 40);
     if (has_faults)
         add_faults(&prng, &scenario);
