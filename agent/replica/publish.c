@@ -279,6 +279,31 @@ static enum result remove_all_absent(struct publication *publication)
     return result;
 }
 
+/* Work that was accepted into a bucket which isn't this device's: nothing keeps it up to date here,
+ * so it goes, like any row that left. */
+static enum result remove_foreign(struct publication *publication)
+{
+    struct replica *replica = publication->replica;
+    enum result result = RESULT_OK;
+
+    for (const struct pending_row *row = publication->applier.pending.first;
+         row != NULL && result == RESULT_OK; row = row->next) {
+        const struct catalog_table *table = replica_table(replica, row->table_no);
+        struct value *values = NULL;
+        int64_t bucket = 0;
+
+        if (row->is_edited || row->hold_seq == 0 || row->hold_seq > publication->head)
+            continue;
+        result = replica_read_row(replica, table, row->row_id, publication->arena, &values, &bucket,
+                                  publication->problem);
+        if (result == RESULT_OK && values != NULL && bucket != 0 &&
+            !is_subscribed(publication, bucket))
+            result = apply_gone(&publication->applier, table, row->row_id, GONE_LEFT,
+                                publication->head, publication->problem);
+    }
+    return result;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static enum result move_heads(struct publication *publication)
@@ -326,6 +351,8 @@ static enum result publish_all(struct publication *publication, size_t *ret_drop
         result = take_all_gone(publication);
     if (result == RESULT_OK)
         result = remove_all_absent(publication);
+    if (result == RESULT_OK)
+        result = remove_foreign(publication);
     if (result == RESULT_OK)
         result = leave_sweep(&publication->applier, ret_dropped_count, problem);
     if (result == RESULT_OK)

@@ -166,20 +166,6 @@ static enum result hold_all(struct settling *settling)
     return result;
 }
 
-static enum result forget_holds(struct settling *settling)
-{
-    int64_t published_seq = 0;
-    struct value value = {0};
-    enum result result =
-        state_number(settling->replica, "published_seq", 0, &published_seq, settling->problem);
-
-    value = value_integer(published_seq);
-    if (result == RESULT_OK)
-        result = sql_run(settling->replica->database, "DELETE FROM fs_hold WHERE commit_seq <= ?1",
-                         &value, 1, settling->problem);
-    return result;
-}
-
 /* ---- the same row twice: ours joins the server's --------------------------------------------- */
 
 static enum result rewrite_reference(struct settling *settling, const struct catalog_table *table,
@@ -326,8 +312,6 @@ static enum result settle_all(struct settling *settling)
         result = quarantine_retry(&settling->applier, settling->problem);
     if (result == RESULT_OK)
         result = applier_finish(&settling->applier, settling->now, settling->problem);
-    if (result == RESULT_OK)
-        result = forget_holds(settling);
     applier_end(&settling->applier);
     return result;
 }

@@ -168,6 +168,25 @@ static void a_bucket_that_comes_back_while_it_leaves_holds_what_the_server_sends
                         "1|work|new;2|two|b2;5|e|f");
 }
 
+/* Two rows of one bucket that isn't ours: one is answered, one not yet. */
+static void work_in_a_foreign_bucket_goes_once_it_is_accepted(void **state)
+{
+    struct kit *kit = *state;
+
+    first_snapshot(kit);
+    sql(kit, "INSERT INTO memo(id, site_id, title) VALUES (" NEW ", 99, 'accepted')");
+    answer(kit, seal(kit), 20, 0, NULL);
+    sql(kit, "INSERT INTO memo(id, site_id, title) VALUES (" NEW ", 99, 'waits')");
+    assert_string_equal(rows(kit, "SELECT count(*) FROM memo WHERE site_id = 99"), "2");
+    (void)publish(kit, 20);
+    assert_string_equal(rows(kit, "SELECT title FROM memo WHERE site_id = 99"), "waits");
+    /* a subscription that comes with the publication keeps it */
+    answer(kit, seal(kit), 25, 0, NULL);
+    SUBSCRIBE(kit, SHARED, SITE(1), SITE(2), SITE(99));
+    (void)publish(kit, 25);
+    assert_string_equal(rows(kit, "SELECT title FROM memo WHERE site_id = 99"), "waits");
+}
+
 /* ---- whole buckets and repairs --------------------------------------------------------------- */
 
 static void rows_that_a_whole_bucket_does_not_have_go_except_those_with_work(void **state)
@@ -308,6 +327,7 @@ int main(void)
         TEST(a_deleted_row_with_an_unanswered_edit_stays_until_its_verdict),
         TEST(a_bucket_that_leaves_keeps_rows_with_work_and_their_parents_until_the_verdict),
         TEST(a_bucket_that_comes_back_while_it_leaves_holds_what_the_server_sends),
+        TEST(work_in_a_foreign_bucket_goes_once_it_is_accepted),
         TEST(rows_that_a_whole_bucket_does_not_have_go_except_those_with_work),
         TEST(a_repair_replaces_the_named_parts_only),
         TEST(a_row_that_cannot_be_stored_waits_and_the_rest_is_published),
