@@ -390,7 +390,7 @@ static void finish(struct run *run)
     loop_timer_destroy(run->watchdog_timer);
     run_threads_stop(run);
     server_destroy(run->server);
-    if (run->writer.master != NULL &&
+    if (run->writer.master != NULL && !run->writer.is_dead &&
         store_tidy(master_store(run->writer.master), &problem) != RESULT_OK)
         log_problem(run->log, LOG_LEVEL_WARNING, "tidy_failed", RESULT_WAIT, &problem);
     master_destroy(run->reader);

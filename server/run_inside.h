@@ -39,6 +39,7 @@ struct writer {
     struct master *master;
     int64_t data_version;
     int64_t head; /* all commits up to here were told */
+    bool is_dead; /* the store failed; the process is about to end */
     struct arena arena;
 };
 

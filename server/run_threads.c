@@ -213,6 +213,11 @@ static void write_group(void *context, struct worker_job *const *waiting, size_t
     struct mono_time begin;
     enum result result;
 
+    if (writer->is_dead) { /* what is on disk is unknown: nothing more is written (or read) */
+        for (size_t i = 0; i < job_count; i++)
+            jobs[i]->result = RESULT_STORAGE;
+        return;
+    }
     look(writer, first);
     if (job_count == 0)
         return;
@@ -222,6 +227,7 @@ static void write_group(void *context, struct worker_job *const *waiting, size_t
     first->commit_us = clock_mono_now().us - begin.us;
     first->group_size = job_count;
     first->result = result;
+    writer->is_dead = result == RESULT_STORAGE;
     if (result == RESULT_OK && outcome.work.seq != 0)
         pass_own(writer, outcome.work.seq);
     if (result == RESULT_OK &&
