@@ -9,7 +9,8 @@
  * another replica, and holds another value. In a conflict under last_writer the later edit time
  * wins; of equal times the higher replica number. Columns of one group are in conflict together and
  * win or lose together. An edit that has seen the stored value always beats it, and gets an edit
- * time after it, so that a wrong clock can't undo it later (I9). */
+ * time after it, so that a wrong clock can't undo it later (I9). The order of arrival matters only
+ * between edits by clocks that ran behind what their authors had seen. */
 #pragma once
 
 #include "server/store/versions.h"
