@@ -178,6 +178,17 @@ static enum result check_skips(const struct import *import, struct problem *prob
     return RESULT_OK;
 }
 
+/* What the undone batch wrote isn't there; what it found wrong with the file is still so. */
+static void undo_counts(struct import *import, const struct import_report *before)
+{
+    struct import_report *report = &import->report;
+
+    report->inserted = before->inserted;
+    report->updated = before->updated;
+    report->unchanged = before->unchanged;
+    memcpy(report->counts, before->counts, sizeof report->counts);
+}
+
 /* Writes the batch and makes it durable, or undoes all of it. */
 static enum result write_batch(struct import *import, struct problem *problem)
 {
@@ -202,8 +213,7 @@ static enum result write_batch(struct import *import, struct problem *problem)
         import->is_open = false;
         import->is_broken = true;
         import_keys_of_batch_undo(import);
-        if (result != RESULT_REFUSED) /* the skipped ones are what the caller has to see */
-            import->report = before;
+        undo_counts(import, &before);
         return result;
     }
     import->report.batches++;

@@ -582,6 +582,21 @@ static void too_many_skipped_records_stop_the_run(void **state)
     kit->options.skip_count_max = 2;
     assert_int_equal(run_text(kit, profile, "p.csv", &memory), RESULT_REFUSED);
     assert_non_null(strstr(kit->problem.text, "the limit is 2"));
+    assert_int_equal(kit->report.skipped, 3);
+    assert_int_equal(kit->report.inserted, 0);
+    assert_int_equal(kit_number(kit, "SELECT count(*) FROM party"), 0);
+}
+
+static void records_that_the_model_lacks_values_for_count_against_the_limit(void **state)
+{
+    struct kit *kit = *state;
+    const struct import_profile *profile = generic(kit, "party", "n=name,t=kind", "k");
+    struct kit_memory memory = {.text = bytes_of_text("k,n,t\n1,A,customer\n2,,x\n3,,x\n")};
+
+    kit->options.skip_count_max = 1;
+    assert_int_equal(run_text(kit, profile, "p.csv", &memory), RESULT_REFUSED);
+    assert_int_equal(kit->report.skipped, 2);
+    assert_int_equal(kit->report.inserted, 0); /* undone with its batch */
     assert_int_equal(kit_number(kit, "SELECT count(*) FROM party"), 0);
 }
 
@@ -631,6 +646,7 @@ int main(void)
         TEST(a_file_that_breaks_off_leaves_whole_batches_and_can_be_given_again),
         TEST(a_full_disk_leaves_whole_batches_and_a_usable_master),
         TEST(too_many_skipped_records_stop_the_run),
+        TEST(records_that_the_model_lacks_values_for_count_against_the_limit),
         TEST(every_profile_fits_the_model),
 #undef TEST
     };
