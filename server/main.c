@@ -182,10 +182,14 @@ static enum exit_code run_server(struct call *call)
     static const char AS_ROOT[] = "warning: running as root; a user of its own is safer\n";
     struct setup *setup = &call->setup;
     struct problem problem = {0};
-    enum result result = setup_lock(setup, &problem);
+    enum result result = RESULT_OK;
 
-    if (geteuid() == 0)
+    if (geteuid() == 0 && !config_boolean(call->config, "serve.as_root"))
+        result = problem_set(&problem, RESULT_REFUSED, "serve.as_root is no, and this is root");
+    else if (geteuid() == 0)
         put(STDERR_FILENO, bytes_of_text(AS_ROOT));
+    if (result == RESULT_OK)
+        result = setup_lock(setup, &problem);
     if (result == RESULT_OK)
         result = setup_migrate(setup, clock_wall_now(), &problem);
     if (result == RESULT_OK)

@@ -202,6 +202,18 @@ static void pass_own(struct writer *writer, int64_t seq)
         writer->head = seq;
 }
 
+static void note_group(struct writer *writer, struct errand *first,
+                       const struct master_outcome *outcome)
+{
+    if (outcome->work.seq == 0 && outcome->revoked_count == 0 && outcome->rescoped_count == 0)
+        return;
+    first->commit = note_create(outcome);
+    if (first->commit == NULL)
+        writer->data_version = -1; /* the next look tells it, from the head before */
+    else if (outcome->work.seq != 0)
+        pass_own(writer, outcome->work.seq);
+}
+
 static void write_group(void *context, struct worker_job *const *waiting, size_t count)
 {
     struct run *run = context;
@@ -228,14 +240,8 @@ static void write_group(void *context, struct worker_job *const *waiting, size_t
     first->group_size = job_count;
     first->result = result;
     writer->is_dead = result == RESULT_STORAGE;
-    if (result == RESULT_OK && outcome.work.seq != 0)
-        pass_own(writer, outcome.work.seq);
-    if (result == RESULT_OK &&
-        (outcome.work.seq != 0 || outcome.revoked_count > 0 || outcome.rescoped_count > 0)) {
-        first->commit = note_create(&outcome);
-        if (first->commit == NULL)
-            writer->data_version = -1; /* the next look tells it */
-    }
+    if (result == RESULT_OK)
+        note_group(writer, first, &outcome);
 }
 
 static void read_batch(void *context, struct worker_job *const *waiting, size_t count)

@@ -26,6 +26,7 @@ const struct config_key SETTINGS[] = {
      NULL},
     {"limit.connects_per_address", CONFIG_INTEGER, "2000",
      "new connections of one address in 10 s; 0: no limit", 0, 1000000, NULL},
+    {"serve.as_root", CONFIG_BOOLEAN, "yes", "no: refuse to serve as root", 0, 0, NULL},
     {"log.level", CONFIG_CHOICE, "info", "least important line to write", 0, 0,
      "error|warning|notice|info|debug"},
     {"log.format", CONFIG_CHOICE, "text", "form of the lines on stderr", 0, 0, "text|json"},
