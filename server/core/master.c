@@ -13,8 +13,9 @@
 #include <string.h>
 
 enum { READ_ARENA_SIZE_MAX = 64 * 1024 * 1024 };
-#define ADOPTION_WAIT_US SECONDS(10) /* for rows of other programs, before going on without them   \
-                                      */
+#define ADOPTION_WAIT_US                                                                           \
+    SECONDS(10) /* for rows of other programs, before going on without them                        \
+                 */
 
 struct master {
     struct store *store;
@@ -173,7 +174,7 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
     case JOB_DIGEST:
     case JOB_REPAIR:
     case JOB_BLOB:
-        invariant(!"a reader's job came to the writer");
+        invariant(job_is_write(job->kind)); /* never: whoever hands jobs out asks job_is_write */
         break;
     }
     if (result != RESULT_OK)
@@ -515,7 +516,7 @@ static enum result read_job(struct master *master, const struct feed_reader *rea
     case JOB_RECEIPT:
     case JOB_ADOPT:
     case JOB_RESCOPE:
-        invariant(!"a writer's job came to a reader");
+        invariant(!job_is_write(job->kind)); /* never: whoever hands jobs out asks job_is_write */
         break;
     }
     return RESULT_OK;

@@ -35,10 +35,12 @@ enum { ANNA = 1, BRUNO = 2 };
 
 /* clang-format off */
 static const char KIT_TABLES[] =
-    "CREATE TABLE watch_list(id INTEGER PRIMARY KEY, user_id BIGINT NOT NULL, site_id BIGINT NOT NULL);"
+    "CREATE TABLE watch_list(id INTEGER PRIMARY KEY, user_id BIGINT NOT NULL,"
+    " site_id BIGINT NOT NULL);"
     "CREATE TABLE note(id INTEGER PRIMARY KEY, site_id BIGINT, a TEXT, b BIGINT CHECK(b < 100),"
     " g1 TEXT, g2 TEXT, once TEXT, state TEXT NOT NULL DEFAULT 'new', code TEXT UNIQUE);"
-    "CREATE TABLE reply(id INTEGER PRIMARY KEY, note_id BIGINT NOT NULL, text TEXT NOT NULL, home BIGINT,"
+    "CREATE TABLE reply(id INTEGER PRIMARY KEY, note_id BIGINT NOT NULL, text TEXT NOT NULL,"
+    " home BIGINT,"
     " FOREIGN KEY(note_id) REFERENCES note(id) DEFERRABLE INITIALLY DEFERRED);"
     "CREATE TABLE fact(id INTEGER PRIMARY KEY, site_id BIGINT, n BIGINT, by_id BIGINT);"
     "CREATE TABLE reviving(id INTEGER PRIMARY KEY, site_id BIGINT, a TEXT);"
@@ -51,7 +53,8 @@ static const char KIT_TABLES[] =
     " FOREIGN KEY(keyed_id) REFERENCES keyed(id) DEFERRABLE INITIALLY DEFERRED);";
 
 static const char KIT_CATALOG[] =
-    "INSERT INTO fs_table(number, name, bucket_rule, merge, delete_rule, natural_key, is_local) VALUES"
+    "INSERT INTO fs_table(number, name, bucket_rule, merge, delete_rule, natural_key, is_local)"
+    " VALUES"
     " (901,'watch_list','user:user_id','server_only','never',NULL,0),"
     " (902,'note','site:site_id','last_writer','delete_wins',NULL,0),"
     " (903,'reply','home:note_id','last_writer','delete_wins',NULL,0),"
@@ -61,7 +64,8 @@ static const char KIT_CATALOG[] =
     " (907,'child','home:parent_id','last_writer','delete_wins',NULL,0),"
     " (908,'keyed','site:site_id','last_writer','delete_wins','site_id,k',0),"
     " (909,'keyed_item','home:keyed_id','last_writer','delete_wins',NULL,0);"
-    "INSERT INTO fs_column(table_number, number, name, type, is_nullable, merge, group_no, refers_to) VALUES"
+    "INSERT INTO fs_column(table_number, number, name, type, is_nullable, merge, group_no,"
+    " refers_to) VALUES"
     " (901,1,'user_id','integer',0,NULL,0,NULL),(901,2,'site_id','integer',0,NULL,0,NULL),"
     " (902,1,'site_id','integer',1,NULL,0,'site'),(902,2,'a','text',1,NULL,0,NULL),"
     " (902,3,'b','integer',1,NULL,0,NULL),(902,4,'g1','text',1,NULL,1,NULL),"
@@ -74,7 +78,8 @@ static const char KIT_CATALOG[] =
     " (905,1,'site_id','integer',1,NULL,0,'site'),(905,2,'a','text',1,NULL,0,NULL),"
     " (906,1,'site_id','integer',1,NULL,0,'site'),(906,2,'a','text',1,NULL,0,NULL),"
     " (907,1,'parent_id','integer',0,NULL,0,'parent'),(907,2,'home','integer',1,NULL,0,NULL),"
-    " (908,1,'site_id','integer',0,NULL,0,'site'),(908,2,'k','text',0,NULL,0,NULL),(908,3,'a','text',1,NULL,0,NULL),"
+    " (908,1,'site_id','integer',0,NULL,0,'site'),(908,2,'k','text',0,NULL,0,NULL),"
+    " (908,3,'a','text',1,NULL,0,NULL),"
     " (909,1,'keyed_id','integer',0,NULL,0,'keyed'),(909,2,'home','integer',1,NULL,0,NULL);"
     "INSERT INTO fs_grant(role, table_name, op, columns, own_column) VALUES"
     " ('technician','note','insert','*',NULL),('technician','note','update','*',NULL),"

@@ -14,16 +14,19 @@
 
 enum { COLUMNS = 6 }; /* id, a, b, g1, g2 (one group), once */
 
-/* clang-format off */
+#define INTEGER_COLUMN(n, text, rule, group)                                                       \
+    [n] = {.number = (n),                                                                          \
+           .name = (text),                                                                         \
+           .type = VALUE_INTEGER,                                                                  \
+           .nullable = true,                                                                       \
+           .merge = (rule),                                                                        \
+           .group_no = (group)}
+
 static const struct catalog_column COLUMN_TABLE[COLUMNS] = {
-    {.number = 0, .name = "id", .type = VALUE_INTEGER},
-    {.number = 1, .name = "a", .type = VALUE_INTEGER, .nullable = true, .merge = MERGE_LAST_WRITER},
-    {.number = 2, .name = "b", .type = VALUE_INTEGER, .nullable = true, .merge = MERGE_LAST_WRITER},
-    {.number = 3, .name = "g1", .type = VALUE_INTEGER, .nullable = true, .merge = MERGE_LAST_WRITER, .group_no = 1},
-    {.number = 4, .name = "g2", .type = VALUE_INTEGER, .nullable = true, .merge = MERGE_LAST_WRITER, .group_no = 1},
-    {.number = 5, .name = "once", .type = VALUE_INTEGER, .nullable = true, .merge = MERGE_WRITE_ONCE},
+    [0] = {.name = "id", .type = VALUE_INTEGER},   INTEGER_COLUMN(1, "a", MERGE_LAST_WRITER, 0),
+    INTEGER_COLUMN(2, "b", MERGE_LAST_WRITER, 0),  INTEGER_COLUMN(3, "g1", MERGE_LAST_WRITER, 1),
+    INTEGER_COLUMN(4, "g2", MERGE_LAST_WRITER, 1), INTEGER_COLUMN(5, "once", MERGE_WRITE_ONCE, 0),
 };
-/* clang-format on */
 static const struct catalog_table TABLE = {.number = 1,
                                            .name = "t",
                                            .column_count = COLUMNS,
