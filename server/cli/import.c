@@ -220,10 +220,20 @@ static void show_progress(void *context, const struct import_report *report,
         progress->is_shown = false;
 }
 
+/* To stderr: it is said about the data, also with --json. */
+static void say_missing(const char *path)
+{
+    char text[FILES_PATH_SIZE + 32];
+    struct problem ignored = {0};
+    int size = snprintf(text, sizeof text, "not there: %s\n", path);
+
+    if (size > 0 && (size_t)size < sizeof text)
+        (void)!terminal_write(STDERR_FILENO, bytes_of(text, (size_t)size), &ignored);
+}
+
 /* A folder: those of the profile's files that are in it, in the profile's order. */
-static enum result read_folder(struct cli *cli, struct import *import,
-                               const struct import_profile *profile, const char *folder,
-                               struct problem *problem)
+static enum result read_folder(struct import *import, const struct import_profile *profile,
+                               const char *folder, struct problem *problem)
 {
     size_t count = 0;
     enum result result = RESULT_OK;
@@ -236,7 +246,7 @@ static enum result read_folder(struct cli *cli, struct import *import,
         if (result != RESULT_OK)
             break;
         if (!files_exists(path)) {
-            result = cli_say(cli, problem, "not in %s: %s\n", folder, file->name);
+            say_missing(path);
             continue;
         }
         count++;
@@ -258,7 +268,7 @@ static enum result read_all(struct cli *cli, struct import *import,
         const struct import_file *file = import_file_by_name(profile, base_name(path));
 
         if (profile->is_folder && !files_exists(path))
-            result = read_folder(cli, import, profile, path, problem);
+            result = read_folder(import, profile, path, problem);
         else if (file == NULL)
             result = problem_set(problem, RESULT_REFUSED, "%s is no file of the profile %s", path,
                                  profile->name);
@@ -412,10 +422,10 @@ static void report_failure(struct cli *cli, const struct import_report *report,
     struct problem cause = *problem;
 
     cli->is_json = false;
-    if (say_report(cli, report, &ignored) == RESULT_OK)
+    if (report->read > 0 && say_report(cli, report, &ignored) == RESULT_OK)
         (void)!terminal_write(STDERR_FILENO, buffer_bytes(&cli->out), &ignored);
     buffer_reset(&cli->out);
-    if (report->is_dry_run)
+    if (report->is_dry_run || report->batches == 0)
         (void)!problem_set(problem, RESULT_OK, "%.380s. Nothing was written", cause.text);
     else
         (void)!problem_set(problem, RESULT_OK,
