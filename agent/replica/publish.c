@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything staged becomes visible in one transaction: rows, departures, subscription, cursors. */
+/* Everything staged becomes visible in one transaction: rows, departures, subscription, cursors.
+ *
+ * All of it is the master at the head: the last tails of all buckets come from one read of it, and
+ * a row that a page had before comes again there if it changed since. Only rows that nobody but
+ * this device changed don't come again: so what is answered above the head, and only that, is newer
+ * than the stage. A repair is read by itself and true at its own seq. */
 #include "agent/replica/replica_inside.h"
 
 #include "base/invariant.h"
@@ -111,7 +116,8 @@ static enum result put_from_memory(struct publication *publication)
 
         if (row->image.values != NULL && is_subscribed(publication, row->bucket))
             result =
-                apply_row(&publication->applier, &row->image, row->as_of, publication->problem);
+                apply_row(&publication->applier, &row->image,
+                          row->as_of == 0 ? publication->head : row->as_of, publication->problem);
     }
     return result;
 }
@@ -130,6 +136,7 @@ static enum result put_from_tables(struct publication *publication)
     while (result == RESULT_OK) {
         const struct catalog_table *table = NULL;
         struct row_image image = {0};
+        int64_t as_of = 0;
 
         arena_reset(&row_arena);
         result = sql_step(statement, &has_row, publication->problem);
@@ -142,11 +149,12 @@ static enum result put_from_tables(struct publication *publication)
         image.row_id = sql_column_integer(statement, 1);
         image.seq = sql_column_integer(statement, 3);
         image.mask = (uint64_t)sql_column_integer(statement, 5);
+        as_of = sql_column_integer(statement, 4);
         result = unpack_values(table, image.mask, sql_column(statement, 6).bytes, &row_arena,
                                &image.values, publication->problem);
         if (result == RESULT_OK)
-            result = apply_row(&publication->applier, &image, sql_column_integer(statement, 4),
-                               publication->problem);
+            result = apply_row(&publication->applier, &image,
+                               as_of == 0 ? publication->head : as_of, publication->problem);
     }
     sql_release(statement);
     arena_done(&row_arena);
@@ -157,7 +165,7 @@ static enum result put_from_tables(struct publication *publication)
 
 /* R2: a departure is void if the row came again, or belongs to another subscribed bucket now. */
 static enum result take_gone(struct publication *publication, const struct gone *gone,
-                             int64_t bucket, int64_t as_of)
+                             int64_t bucket)
 {
     struct replica *replica = publication->replica;
     const struct catalog_table *table = replica_table(replica, gone->table_no);
@@ -178,7 +186,7 @@ static enum result take_gone(struct publication *publication, const struct gone 
     if (values != NULL && gone->kind == GONE_LEFT && own_bucket != bucket &&
         is_subscribed(publication, own_bucket))
         return RESULT_OK;
-    return apply_gone(&publication->applier, table, gone->row_id, gone->kind, as_of,
+    return apply_gone(&publication->applier, table, gone->row_id, gone->kind, publication->head,
                       publication->problem);
 }
 
@@ -188,8 +196,8 @@ static enum result take_gone_from_tables(struct publication *publication)
     bool has_row = true;
     enum result result =
         sql_prepare(publication->replica->database,
-                    "SELECT table_no, row_id, bucket, kind, seq, as_of FROM fs_stage_gone",
-                    &statement, publication->problem);
+                    "SELECT table_no, row_id, bucket, kind, seq FROM fs_stage_gone", &statement,
+                    publication->problem);
 
     while (result == RESULT_OK) {
         struct gone gone = {0};
@@ -201,8 +209,7 @@ static enum result take_gone_from_tables(struct publication *publication)
         gone.row_id = sql_column_integer(statement, 1);
         gone.kind = (enum gone_kind)sql_column_integer(statement, 3);
         gone.seq = sql_column_integer(statement, 4);
-        result = take_gone(publication, &gone, sql_column_integer(statement, 2),
-                           sql_column_integer(statement, 5));
+        result = take_gone(publication, &gone, sql_column_integer(statement, 2));
     }
     sql_release(statement);
     return result;
@@ -214,8 +221,7 @@ static enum result take_all_gone(struct publication *publication)
     enum result result = RESULT_OK;
 
     for (size_t i = 0; i < stage->gone_count && result == RESULT_OK; i++)
-        result = take_gone(publication, &stage->gone[i].gone, stage->gone[i].bucket,
-                           stage->gone[i].as_of);
+        result = take_gone(publication, &stage->gone[i].gone, stage->gone[i].bucket);
     if (result == RESULT_OK && stage->is_spilled)
         result = take_gone_from_tables(publication);
     return result;
@@ -319,6 +325,11 @@ static enum result move_heads(struct publication *publication)
     enum result result = sql_run(replica->database, "DELETE FROM fs_hold WHERE commit_seq <= ?1",
                                  &head, 1, publication->problem);
 
+    if (result == RESULT_OK) /* what the first snapshot left aside is as of its end, too */
+        result = sql_run(replica->database,
+                         "UPDATE fs_shadow SET as_of = ?1 WHERE as_of < ?1 AND NOT EXISTS (SELECT 1"
+                         " FROM fs_state WHERE name = 'published_seq' AND number > 0)",
+                         &head, 1, publication->problem);
     for (size_t i = 0; i < sizeof CLEAR / sizeof CLEAR[0] && result == RESULT_OK; i++)
         result = sql_run(replica->database, CLEAR[i], NULL, 0, publication->problem);
     if (result == RESULT_OK)

@@ -58,9 +58,12 @@ MUST_CHECK enum result replica_identity(struct replica *replica,
 
 /* --- session -------------------------------------------------------------------------------- */
 
+/* Where the device stands; device_time and app_version are the caller's to fill in. Texts live in
+ * `arena`. The beginning of each session: forgets what a former one staged and can't be resumed. */
 MUST_CHECK enum result replica_resume(struct replica *replica, struct arena *arena,
                                       struct message_resume *ret_resume, struct problem *problem);
-/* Stores the new resume token (durably), the clock offset, lcn_high; on a new epoch resets the
+/* RESULT_REFUSED: the server takes this device for another replica. Otherwise
+ * stores the new resume token (durably), the clock offset, lcn_high; on a new epoch resets the
  * cursors and marks acknowledged seals above lcn_high for sending again. */
 MUST_CHECK enum result replica_welcome(struct replica *replica,
                                        const struct message_welcome *welcome, struct wall_time now,
@@ -77,7 +80,8 @@ MUST_CHECK enum result replica_seal(struct replica *replica, struct wall_time no
 /* The oldest seal without verdict, after `seal_after`; ret_seal_no 0: none. */
 MUST_CHECK enum result replica_next_seal(struct replica *replica, int64_t seal_after,
                                          int64_t *ret_seal_no, struct problem *problem);
-/* Part `part_no` of a seal, at most about `size_max` bytes when encoded. */
+/* Part `part_no` of a seal, at most about `size_max` bytes when encoded. The same size_max gives
+ * the same parts however often. RESULT_REFUSED: there is no such part. */
 MUST_CHECK enum result replica_push_part(struct replica *replica, int64_t seal_no, int64_t part_no,
                                          size_t size_max, struct arena *arena,
                                          struct message_push *ret_push, struct problem *problem);
@@ -181,7 +185,7 @@ MUST_CHECK enum result replica_begin(struct replica *replica, struct problem *pr
 MUST_CHECK enum result replica_execute(struct replica *replica, const char *sql,
                                        const struct value *parameters, size_t parameter_count,
                                        struct problem *problem);
-/* is_durable: synchronous=FULL for this commit (signatures, G3). */
+/* Durable in any case (SQLite can't decide it at the commit); is_durable says that it must be. */
 MUST_CHECK enum result replica_commit(struct replica *replica, bool is_durable,
                                       struct problem *problem);
 void replica_rollback(struct replica *replica);

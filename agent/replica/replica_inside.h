@@ -34,12 +34,11 @@ struct table_sql {
 struct staged_row {
     struct row_image image;
     int64_t bucket;
-    int64_t as_of; /* the image is true at this seq of the master */
+    int64_t as_of; /* of a repair: true at this seq of the master; 0: at the publication's head */
 };
 struct staged_gone {
     struct gone gone;
     int64_t bucket;
-    int64_t as_of;
 };
 struct staged_repair {
     int64_t bucket;

@@ -44,14 +44,39 @@ static enum result read_cursors(struct replica *replica, struct arena *arena,
     return result;
 }
 
+/* Of a stage in tables only buckets read from nothing are resumed; the rest is sent again, and rows
+ * of a former connection must not stay beside it. */
+static enum result forget_tails(struct replica *replica, struct problem *problem)
+{
+    struct sql_transaction transaction = {0};
+    enum result result = RESULT_OK;
+
+    if (!replica->stage.is_spilled || replica->is_read_only)
+        return RESULT_OK;
+    result = replica_write_begin(replica, &transaction, problem);
+    if (result == RESULT_OK)
+        result = sql_run(replica->database,
+                         "DELETE FROM fs_stage_row WHERE bucket NOT IN"
+                         " (SELECT bucket FROM fs_bucket WHERE is_whole = 1)",
+                         NULL, 0, problem);
+    if (result == RESULT_OK)
+        result = sql_run(replica->database, "DELETE FROM fs_stage_gone", NULL, 0, problem);
+    if (result == RESULT_OK)
+        result = sql_commit(&transaction, problem);
+    sql_end(&transaction);
+    return result;
+}
+
 enum result replica_resume(struct replica *replica, struct arena *arena,
                            struct message_resume *ret_resume, struct problem *problem)
 {
     struct message_resume resume = {.schema_version = replica->catalog.schema_version};
     int64_t *buckets = NULL;
     size_t bucket_count = 0;
-    enum result result = state_data(replica, "resume_token", arena, &resume.resume_token, problem);
+    enum result result = forget_tails(replica, problem);
 
+    if (result == RESULT_OK)
+        result = state_data(replica, "resume_token", arena, &resume.resume_token, problem);
     if (result == RESULT_OK)
         result = state_data(replica, "epoch", arena, &resume.epoch, problem);
     if (result == RESULT_OK)

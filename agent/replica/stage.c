@@ -172,7 +172,7 @@ static enum result stage_row(struct replica *replica, const struct message_rows 
     row->image.seq = image->seq;
     row->image.mask |= image->mask & table->columns_mask;
     row->bucket = message->bucket;
-    row->as_of = message->seq_to > row->as_of ? message->seq_to : row->as_of;
+    row->as_of = message->is_repair ? message->seq_to : 0;
     return RESULT_OK;
 }
 
@@ -256,7 +256,7 @@ static enum result spilling_begin(struct spilling *spilling)
 {
     struct sql_database *database = spilling->replica->database;
     enum result result = sql_prepare(database,
-                                     "SELECT seq, mask, data, as_of FROM fs_stage_row"
+                                     "SELECT seq, mask, data FROM fs_stage_row"
                                      " WHERE table_no = ?1 AND row_id = ?2",
                                      &spilling->select, spilling->problem);
 
@@ -298,8 +298,6 @@ static enum result merge_with_stored(struct spilling *spilling, const struct cat
         return result;
     *ret_is_old = sql_column_integer(spilling->select, 0) > row->image.seq;
     mask = (uint64_t)sql_column_integer(spilling->select, 1);
-    if (sql_column_integer(spilling->select, 3) > row->as_of)
-        row->as_of = sql_column_integer(spilling->select, 3);
     if (!*ret_is_old && (mask & ~row->image.mask) != 0) {
         result = sql_column_copy(spilling->select, 2, arena, &data, spilling->problem);
         if (result == RESULT_OK)
@@ -356,14 +354,14 @@ static enum result spill_gone(struct replica *replica, const struct staged_gone 
     const struct value values[] = {
         value_integer(gone->gone.table_no), value_integer(gone->gone.row_id),
         value_integer(gone->bucket),        value_integer((int64_t)gone->gone.kind),
-        value_integer(gone->gone.seq),      value_integer(gone->as_of),
+        value_integer(gone->gone.seq),
     };
 
     return sql_run(replica->database,
-                   "INSERT INTO fs_stage_gone(table_no, row_id, bucket, kind, seq, as_of)"
-                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
-                   " seq = max(seq, excluded.seq), as_of = max(as_of, excluded.as_of)",
-                   values, 6, problem);
+                   "INSERT INTO fs_stage_gone(table_no, row_id, bucket, kind, seq)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"
+                   " seq = max(seq, excluded.seq)",
+                   values, 5, problem);
 }
 
 /* Where the reading of a bucket from nothing stands, beside its rows in one transaction. */
@@ -420,8 +418,9 @@ static enum result rows_to_tables(struct replica *replica, const struct message_
     if (result == RESULT_OK)
         result = spilling_begin(&spilling);
     for (size_t i = 0; i < message->row_count && result == RESULT_OK; i++) {
-        const struct staged_row row = {
-            .image = message->rows[i], .bucket = message->bucket, .as_of = message->seq_to};
+        const struct staged_row row = {.image = message->rows[i],
+                                       .bucket = message->bucket,
+                                       .as_of = message->is_repair ? message->seq_to : 0};
 
         result = spill_row(&spilling, &row);
     }
@@ -492,6 +491,9 @@ static enum result rows_direct(struct replica *replica, const struct message_row
     bool is_anew = false;
     enum result result = applier_begin(&applier, replica, &replica->step_arena, problem);
 
+    /* What came before our commits is set right by the end of this snapshot. */
+    for (struct pending_row *row = applier.pending.first; row != NULL; row = row->next)
+        row->hold_seq = 0;
     if (result == RESULT_OK && is_from_nothing(message))
         result = is_read_anew(replica, message, &is_anew, problem);
     if (result == RESULT_OK && is_anew)
@@ -567,8 +569,7 @@ static enum result gone_to_tables(struct replica *replica, const struct message_
     enum result result = replica_write_begin(replica, &transaction, problem);
 
     for (size_t i = 0; i < message->count && result == RESULT_OK; i++) {
-        const struct staged_gone gone = {
-            .gone = message->rows[i], .bucket = message->bucket, .as_of = message->seq_to};
+        const struct staged_gone gone = {.gone = message->rows[i], .bucket = message->bucket};
 
         result = spill_gone(replica, &gone, problem);
     }
@@ -593,8 +594,8 @@ enum result replica_gone(struct replica *replica, const struct message_gone *gon
                       sizeof *stage->gone, problem);
         stage->gone = items;
         if (result == RESULT_OK)
-            stage->gone[stage->gone_count++] = (struct staged_gone){
-                .gone = gone->rows[i], .bucket = gone->bucket, .as_of = gone->seq_to};
+            stage->gone[stage->gone_count++] =
+                (struct staged_gone){.gone = gone->rows[i], .bucket = gone->bucket};
     }
     if (result != RESULT_OK)
         problem_add(problem, "departures of bucket %" PRId64, gone->bucket);

@@ -99,7 +99,7 @@ CREATE TABLE fs_stage_row (
     row_id   INTEGER NOT NULL,
     bucket   INTEGER NOT NULL,
     seq      INTEGER NOT NULL,
-    as_of    INTEGER NOT NULL,
+    as_of    INTEGER NOT NULL,               -- of a repair: true at this seq; 0: when published
     mask     INTEGER NOT NULL,
     data     BLOB NOT NULL,
     PRIMARY KEY (table_no, row_id)
@@ -110,7 +110,6 @@ CREATE TABLE fs_stage_gone (
     bucket   INTEGER NOT NULL,
     kind     INTEGER NOT NULL,
     seq      INTEGER NOT NULL,
-    as_of    INTEGER NOT NULL,
     PRIMARY KEY (table_no, row_id, bucket, kind)
 ) WITHOUT ROWID;
 

@@ -92,6 +92,9 @@ static void a_large_delta_survives_the_connection_and_a_restart(void **state)
     send_page(kit, SITE(9), 20000, true, 1000 + MANY, 10);
     send_gone(kit, SITE(1), 10, 20010, GONE_DELETED, MEMO, 1, 15);
     assert_string_equal(rows(kit, "SELECT count(*) FROM memo"), "2");
+    /* what isn't read from nothing comes again with the new connection */
+    assert_string_equal(rows(kit, "SELECT count(*) FROM fs_stage_row WHERE table_no = 902"), "0");
+    ROWS(kit, SHARED, 10, 20, label(kit, 2, 12, "S", "small first"));
     SUBSCRIBE(kit, SHARED, SITE(1), SITE(2), SITE(9));
     assert_int_equal(publish(kit, 20010).row_count, MANY + 11);
     assert_string_equal(rows(kit, "SELECT count(*), min(id) FROM memo"), "9011|2");

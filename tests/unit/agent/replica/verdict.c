@@ -155,6 +155,26 @@ static void an_image_newer_than_our_commit_appears_with_the_verdict(void **state
     assert_string_equal(rows(kit, "SELECT count(*) FROM fs_shadow"), "0");
 }
 
+/* The newest seq of a bucket may lie below the commit that holds ours and theirs. */
+static void a_newer_value_of_the_same_commit_wins_whenever_its_verdict_comes(void **state)
+{
+    struct kit *kit = *state;
+
+    first_snapshot(kit);
+    sql(kit, "UPDATE memo SET title = 'mine' WHERE id IN (1, 2)");
+    assert_int_equal(seal(kit), 1);
+    answer(kit, 1, 30, 0, NULL); /* ours at 21 and 22, theirs at 23, others up to 30 */
+    ROWS(kit, SITE(1), 10, 23, memo_title(kit, 1, 23, "theirs"));
+    (void)publish(kit, 30);
+    assert_string_equal(rows(kit, "SELECT title FROM memo ORDER BY id"), "theirs;mine");
+    sql(kit, "UPDATE memo SET title = 'mine again' WHERE id = 1");
+    assert_int_equal(seal(kit), 2);
+    ROWS(kit, SITE(1), 30, 43, memo_title(kit, 1, 43, "theirs again"));
+    (void)publish(kit, 50);
+    answer(kit, 2, 50, 0, NULL);
+    assert_string_equal(rows(kit, "SELECT title FROM memo WHERE id = 1"), "theirs again");
+}
+
 static void a_verdict_of_no_seal_or_of_half_a_seal_breaks_the_protocol(void **state)
 {
     struct kit *kit = *state;
@@ -232,6 +252,7 @@ int main(void)
         TEST(a_row_merged_by_its_natural_key_joins_the_servers),
         TEST(an_image_older_than_our_commit_does_not_undo_it),
         TEST(an_image_newer_than_our_commit_appears_with_the_verdict),
+        TEST(a_newer_value_of_the_same_commit_wins_whenever_its_verdict_comes),
         TEST(a_verdict_of_no_seal_or_of_half_a_seal_breaks_the_protocol),
         TEST(acknowledged_work_becomes_pending_again_in_a_new_epoch),
         TEST(a_welcome_for_another_replica_changes_nothing),
