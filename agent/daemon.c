@@ -20,6 +20,7 @@
 
 enum { QUEUE_SIZE_MAX = 8 << 20 }; /* the core's send window and one large body */
 
+#define LOOK_SOON_US      MILLISECONDS(1)
 #define LOOK_EVERY_US     SECONDS(1) /* for commits that no watch sees */
 #define WATCH_EVERY_US    MILLISECONDS(20)
 #define STATE_DELAY_US    SECONDS(1)
@@ -36,6 +37,7 @@ struct daemon {
     struct websocket *websocket;
     struct loop_timer *deadline_timer; /* what the core waits for */
     struct loop_timer *look_timer;
+    int64_t look_delay_us; /* from one look to the next, without a write seen by the watch */
     struct loop_timer *state_timer;
     struct loop_timer *stop_timer;
     struct watch *log_watch;     /* replica.db-wal */
@@ -404,16 +406,30 @@ static void look(void *context)
     step(daemon, (struct agent_event){.kind = AGENT_EVENT_LOCAL_CHANGE});
 }
 
+/* The log is written before the commit counts: with a sync to the disk some time lies in between.
+ * So this looks again soon, and then ever less often. */
+static void on_log_written(void *context)
+{
+    struct daemon *daemon = context;
+
+    daemon->look_delay_us = LOOK_SOON_US;
+    look(daemon);
+    loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), daemon->look_delay_us));
+}
+
 static void on_look_timer(void *context)
 {
     struct daemon *daemon = context;
 
     look(daemon);
+    daemon->look_delay_us *= 2;
+    if (daemon->look_delay_us > LOOK_EVERY_US)
+        daemon->look_delay_us = LOOK_EVERY_US;
     if (daemon->idle_since.us != MONO_NEVER.us &&
         (daemon->request != 0 || daemon->options->mode != DAEMON_RUN))
         step(daemon, (struct agent_event){.kind = AGENT_EVENT_DEADLINE});
     if (!daemon->is_ending)
-        loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), LOOK_EVERY_US));
+        loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), daemon->look_delay_us));
 }
 
 static int64_t read_request(const struct daemon *daemon)
@@ -550,7 +566,7 @@ static void make_watches(struct daemon *daemon)
     if (daemon->options->mode != DAEMON_RUN)
         return;
     if (files_join(folder, REPLICA_FILE_NAME "-wal", path, &problem) != RESULT_OK ||
-        watch_create(daemon->loop, path, WATCH_EVERY_US, look, daemon, &daemon->log_watch,
+        watch_create(daemon->loop, path, WATCH_EVERY_US, on_log_written, daemon, &daemon->log_watch,
                      &problem) != RESULT_OK)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "no_watch", RESULT_REFUSED, &problem);
     if (files_join(folder, REQUEST_FILE_NAME, path, &problem) != RESULT_OK ||
@@ -584,7 +600,8 @@ static enum result begin(struct daemon *daemon, struct problem *problem)
         return result;
     make_watches(daemon);
     loop_take_signals(daemon->loop, on_signal, daemon);
-    loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), LOOK_EVERY_US));
+    daemon->look_delay_us = LOOK_EVERY_US;
+    loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), daemon->look_delay_us));
     daemon->request_last = read_request(daemon);
     return RESULT_OK;
 }

@@ -20,7 +20,8 @@
 
 enum { STEP_SEED_SIZE = 64, QUEUE_SIZE_MAX = 4 * 1024 * 1024 };
 
-#define LOOK_INTERVAL_US  SECONDS(1)       /* for what the file watch can't see */
+#define LOOK_INTERVAL_US  SECONDS(1) /* for what the file watch can't see */
+#define LOOK_SOON_US      MILLISECONDS(1)
 #define WATCH_INTERVAL_US MILLISECONDS(20) /* of many commits one look is enough */
 #define STOP_LIMIT_US     SECONDS(10)
 
@@ -135,12 +136,21 @@ static void on_look_timer(void *context)
     struct run *run = context;
 
     run_look(run);
-    loop_timer_set(run->look_timer, mono_after(clock_mono_now(), LOOK_INTERVAL_US));
+    run->look_delay_us *= 2;
+    if (run->look_delay_us > LOOK_INTERVAL_US)
+        run->look_delay_us = LOOK_INTERVAL_US;
+    loop_timer_set(run->look_timer, mono_after(clock_mono_now(), run->look_delay_us));
 }
 
+/* The log is written before the commit counts: the sync to the disk comes in between. So this looks
+ * again soon, and then ever less often. */
 static void on_written(void *context)
 {
-    run_look(context);
+    struct run *run = context;
+
+    run->look_delay_us = LOOK_SOON_US;
+    run_look(run);
+    loop_timer_set(run->look_timer, mono_after(clock_mono_now(), run->look_delay_us));
 }
 
 static void on_stop_timer(void *context)
@@ -317,7 +327,8 @@ static enum result start_timers(struct run *run, struct problem *problem)
     if (watch_create(run->loop, log_path, WATCH_INTERVAL_US, on_written, run, &run->watch,
                      problem) != RESULT_OK)
         log_problem(run->log, LOG_LEVEL_WARNING, "watch_failed", RESULT_EXHAUSTED, problem);
-    loop_timer_set(run->look_timer, mono_after(now, LOOK_INTERVAL_US));
+    run->look_delay_us = LOOK_INTERVAL_US;
+    loop_timer_set(run->look_timer, mono_after(now, run->look_delay_us));
     if (notify_watchdog_us() > 0)
         loop_timer_set(run->watchdog_timer, mono_after(now, notify_watchdog_us()));
     loop_take_signals(run->loop, on_signal, run);
