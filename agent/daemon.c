@@ -9,11 +9,11 @@
 #include "edge/entropy.h"
 #include "edge/files.h"
 #include "edge/notify.h"
+#include "edge/signals.h"
 #include "edge/watch.h"
 #include "edge/websocket.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +57,6 @@ struct daemon {
     bool is_ending;
     bool is_reopening; /* the replica's file is in trouble: close it, open it, look */
     bool is_wiping;
-    int signals;
 };
 
 static void step(struct daemon *daemon, struct agent_event event);
@@ -467,28 +466,40 @@ static void on_stop_timer(void *context)
     end_with(context, EXIT_CODE_OK, "");
 }
 
-static void on_signal(void *context, int number)
+static void on_stop_signal(struct daemon *daemon)
 {
-    struct daemon *daemon = context;
-
-    if (number == SIGUSR2) {
-        log_set_level(daemon->options->log, log_shows(daemon->options->log, LOG_LEVEL_DEBUG)
-                                                ? LOG_LEVEL_INFO
-                                                : LOG_LEVEL_DEBUG);
-        return;
-    }
-    if (number == SIGUSR1) {
-        write_state(daemon);
-        return;
-    }
-    if (number != SIGTERM && number != SIGINT)
-        return;
-    if (++daemon->signals > 1) {
+    if (daemon->is_stopping) {
         end_with(daemon, EXIT_CODE_OK, "");
         return;
     }
     log_event(daemon->options->log, LOG_LEVEL_NOTICE, "stopping", LOG_NO_FIELDS);
     stop(daemon);
+}
+
+static void on_signal(void *context, int number)
+{
+    struct daemon *daemon = context;
+    struct log *log = daemon->options->log;
+
+    switch (signal_wish_of(number)) {
+    case SIGNAL_STOP:
+        on_stop_signal(daemon);
+        break;
+    case SIGNAL_STATUS:
+        log_event(log, LOG_LEVEL_NOTICE, "status",
+                  LOG_FIELDS(log_text("state", daemon->state.state),
+                             log_boolean("is_idle", daemon->state.is_idle),
+                             log_number("sent_bytes", daemon->state.bytes_sent),
+                             log_number("received_bytes", daemon->state.bytes_received),
+                             log_text("last_failure", daemon->state.last_failure)));
+        break;
+    case SIGNAL_DEBUG:
+        log_set_level(log, log_shows(log, LOG_LEVEL_DEBUG) ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
+        break;
+    case SIGNAL_RELOAD: /* there is nothing that a start would read anew */
+    case SIGNAL_NOTHING:
+        break;
+    }
 }
 
 /* ---- beginning and ending ---- */

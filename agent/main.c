@@ -94,7 +94,11 @@ static enum exit_code fail(enum exit_code code, const char *cause, const char *n
     struct buffer out;
     struct problem problem = {0};
 
-    snprintf(text, sizeof text, "error: %s.%s%s", cause, next[0] != '\0' ? " " : "", next);
+    size_t size = strlen(cause);
+    bool has_end = size > 0 && strchr(".?!", cause[size - 1]) != NULL;
+
+    snprintf(text, sizeof text, "error: %s%s%s%s", cause, has_end ? "" : ".",
+             next[0] != '\0' ? " " : "", next);
     buffer_init(&out, 16 * 1024);
     if (terminal_append_plain(&out, bytes_of_text(text), &problem) == RESULT_OK &&
         buffer_append(&out, "\n", 1, &problem) == RESULT_OK &&

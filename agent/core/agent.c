@@ -299,7 +299,13 @@ static enum result on_bye(struct agent *agent, struct bytes body, struct problem
 }
 
 #define WHILE(state) (1u << (state))
-enum { KIB = 1024, MIB = 1024 * 1024 };
+enum {
+    KIB = 1024,
+    MIB = 1024 * 1024,
+    GREETING = WHILE(AGENT_GREETING),
+    LIVE = WHILE(AGENT_LIVE),
+    BOTH = GREETING | LIVE,
+};
 
 /* What a server may send, when, and how much of it. Everything else is refused unread. Urgent:
  * taken at once, even while others wait for the replica. */
@@ -315,23 +321,23 @@ enum { MESSAGE_COUNT = 128 };
 
 /* clang-format off */
 static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
-    [MESSAGE_WELCOME]        = {"WELCOME",        WHILE(AGENT_GREETING),                     4 * KIB, false, on_welcome},
-    [MESSAGE_ENROLLED]       = {"ENROLLED",       WHILE(AGENT_GREETING),                     4 * KIB, false, on_enrolled},
-    [MESSAGE_REVOKED]        = {"REVOKED",        WHILE(AGENT_GREETING) | WHILE(AGENT_LIVE), 4 * KIB, true,  on_revoked},
-    [MESSAGE_SUBSCRIBED]     = {"SUBSCRIBED",     WHILE(AGENT_LIVE),                         MIB,     false, downlink_on_subscribed},
-    [MESSAGE_ROWS]           = {"ROWS",           WHILE(AGENT_LIVE),                         MIB,     false, downlink_on_rows},
-    [MESSAGE_GONE]           = {"GONE",           WHILE(AGENT_LIVE),                         MIB,     false, downlink_on_gone},
-    [MESSAGE_PUBLISH]        = {"PUBLISH",        WHILE(AGENT_LIVE),                         64,      false, downlink_on_publish},
-    [MESSAGE_VERDICT]        = {"VERDICT",        WHILE(AGENT_LIVE),                         MIB,     false, uplink_on_verdict},
-    [MESSAGE_DIGEST_DIFFERS] = {"DIGEST_DIFFERS", WHILE(AGENT_LIVE),                         MIB,     false, checks_on_differs},
-    [MESSAGE_NOTICE]         = {"NOTICE",         WHILE(AGENT_LIVE),                         4 * KIB, true,  on_notice},
-    [MESSAGE_PING]           = {"PING",           WHILE(AGENT_GREETING) | WHILE(AGENT_LIVE), 32,      true,  link_on_ping},
-    [MESSAGE_PONG]           = {"PONG",           WHILE(AGENT_GREETING) | WHILE(AGENT_LIVE), 32,      true,  link_on_pong},
-    [MESSAGE_BLOB_HAVE]      = {"BLOB_HAVE",      WHILE(AGENT_LIVE),                         256,     false, blobs_on_have},
-    [MESSAGE_BLOB_WANT]      = {"BLOB_WANT",      WHILE(AGENT_LIVE),                         256,     false, blobs_on_want},
-    [MESSAGE_BLOB_PART]      = {"BLOB_PART",      WHILE(AGENT_LIVE),                         66 * KIB, false, blobs_on_part},
-    [MESSAGE_ERROR]          = {"ERROR",          WHILE(AGENT_GREETING) | WHILE(AGENT_LIVE), 4 * KIB, true,  on_error},
-    [MESSAGE_BYE]            = {"BYE",            WHILE(AGENT_GREETING) | WHILE(AGENT_LIVE), 4 * KIB, true,  on_bye},
+    [MESSAGE_WELCOME]        = {"WELCOME",        GREETING, 4 * KIB, false, on_welcome},
+    [MESSAGE_ENROLLED]       = {"ENROLLED",       GREETING, 4 * KIB, false, on_enrolled},
+    [MESSAGE_REVOKED]        = {"REVOKED",        BOTH,     4 * KIB, true,  on_revoked},
+    [MESSAGE_SUBSCRIBED]     = {"SUBSCRIBED",     LIVE,     MIB,     false, downlink_on_subscribed},
+    [MESSAGE_ROWS]           = {"ROWS",           LIVE,     MIB,     false, downlink_on_rows},
+    [MESSAGE_GONE]           = {"GONE",           LIVE,     MIB,     false, downlink_on_gone},
+    [MESSAGE_PUBLISH]        = {"PUBLISH",        LIVE,     64,      false, downlink_on_publish},
+    [MESSAGE_VERDICT]        = {"VERDICT",        LIVE,     MIB,     false, uplink_on_verdict},
+    [MESSAGE_DIGEST_DIFFERS] = {"DIGEST_DIFFERS", LIVE,     MIB,     false, checks_on_differs},
+    [MESSAGE_NOTICE]         = {"NOTICE",         LIVE,     4 * KIB, true,  on_notice},
+    [MESSAGE_PING]           = {"PING",           BOTH,     32,      true,  link_on_ping},
+    [MESSAGE_PONG]           = {"PONG",           BOTH,     32,      true,  link_on_pong},
+    [MESSAGE_BLOB_HAVE]      = {"BLOB_HAVE",      LIVE,     256,     false, blobs_on_have},
+    [MESSAGE_BLOB_WANT]      = {"BLOB_WANT",      LIVE,     256,     false, blobs_on_want},
+    [MESSAGE_BLOB_PART]      = {"BLOB_PART",      LIVE,     66 * KIB, false, blobs_on_part},
+    [MESSAGE_ERROR]          = {"ERROR",          BOTH,     4 * KIB, true,  on_error},
+    [MESSAGE_BYE]            = {"BYE",            BOTH,     4 * KIB, true,  on_bye},
 };
 /* clang-format on */
 
@@ -477,7 +483,11 @@ static enum result on_stop(struct agent *agent, const struct agent_event *event,
 
     (void)event;
     agent->is_stopped = true;
-    if (agent->state == AGENT_LIVE)
+    if (agent->state == AGENT_LIVE) {
+        agent->down.receipt_due = agent->now; /* what was published is worth a word */
+        result = downlink_pump(agent, problem);
+    }
+    if (agent->state == AGENT_LIVE && result == RESULT_OK)
         result = link_send_text(agent, MESSAGE_BYE, "stop", "", problem);
     if (agent->state == AGENT_DIALLING || agent->state == AGENT_GREETING ||
         agent->state == AGENT_LIVE)

@@ -28,6 +28,26 @@ static enum result read_roles(struct service *service, struct problem *problem)
     return result;
 }
 
+/* The van may have been given after the enrolment: the newest word is in the rows. */
+static enum result find_van(struct service *service, struct problem *problem)
+{
+    struct replica_result rows = {0};
+    struct arena arena;
+    enum result result;
+
+    arena_init(&arena, SERVICE_LOOK_SIZE_MAX);
+    result = replica_query(
+        service->replica,
+        "SELECT coalesce((SELECT van_id FROM device WHERE id = ?1), (SELECT min(id) FROM location "
+        "WHERE kind = 'van' AND holder_id = ?2), 0)",
+        SERVICE_VALUES(value_integer(service->who.device_id), value_integer(service->who.user_id)),
+        &arena, &rows, problem);
+    if (result == RESULT_OK && rows.row_count == 1 && service_integer(&rows.values[0]) != 0)
+        service->who.van_id = service_integer(&rows.values[0]);
+    arena_done(&arena);
+    return result;
+}
+
 enum result service_begin(struct replica *replica, struct blob_store *blobs, struct wall_time now,
                           struct service *ret_service, struct problem *problem)
 {
@@ -38,6 +58,8 @@ enum result service_begin(struct replica *replica, struct blob_store *blobs, str
         return problem_set(problem, RESULT_REFUSED, "this device isn't enrolled yet");
     if (result == RESULT_OK)
         result = read_roles(&service, problem);
+    if (result == RESULT_OK)
+        result = find_van(&service, problem);
     if (result == RESULT_OK && service.roles == 0)
         service.roles = ROLE_TECHNICIAN; /* the grants haven't come yet; the server decides */
     if (result == RESULT_OK)

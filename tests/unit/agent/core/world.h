@@ -407,7 +407,6 @@ static inline void world_answer(struct world *world, const struct message_push *
 /* Somebody writes a memo with plain SQL. */
 static inline void world_write(struct world *world, const char *title)
 {
-    sql(world->kit, "INSERT INTO memo(id, site_id, title) VALUES ((SELECT id FROM new_id), 1, '%s')",
-        title);
+    sql(world->kit, "INSERT INTO memo(id, site_id, title) SELECT id, 1, '%s' FROM new_id", title);
     world_step(world, (struct agent_event){.kind = AGENT_EVENT_LOCAL_CHANGE});
 }
