@@ -367,10 +367,17 @@ static enum result take_foreign_assignment(struct work *work, const struct work_
 {
     struct activity_step step = {
         .activity_id = change->row_id, .by_id = change->author.user_id, .roles = ROLE_DISPATCHER};
+    const struct value id = value_integer(change->row_id);
     struct activity_story story = {0};
-    enum result result = activity_story_read(work, change->row_id, &story, problem);
+    int64_t waiting = 0; /* events that will say themselves whose job it is */
+    enum result result = query_integer(work,
+                                       "SELECT count(*) FROM activity_event"
+                                       " WHERE activity_id = ?1 AND accepted_n IS NULL",
+                                       &id, 1, 0, &waiting, problem);
 
-    if (result != RESULT_OK || story.count == 0 || story.technician_id == 0 ||
+    if (result == RESULT_OK)
+        result = activity_story_read(work, change->row_id, &story, problem);
+    if (result != RESULT_OK || waiting > 0 || story.count == 0 || story.technician_id == 0 ||
         story.technician_id == story.activity.tech_id)
         return result;
     step.technician_id = story.technician_id;

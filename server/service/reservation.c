@@ -555,11 +555,14 @@ enum result reservation_react(struct work *work, const struct work_change *chang
     int64_t here_m = 0;
     int64_t held_m = 0;
     int64_t need_id = 0;
+    const char *state = NULL;
     enum result result;
 
-    if (!change_is_insert(change) ||
-        !bytes_equal(change_text(change, "state"), bytes_of_text("asked")))
+    if (!change_is_insert(change))
         return RESULT_OK;
+    result = row_text(work, "reservation", change->row_id, "state", &state, problem);
+    if (result != RESULT_OK || state == NULL || strcmp(state, "asked") != 0)
+        return result;
     place_id = change_integer(change, "location_id", 0);
     item_id = change_integer(change, "item_id", 0);
     asked_m = change_integer(change, "asked_m", 0);
