@@ -94,7 +94,7 @@ static void take_outcome(struct ingest_item *item, const struct merge_outcome *o
 
 static enum result merge_into(struct ingest *ingest, struct ingest_item *item,
                               const struct stored_row *row, const struct value *values,
-                              uint64_t mask, struct problem *problem)
+                              uint64_t mask, bool is_same_key, struct problem *problem)
 {
     struct author author = ingest_author(ingest, item->change);
     struct versions versions;
@@ -105,6 +105,7 @@ static enum result merge_into(struct ingest *ingest, struct ingest_item *item,
                                 .mask = mask,
                                 .base_seq = item->change->base_seq,
                                 .replica_no = author.replica_no,
+                                .is_same_key = is_same_key,
                                 .edited_at = author.edited_at};
     struct merge_outcome outcome;
     enum result result = versions_of_row(row, &versions, problem);
@@ -171,6 +172,26 @@ static enum result find_by_key(struct ingest *ingest, struct ingest_item *item,
     return result;
 }
 
+/* The columns of an insert that say something: a default is no edit that could win over a value,
+ * unless it belongs to a group with others. */
+static uint64_t meant_mask(const struct catalog_table *table, const struct value *values,
+                           uint64_t mask)
+{
+    uint64_t meant = 0;
+
+    for (uint8_t i = 1; i < table->column_count; i++) {
+        const struct catalog_column *column = &table->columns[i];
+
+        if (!is_set(mask, i) || value_equal(&values[i], &column->default_value))
+            continue;
+        meant |= UINT64_C(1) << i;
+        for (uint8_t k = 1; k < table->column_count; k++)
+            if (column->group_no != 0 && table->columns[k].group_no == column->group_no)
+                meant |= (UINT64_C(1) << k) & mask;
+    }
+    return meant;
+}
+
 static enum result merge_by_key(struct ingest *ingest, struct ingest_item *item,
                                 const struct stored_row *row, const struct value *values,
                                 uint64_t mask, struct problem *problem)
@@ -184,7 +205,8 @@ static enum result merge_by_key(struct ingest *ingest, struct ingest_item *item,
     if (!may_see)
         return ingest_refuse(ingest, item, REASON_NOT_ENTITLED, NULL, problem);
     item->verdict.merged_into_id = row->id;
-    result = merge_into(ingest, item, row, values, mask, problem);
+    result =
+        merge_into(ingest, item, row, values, meant_mask(item->table, values, mask), true, problem);
     item->sent_mask = 0;
     if (item->verdict.kind != VERDICT_PARKED) {
         item->verdict.kind = VERDICT_MERGED;
@@ -368,7 +390,7 @@ static enum result apply_update_of(struct ingest *ingest, struct ingest_item *it
         return result;
     if (reason != REASON_NONE)
         return ingest_refuse(ingest, item, reason, NULL, problem);
-    return merge_into(ingest, item, row, values, mask, problem);
+    return merge_into(ingest, item, row, values, mask, false, problem);
 }
 
 /* ---- rows that are gone ---- */

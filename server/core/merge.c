@@ -45,6 +45,14 @@ static bool is_later(int64_t a_us, int64_t a_replica_no, int64_t b_us, int64_t b
     return a_us != b_us ? a_us > b_us : a_replica_no > b_replica_no;
 }
 
+/* Of two inserts of one natural key, a default that the first one left is no edit. */
+static bool is_unsaid(const struct merge_input *input, uint8_t column_no)
+{
+    return input->is_same_key && input->versions->columns[column_no].seq == 0 &&
+           value_equal(&input->row->values[column_no],
+                       &input->table->columns[column_no].default_value);
+}
+
 static struct contest contest_of(const struct merge_input *input, uint64_t together)
 {
     struct contest contest = {0};
@@ -57,7 +65,7 @@ static struct contest contest_of(const struct merge_input *input, uint64_t toget
             continue;
         if ((input->mask >> i & 1) != 0 && !value_equal(&input->values[i], &input->row->values[i]))
             differs = true;
-        if (!is_unseen(version, input->base_seq, input->replica_no))
+        if (!is_unseen(version, input->base_seq, input->replica_no) || is_unsaid(input, i))
             continue;
         if (!contest.is_conflict ||
             is_later(version.edited_at_us, version.replica_no, contest.newest.edited_at_us,
