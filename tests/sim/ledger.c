@@ -16,7 +16,8 @@ struct ledger_edit *ledger_add(struct world *world, int agent, char op, size_t t
     for (size_t i = 0; i < ledger->count; i++) {
         struct ledger_edit *older = &ledger->edits[i];
 
-        if (older->agent == agent && older->table == table && older->row_id == row_id &&
+        if (older->agent == agent && older->table == table &&
+            (older->row_id == row_id || older->joined_id == row_id) &&
             (op == 'D' || older->column == column))
             older->is_superseded = true;
     }
@@ -74,6 +75,31 @@ static int64_t lcn_high(struct world *world, int agent)
     return sim_integer(world, world->history.database, sql);
 }
 
+/* Rows that turned out to be the same as others: later edits of them count for those. */
+static void note_joins(struct world *world, int agent)
+{
+    sqlite3_stmt *statement =
+        sim_prepare(world, world->history.database,
+                    "SELECT t.name, v.row_id, v.merged_into_id FROM fs_verdict v"
+                    " JOIN fs_table t ON t.number = v.table_no"
+                    " WHERE v.replica_no = ?1 AND v.merged_into_id > 0");
+
+    (void)sqlite3_bind_int64(statement, 1, world->agents[agent].replica_no);
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        size_t table =
+            history_table_no(&world->history, (const char *)sqlite3_column_text(statement, 0));
+
+        for (size_t i = 0; i < world->ledger.count; i++) {
+            struct ledger_edit *edit = &world->ledger.edits[i];
+
+            if (edit->agent == agent && edit->table == table &&
+                edit->row_id == sqlite3_column_int64(statement, 1))
+                edit->joined_id = sqlite3_column_int64(statement, 2);
+        }
+    }
+    sqlite3_finalize(statement);
+}
+
 void ledger_commit(struct world *world)
 {
     struct ledger *ledger = &world->ledger;
@@ -100,6 +126,8 @@ void ledger_commit(struct world *world)
                            high);
             }
         }
+        if (decided != 0)
+            note_joins(world, (int)a);
     }
 }
 

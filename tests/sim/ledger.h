@@ -20,7 +20,8 @@ struct ledger_edit {
     size_t table;  /* history's index */
     size_t column; /* history's index; HISTORY_NOTHING for a delete */
     int64_t row_id;
-    char op; /* I, U or D */
+    int64_t joined_id; /* the row that it was merged into by its natural key, 0: none */
+    char op;           /* I, U or D */
     char value[LEDGER_VALUE_SIZE];
     int64_t base;       /* published on the device when it was made */
     int64_t commit_seq; /* head of the master's commit that holds its verdict; 0: none yet */

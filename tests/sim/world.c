@@ -383,13 +383,14 @@ void world_settle(struct world *world)
     for (struct link *link = world->links; link != NULL; link = link->next)
         if (link->is_hole[0] || link->is_hole[1])
             network_cut(world, link);
+    for (size_t i = 0; i < world->scenario.agent_count; i++)
+        world->agents[i].is_offline = false;
     if (!world->server.is_running)
         server_node_start(world);
-    world_pass(world, SECONDS(3)); /* cut links are noticed */
+    world_pass(world, SECONDS(6)); /* cut links and vain attempts are noticed */
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct agent_event event = {.kind = AGENT_EVENT_SYNC_NOW};
 
-        world->agents[i].is_offline = false;
         if (!world->agents[i].is_running)
             agent_node_start(world, (int)i);
         agent_node_step(world, (int)i, &event);

@@ -174,6 +174,7 @@ struct world {
     uint64_t link_last;
     bool has_faults;   /* faults are drawn */
     bool has_workload; /* people work */
+    bool is_story;     /* edits are not in the ledger: replicas are checked when they have none */
     struct world_server server;
     struct world_agent *agents;
     struct history history;

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories of the sync, told in the simulator's world: one rule each, with everybody real but time,
+ * network and machines' ends. */
+#define _GNU_SOURCE /* mkdtemp */
+
+#include "tests/sim/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct stage {
+    char folder[64];
+    struct world *world;
+};
+
+static void tell_failure(struct world *world, const char *text)
+{
+    (void)world;
+    fail_msg("%s", text);
+}
+
+/* A quiet world: sites 1 to 3 with contacts; calls 1 to 6 at site (n - 1) % 3 + 1, each with the
+ * activity of the same number. All activities are Anna's first, who sees all sites. */
+static struct world *world_of(void **state, size_t agent_count)
+{
+    struct stage *stage = *state;
+    struct scenario scenario;
+
+    assert_non_null(stage);
+    scenario_quiet(1, agent_count, &scenario);
+    stage->world = world_create(&scenario, stage->folder, false, tell_failure);
+    stage->world->is_story = true;
+    stage->world->has_faults = false;
+    stage->world->has_workload = false;
+    return stage->world;
+}
+
+static sqlite3 *database_of(struct world *world, int node)
+{
+    return node == OFFICE ? world->server.office : world->agents[node].database;
+}
+
+/* Plain SQL by some program on that machine. */
+static void sql(struct world *world, int node, const char *script)
+{
+    world_enter(world, node);
+    sim_exec(world, database_of(world, node), script);
+    if (node == OFFICE)
+        server_node_changed(world);
+    else
+        agent_node_changed(world, node);
+}
+
+static void expect(struct world *world, int node, const char *query, const char *expected)
+{
+    sqlite3_stmt *statement = sim_prepare(world, database_of(world, node), query);
+    struct sim_text found = {0};
+
+    sim_text_add(&found, "%s", "");
+    while (sqlite3_step(statement) == SQLITE_ROW)
+        sim_text_add(&found, "%s%s", found.size == 0 ? "" : " ",
+                     sqlite3_column_type(statement, 0) == SQLITE_NULL
+                         ? "NULL"
+                         : (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    assert_string_equal(found.text, expected);
+    free(found.text);
+}
+
+static void expect_told(const struct world *world, const char *words)
+{
+    if (strstr(world->story.text, words) == NULL)
+        fail_msg("nothing said '%s'", words);
+}
+
+static void link_cut(struct world *world, int agent)
+{
+    struct link *link = network_link(world, world->agents[agent].link);
+
+    world->agents[agent].is_offline = true;
+    if (link != NULL)
+        network_cut(world, link);
+    world_pass(world, SECONDS(3));
+}
+
+static void link_restore(struct world *world, int agent)
+{
+    world->agents[agent].is_offline = false;
+}
+
+static void assign(struct world *world, int activity, int user)
+{
+    char script[200];
+
+    (void)snprintf(script, sizeof script,
+                   "UPDATE activity SET technician_id = %d, assign_version_n = assign_version_n + 1"
+                   " WHERE id = %d",
+                   user, activity);
+    sql(world, OFFICE, script);
+}
+
+/* Both work at site 1, each with an activity there; nobody has anything elsewhere. */
+static void send_both_to_site_1(struct world *world)
+{
+    sql(world, OFFICE,
+        "UPDATE activity SET technician_id = 1 WHERE id = 1;"
+        "UPDATE activity SET technician_id = 2 WHERE id = 4;"
+        "UPDATE activity SET technician_id = NULL WHERE id NOT IN (1, 4)");
+    assert_true(world_wait(world, SECONDS(20)));
+    expect(world, ANNA, "SELECT group_concat(id) FROM site", "1");
+    expect(world, BRUNO, "SELECT group_concat(id) FROM site", "1");
+}
+
+static void the_end(struct world *world)
+{
+    world_settle(world);
+    check_end(world);
+}
+
+/* ---- stories ---- */
+
+/* I8: of two edits of one column the later wins; the other is kept and shown to its author. */
+static void an_overruled_edit_is_kept_and_shown(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    link_cut(world, ANNA);
+    sql(world, ANNA, "UPDATE site SET access_note = 'code 4711' WHERE id = 1");
+    world_pass(world, MINUTES(5));
+    sql(world, BRUNO, "UPDATE site SET access_note = 'ask the porter' WHERE id = 1");
+    world_pass(world, SECONDS(5));
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, ANNA, "SELECT access_note FROM site WHERE id = 1", "ask the porter");
+    expect(world, ANNA, "SELECT lost FROM merge_loss", "code 4711");
+    expect(world, ANNA, "SELECT kept FROM merge_loss", "ask the porter");
+    the_end(world);
+}
+
+/* R8: what was done while entitled arrives, however late, and the replica lets the site go. */
+static void work_of_a_technician_who_was_replaced_meanwhile_arrives(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    link_cut(world, ANNA);
+    sql(world, ANNA,
+        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
+        " ((SELECT id FROM new_id), 1, 1, 1, 'pump replaced')");
+    assign(world, 1, 2);
+    world_pass(world, MINUTES(2));
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, OFFICE, "SELECT body FROM call_note", "pump replaced");
+    expect(world, BRUNO, "SELECT body FROM call_note", "pump replaced");
+    expect(world, ANNA, "SELECT count(*) FROM site", "0");
+    expect(world, ANNA, "SELECT count(*) FROM call_note", "0");
+    the_end(world);
+}
+
+/* I7: a bucket that leaves while it holds unsent work stays until the work has its verdict. */
+static void a_bucket_with_unsent_work_stays_until_its_verdict(void **state)
+{
+    struct world *world = world_of(state, 2);
+    int64_t published = 0;
+
+    send_both_to_site_1(world);
+    assign(world, 1, 2);
+    sql(world, ANNA, "UPDATE site SET access_note = 'written at the same time' WHERE id = 1");
+    published = agent_node_state(world, ANNA, "published_seq");
+    while (agent_node_state(world, ANNA, "published_seq") == published)
+        world_pass(world, MILLISECONDS(1)); /* each step is checked against the first oracle */
+    world_settle(world);
+    expect(world, OFFICE, "SELECT access_note FROM site WHERE id = 1", "written at the same time");
+    expect(world, ANNA, "SELECT count(*) FROM site", "0");
+    the_end(world);
+}
+
+/* R2: out of a bucket and back into it between two publications is no departure. */
+static void a_row_that_goes_and_comes_back_in_one_gap_stays(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    sql(world, ANNA,
+        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
+        " ((SELECT id FROM new_id), 1, 1, 1, 'travels along')");
+    assert_true(world_wait(world, SECONDS(20)));
+    link_cut(world, BRUNO);
+    sql(world, OFFICE, "UPDATE call SET site_id = 2, party_id = 2 WHERE id = 1");
+    world_pass(world, SECONDS(5));
+    sql(world, OFFICE, "UPDATE call SET site_id = 1, party_id = 1 WHERE id = 1");
+    world_pass(world, SECONDS(5));
+    link_restore(world, BRUNO);
+    world_settle(world);
+    expect(world, BRUNO, "SELECT site_id FROM call WHERE id = 1", "1");
+    expect(world, BRUNO, "SELECT body FROM call_note", "travels along");
+    the_end(world);
+}
+
+/* Two devices that insert the same natural key have made one row. */
+static void the_same_natural_key_on_two_devices_is_one_row(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    link_cut(world, ANNA);
+    link_cut(world, BRUNO);
+    sql(world, ANNA,
+        "INSERT INTO activity_result (id, activity_id, cause) VALUES"
+        " ((SELECT id FROM new_id), 1, 'worn out')");
+    sql(world, BRUNO,
+        "INSERT INTO activity_result (id, activity_id, report_text) VALUES"
+        " ((SELECT id FROM new_id), 1, 'bearing changed')");
+    world_pass(world, MINUTES(1));
+    link_restore(world, ANNA);
+    link_restore(world, BRUNO);
+    world_settle(world);
+    expect(world, OFFICE, "SELECT cause || ', ' || report_text FROM activity_result",
+           "worn out, bearing changed");
+    expect(world, ANNA, "SELECT cause || ', ' || report_text FROM activity_result",
+           "worn out, bearing changed");
+    expect(world, BRUNO, "SELECT cause || ', ' || report_text FROM activity_result",
+           "worn out, bearing changed");
+    the_end(world);
+}
+
+/* I3: an answer that got lost is given again; the change is there once. */
+static void a_change_whose_answer_got_lost_is_there_once(void **state)
+{
+    struct world *world = world_of(state, 2);
+    int64_t high = 0;
+
+    send_both_to_site_1(world);
+    high = sim_integer(world, world->server.office,
+                       "SELECT max(lcn_high) FROM fs_replica WHERE user_id = 1");
+    sql(world, ANNA,
+        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
+        " ((SELECT id FROM new_id), 1, 1, 1, 'only once')");
+    while (sim_integer(world, world->server.office,
+                       "SELECT max(lcn_high) FROM fs_replica WHERE user_id = 1") == high)
+        world_pass(world, MILLISECONDS(1));
+    link_cut(world, ANNA);
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, OFFICE, "SELECT count(*) FROM call_note WHERE body = 'only once'", "1");
+    the_end(world);
+}
+
+/* I2, I3: the server dies after the commit and before it could say so. */
+static void a_server_killed_between_commit_and_answer_loses_and_doubles_nothing(void **state)
+{
+    struct world *world = world_of(state, 2);
+    size_t commits = 0;
+
+    send_both_to_site_1(world);
+    commits = world->history.commit_count;
+    sql(world, ANNA,
+        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
+        " ((SELECT id FROM new_id), 1, 1, 1, 'before the crash')");
+    while (world->history.commit_count == commits || world->server.running_count == 0)
+        world_pass(world, 100);
+    server_node_crash(world);
+    assert_int_equal(world->counts.lost_acks, 1);
+    world_pass(world, SECONDS(15));
+    world_settle(world);
+    expect(world, OFFICE, "SELECT count(*) FROM call_note WHERE body = 'before the crash'", "1");
+    expect(world, BRUNO, "SELECT body FROM call_note", "before the crash");
+    the_end(world);
+}
+
+/* R6: one change that is refused, at the head, in the middle or at the end, stops no other. */
+static void a_refused_change_stops_no_other(void **state)
+{
+    static const char *const GOOD = "INSERT INTO call_note (id, call_id, occurred_at, by_id, body)"
+                                    " VALUES ((SELECT id FROM new_id), 1, 1, 1, 'good')";
+    static const char *const BAD = "INSERT INTO call_note (id, call_id, occurred_at, by_id, body)"
+                                   " VALUES ((SELECT id FROM new_id), 4711, 1, 1, 'bad')";
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    for (int bad = 0; bad < 3; bad++) {
+        link_cut(world, ANNA);
+        for (int i = 0; i < 3; i++)
+            sql(world, ANNA, i == bad ? BAD : GOOD);
+        link_restore(world, ANNA);
+        assert_true(world_wait(world, MINUTES(6)));
+    }
+    expect(world, OFFICE, "SELECT count(*) FROM call_note WHERE body = 'good'", "6");
+    expect(world, OFFICE, "SELECT count(*) FROM call_note WHERE body = 'bad'", "0");
+    expect(world, ANNA, "SELECT count(*) FROM review_item WHERE kind = 'refused'", "3");
+    expect(world, ANNA, "SELECT count(*) FROM call_note", "6");
+    the_end(world);
+}
+
+/* A row that a device can't store is put aside there; the rest is published, and it comes later. */
+static void a_row_that_a_device_cannot_store_stops_no_other(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    sql(world, ANNA,
+        "CREATE TRIGGER somebodys BEFORE UPDATE ON site WHEN NEW.name = 'bad' BEGIN"
+        " SELECT RAISE(ABORT, 'not here'); END;"
+        "CREATE TRIGGER another BEFORE INSERT ON site WHEN NEW.name = 'bad' BEGIN"
+        " SELECT RAISE(ABORT, 'not here'); END");
+    sql(world, OFFICE,
+        "UPDATE site SET name = 'bad' WHERE id = 1;"
+        "UPDATE item SET name = 'good' WHERE id = 1");
+    world_pass(world, SECONDS(10));
+    expect(world, ANNA, "SELECT name FROM item WHERE id = 1", "good");
+    expect(world, ANNA, "SELECT count(*) FROM fs_quarantine", "1");
+    sql(world, ANNA, "DROP TRIGGER somebodys; DROP TRIGGER another");
+    sql(world, OFFICE, "UPDATE item SET name = 'better' WHERE id = 1");
+    world_pass(world, SECONDS(10));
+    expect(world, ANNA, "SELECT name FROM site WHERE id = 1", "bad");
+    the_end(world);
+}
+
+/* I9: a clock that is wrong by decades neither loses an edit nor wins for ever. */
+static void clocks_of_1970_and_2099_lose_nothing(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    world->agents[ANNA].skew_us = -HOURS(24) * 365 * 56;
+    world->agents[BRUNO].skew_us = HOURS(24) * 365 * 73;
+    sql(world, BRUNO, "UPDATE site SET access_note = 'from 2099' WHERE id = 1");
+    assert_true(world_wait(world, SECONDS(20)));
+    sql(world, ANNA, "UPDATE site SET access_note = 'from 1970, but informed' WHERE id = 1");
+    assert_true(world_wait(world, SECONDS(20)));
+    expect(world, BRUNO, "SELECT access_note FROM site WHERE id = 1", "from 1970, but informed");
+    expect(world, OFFICE, "SELECT count(*) FROM merge_loss", "0");
+    the_end(world);
+}
+
+/* Plain SQL on the master takes part like any device, whole transactions at a time. */
+static void plain_sql_on_the_master_reaches_the_devices(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    sql(world, OFFICE,
+        "BEGIN; UPDATE site SET access_note = 'first half' WHERE id = 1;"
+        "UPDATE call SET description = 'second half' WHERE id = 1; COMMIT");
+    assert_true(world_wait(world, SECONDS(20)));
+    expect(world, ANNA, "SELECT access_note FROM site WHERE id = 1", "first half");
+    expect(world, ANNA, "SELECT description FROM call WHERE id = 1", "second half");
+    expect_told(world, "rows of other programs adopted");
+    the_end(world);
+}
+
+/* A whole fleet that comes back at once is served, each with what is its own. */
+static void a_storm_of_reconnecting_devices_is_served(void **state)
+{
+    struct world *world = world_of(state, 12);
+
+    for (int i = 0; i < 12; i++)
+        link_cut(world, i);
+    sql(world, OFFICE, "UPDATE item SET name = 'new name' WHERE id = 1");
+    for (int i = 0; i < 12; i++)
+        link_restore(world, i);
+    world_settle(world);
+    for (int i = 0; i < 12; i++)
+        expect(world, i, "SELECT name FROM item WHERE id = 1", "new name");
+    the_end(world);
+}
+
+/* ---- each story in a world of its own ---- */
+
+static int open_stage(void **state)
+{
+    struct stage *stage = calloc(1, sizeof *stage);
+
+    if (stage == NULL)
+        return -1;
+    (void)snprintf(stage->folder, sizeof stage->folder, "/dev/shm/fieldsync-stories-XXXXXX");
+    if (mkdtemp(stage->folder) == NULL)
+        return -1;
+    world_prepare(stage->folder);
+    *state = stage;
+    return 0;
+}
+
+static int end_story(void **state)
+{
+    struct stage *stage = *state;
+
+    if (stage->world != NULL)
+        world_destroy(stage->world);
+    stage->world = NULL;
+    return 0;
+}
+
+static int close_stage(void **state)
+{
+    struct stage *stage = *state;
+    char command[100];
+
+    (void)snprintf(command, sizeof command, "rm -rf %s", stage->folder);
+    if (system(command) != 0)
+        return -1;
+    free(stage);
+    return 0;
+}
+
+#define STORY(function) cmocka_unit_test_teardown(function, end_story)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(an_overruled_edit_is_kept_and_shown),
+        STORY(work_of_a_technician_who_was_replaced_meanwhile_arrives),
+        STORY(a_bucket_with_unsent_work_stays_until_its_verdict),
+        STORY(a_row_that_goes_and_comes_back_in_one_gap_stays),
+        STORY(the_same_natural_key_on_two_devices_is_one_row),
+        STORY(a_change_whose_answer_got_lost_is_there_once),
+        STORY(a_server_killed_between_commit_and_answer_loses_and_doubles_nothing),
+        STORY(a_refused_change_stops_no_other),
+        STORY(a_row_that_a_device_cannot_store_stops_no_other),
+        STORY(clocks_of_1970_and_2099_lose_nothing),
+        STORY(plain_sql_on_the_master_reaches_the_devices),
+        STORY(a_storm_of_reconnecting_devices_is_served),
+    };
+
+    return cmocka_run_group_tests(tests, open_stage, close_stage);
+}
