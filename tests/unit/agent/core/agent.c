@@ -22,6 +22,9 @@ static void a_session_begins_where_the_replica_stands(void **state)
     assert_memory_equal(world->resume.resume_token.data, "token-token-token-token-tok-0001",
                         TOKEN_SIZE);
     assert_memory_equal(world->resume.epoch.data, "epoch-epoch-0001", EPOCH_SIZE);
+    assert_false(agent_status(world->agent).is_idle);
+    world_welcome(world, 10);
+    assert_true(agent_status(world->agent).is_idle); /* nothing new: all is delivered already */
     world_end(world);
 }
 
@@ -327,6 +330,21 @@ static void a_busy_server_gets_the_seal_again_later(void **state)
     world_end(world);
 }
 
+static void a_verdict_that_does_not_come_is_asked_for_again(void **state)
+{
+    struct world *world = world_begin(state);
+
+    world_go_live(world);
+    world_write(world, "a");
+    for (int i = 0; i < 31; i++) { /* the link is well, only the verdict is missing */
+        world_pass(world, SECONDS(10));
+        SAY(world, ping, MESSAGE_PONG, {.nonce = 1});
+    }
+    assert_int_equal(world_count(world, MESSAGE_PUSH), 2);
+    assert_int_equal(state_of(world), AGENT_LIVE);
+    world_end(world);
+}
+
 static void a_verdict_for_a_seal_that_is_not_on_its_way_is_refused(void **state)
 {
     struct world *world = world_begin(state);
@@ -423,8 +441,12 @@ static void frames_wait_while_another_program_locks_the_replica(void **state)
     assert_false(agent_status(world->agent).is_idle);
     assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
     (void)sqlite3_close(other);
+    world_rows(world, 4, 13, 14, "four"); /* the lock is gone, but these don't overtake */
+    world_publish(world, 14);
+    assert_string_equal(rows(world->kit, "SELECT title FROM memo ORDER BY id"), "one");
     world_pass(world, MILLISECONDS(100));
-    assert_string_equal(rows(world->kit, "SELECT title FROM memo ORDER BY id"), "one;two;three");
+    assert_string_equal(rows(world->kit, "SELECT title FROM memo ORDER BY id"),
+                        "one;two;three;four");
     assert_true(agent_status(world->agent).is_idle);
     world_end(world);
 }
@@ -584,6 +606,7 @@ int main(void)
         TEST(edits_during_a_seal_wait_for_the_next_one),
         TEST(a_seal_without_verdict_is_sent_again_unchanged),
         TEST(a_busy_server_gets_the_seal_again_later),
+        TEST(a_verdict_that_does_not_come_is_asked_for_again),
         TEST(a_verdict_for_a_seal_that_is_not_on_its_way_is_refused),
         TEST(a_large_seal_goes_in_parts_within_the_window),
         TEST(rows_are_visible_at_publish_and_not_before),
