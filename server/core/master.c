@@ -41,6 +41,7 @@ struct group {
     enum result (*action)(struct work *work, void *context, struct problem *problem);
     void *context;
     bool is_adopting;
+    bool has_more_to_adopt;
     int64_t head_before;
 };
 
@@ -332,6 +333,18 @@ static enum result read_head(struct master *master, struct arena *arena, int64_t
     return result;
 }
 
+/* One group adopts so many rows and no more: are there others? */
+static enum result look_for_more(struct group *group, struct problem *problem)
+{
+    struct store_result found = {0};
+    enum result result =
+        store_query(group->master->store, "SELECT 1 FROM fs_outbox WHERE op<>'-' LIMIT 1", NULL, 0,
+                    &group->master->group_arena, &found, problem);
+
+    group->has_more_to_adopt = found.row_count > 0;
+    return result;
+}
+
 static enum result adopt(struct group *group, struct problem *problem)
 {
     struct master *master = group->master;
@@ -345,8 +358,10 @@ static enum result adopt(struct group *group, struct problem *problem)
         result = work_settle(master->work, problem);
     if (result == RESULT_OK)
         result = work_flush(master->work, problem);
-    if (result == RESULT_OK && count > 0)
+    if (result == RESULT_OK && count > 0) {
         trace_line(master->trace, "server: %zu rows of other programs adopted", count);
+        result = look_for_more(group, problem);
+    }
     if (result != RESULT_OK)
         problem_add(problem, "adopting rows of other programs");
     return result;
@@ -371,6 +386,7 @@ static enum result run_group(struct group *group, struct master_outcome *outcome
         result = run_job(group, i, problem);
     if (result == RESULT_OK)
         result = finish_group(group, outcome, problem);
+    outcome->has_more_to_adopt = group->has_more_to_adopt;
     return result;
 }
 

@@ -36,6 +36,7 @@ struct master_outcome {
     const int64_t *revoked;   /* replica numbers whose sessions must end */
     size_t rescoped_count;    /* users whose subscription did change */
     const int64_t *rescoped;
+    bool has_more_to_adopt; /* other programs wrote more than one group takes: run another one */
 };
 
 /* Fills result and output of every job; a job never fails the others. The return value is about the

@@ -264,6 +264,8 @@ static enum result on_committed(struct server *server, const struct master_outco
             server->status.changes += work->seq - server->head;
         server->head = work->seq;
     }
+    if (outcome->has_more_to_adopt)
+        server->adopt_wanted = true;
     lookup_init(&rescoped, &server->step_arena);
     for (size_t i = 0; i < outcome->rescoped_count && result == RESULT_OK; i++)
         result = lookup_put(&rescoped, 0, outcome->rescoped[i], server, problem);

@@ -4,7 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { ADOPT_LINES_MAX = 50000 };
+/* In one group: some 3 KB each are in memory until its commit. */
+enum { ADOPT_LINES_MAX = 5000 };
 
 /* What fs_outbox says about one row, all its lines taken together. */
 struct adopted {
