@@ -12,23 +12,18 @@
 
 /* What each trigger asks comes from one look at the one row of fs_capture: opening a table costs
  * more than all the comparisons of a row. ORDER BY with LIMIT is cheaper than max(). */
-#define IS_ON      "(SELECT is_on FROM fs_capture)"
-#define REPLICA_NO "(SELECT replica_no FROM fs_capture)"
-#define LAST_LCN   "coalesce((SELECT lcn FROM fs_outbox ORDER BY lcn DESC LIMIT 1), 0)"
-#define COUNTER    "(NEW.\"id\" & 8589934591)"
-/* julianday() in whole milliseconds, all it carries; those from its epoch to 1970 are taken off. */
-#define EDITED_AT "CAST(julianday() * 86400000.0 + 0.5 AS INTEGER) * 1000 - 210866760000000000"
-/* The time, and the head the author could see: in a text of its own, and with fs_capture AS w. */
-#define STAMP   EDITED_AT ", (SELECT published_seq FROM fs_capture)"
-#define STAMP_W EDITED_AT ", w.published_seq"
+#define IS_ON    "(SELECT is_on FROM fs_capture)"
+#define LAST_LCN "coalesce((SELECT lcn FROM fs_outbox ORDER BY lcn DESC LIMIT 1), 0)"
+/* The head the author could see; in a text of its own, and with fs_capture AS w. The time is the
+ * default of fs_outbox.edited_at: every connection keeps the parsed text of all triggers in memory,
+ * so what they share must not stand in each of them. */
+#define HEAD   "(SELECT published_seq FROM fs_capture)"
+#define HEAD_W "w.published_seq"
 /* Lines are put by INSERT ... SELECT from the row that says whether to: no WHEN is needed. */
 #define FROM_W_IF_ON "\n  FROM fs_capture AS w WHERE w.is_on"
 /* All names under which a statement may set the key. */
 #define KEY_NAMES "\"id\", \"rowid\", \"_rowid_\", \"oid\""
 static_assert(ID_COUNTER_BITS == 33 && ID_COUNTER_MAX == INT64_C(8589934591), "as in the text");
-
-/* How far ahead of the counter a given id may be: moving the counter can't be undone. */
-enum { AGENT_STEP_MAX = 1 << 20, SERVER_STEP_MAX = 1 << 30 };
 
 /* Grows a text; after the first failure it stays as it is, so one check at the end is enough. */
 struct maker {
@@ -108,6 +103,13 @@ static const char *column_name(struct maker *maker, uint8_t number)
     return quoted(maker, maker->table->columns[number].name);
 }
 
+/* Comparisons must see every difference; only a column with a collation of its own needs telling.
+ */
+static const char *binary(const struct maker *maker)
+{
+    return maker->of->has_collations ? " COLLATE BINARY" : "";
+}
+
 static bool is_agent(const struct maker *maker)
 {
     return maker->of->side == SCHEMA_SIDE_AGENT;
@@ -134,15 +136,16 @@ static void put_any_differs(struct maker *maker, const char *old, const char *ne
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
         if (!is_captured(maker, n))
             continue;
-        put(maker, "%s%s.%s IS NOT %s.%s COLLATE BINARY", between, old, column_name(maker, n), new,
-            column_name(maker, n));
+        put(maker, "%s%s.%s IS NOT %s.%s%s", between, old, column_name(maker, n), new,
+            column_name(maker, n), binary(maker));
         between = " OR ";
     }
     if (between[0] == '\0')
         put(maker, "0");
 }
 
-/* The mask of columns that differ: CASE takes fewer steps than shifting each comparison. */
+/* The mask of columns that differ from those of `old` ("OLD.", or "" in a text of its own): CASE
+ * takes fewer steps than shifting each comparison. */
 static void put_mask(struct maker *maker, const char *old)
 {
     const char *between = "";
@@ -150,29 +153,26 @@ static void put_mask(struct maker *maker, const char *old)
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
         if (!is_captured(maker, n))
             continue;
-        put(maker, "%sCASE WHEN %s.%s IS NOT NEW.%s COLLATE BINARY THEN %" PRIu64 " ELSE 0 END",
-            between, old, column_name(maker, n), column_name(maker, n), UINT64_C(1) << n);
+        put(maker, "%sCASE WHEN %s%s IS NOT NEW.%s%s THEN %" PRIu64 " ELSE 0 END", between, old,
+            column_name(maker, n), column_name(maker, n), binary(maker), UINT64_C(1) << n);
         between = " | ";
     }
     if (between[0] == '\0')
         put(maker, "0");
 }
 
-static void put_outbox(struct maker *maker)
+/* A line about a row that goes says, on the server, where it was. */
+static void put_outbox(struct maker *maker, bool is_going)
 {
-    put(maker, "  INSERT INTO fs_outbox(tbl, row_id, op, mask, edited_at, base_seq%s)",
-        is_agent(maker) ? "" : ", old_bucket, old_hash");
+    put(maker, "  INSERT INTO fs_outbox(tbl, row_id, op, mask, base_seq%s)",
+        is_going && !is_agent(maker) ? ", old_bucket, old_hash" : "");
 }
 
-/* The last two columns of an outbox line, on the server: of the row `old`, or nothing. */
+/* Those two columns of the row `old` ("OLD." or "o."). */
 static void put_old_place(struct maker *maker, const char *old)
 {
-    if (is_agent(maker))
-        return;
-    if (old == NULL)
-        put(maker, ", NULL, NULL");
-    else
-        put(maker, ", %s.\"_fs_bucket\", %s.\"_fs_hash\"", old, old);
+    if (!is_agent(maker))
+        put(maker, ", %s\"_fs_bucket\", %s\"_fs_hash\"", old, old);
 }
 
 static void put_term(struct maker *maker, const struct catalog_table *table,
@@ -314,7 +314,7 @@ static void put_unique_changes(struct maker *maker, const struct unique_index *u
 
         if ((mask >> n & 1) == 0)
             continue;
-        put(maker, "%sOLD.%s IS NOT NEW.%s COLLATE BINARY", between, column, column);
+        put(maker, "%sOLD.%s IS NOT NEW.%s%s", between, column, column, binary(maker));
         between = " OR ";
     }
     if (between[0] == '\0')
@@ -343,59 +343,55 @@ static void put_on(struct maker *maker)
 
 /* ---- checks of ids ---- */
 
-static void put_id_is_wrong(struct maker *maker)
-{
-    if (is_agent(maker))
-        put(maker,
-            "(NEW.\"id\" IS NULL OR NEW.\"id\" < 1 OR NEW.\"id\" >> 33 IS NOT " REPLICA_NO
-            " OR " COUNTER " NOT BETWEEN 1 AND " LAST_LCN " + %d)",
-            (int)AGENT_STEP_MAX);
-    else
-        put(maker,
-            "(NEW.\"id\" IS NULL OR NEW.\"id\" NOT BETWEEN 1 AND %" PRId64
-            " OR (NEW.\"id\" >> 33 = " REPLICA_NO " AND " COUNTER " > " LAST_LCN " + %d))",
-            ID_MAX, (int)SERVER_STEP_MAX);
-}
-
-/* The checks of a new id, and the line that moves the counter up to an id ahead of it. */
+/* The checks of a new id; fs_id_range and fs_id_ahead (0007, 0008) know what this side allows. */
 static void put_id_checks(struct maker *maker, const char *only_if)
 {
-    if (is_agent(maker))
-        put(maker,
-            "  SELECT RAISE(ABORT, 'this replica has no number yet: enrol the device before"
-            " writing') WHERE %s" REPLICA_NO " IS NULL;\n",
-            only_if);
     put_refusal(maker, "id of ", NULL,
                 is_agent(maker) ? " must be given and from this device''s range: use (SELECT id"
                                   " FROM new_id)"
                                 : " must be given, in 1 to 2^53-1: use (SELECT id FROM new_id)");
-    put(maker, "WHERE %s", only_if);
-    put_id_is_wrong(maker);
-    put(maker, " AND NOT EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\");\n", maker->name);
-    put(maker, "  INSERT INTO fs_outbox(lcn, tbl, row_id, op, mask, edited_at, base_seq)\n"
-               "  SELECT " COUNTER " - 1, 0, 0, '-', 0, " STAMP "\n");
     put(maker,
-        "  WHERE %sNEW.\"id\" >> 33 = " REPLICA_NO " AND " COUNTER " > " LAST_LCN
-        " + 1 AND NOT EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\");\n",
-        only_if, maker->name);
+        "FROM fs_id_range WHERE %s(NEW.\"id\" IS NULL OR NEW.\"id\" NOT BETWEEN low AND high"
+        " OR NEW.\"id\" BETWEEN closed_low AND closed_high)",
+        only_if);
+    put(maker, " AND NOT EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\");\n", maker->name);
+    put(maker,
+        "  INSERT INTO fs_id_ahead SELECT NEW.\"id\", EXISTS (SELECT 1 FROM %s WHERE \"id\" ="
+        " NEW.\"id\") WHERE %s1;\n",
+        maker->name, only_if);
 }
 
-/* The row that is there with NEW's id; must be the last line before the row itself. */
+static uint64_t insert_mask(const struct maker *maker)
+{
+    uint64_t mask = maker->table->columns_mask;
+
+    if (is_agent(maker))
+        mask &= ~maker->table->server_only_mask;
+    if (maker->table->home_column_no != 0)
+        mask &= ~(UINT64_C(1) << maker->table->home_column_no);
+    return mask;
+}
+
+/* The row that is there with NEW's id; must be the last line before the row itself. A key change
+ * onto it is so rare that all columns count as different. */
 static void put_met(struct maker *maker, const char *only_if)
 {
-    put_outbox(maker);
+    put_outbox(maker, true);
     put(maker, "\n  SELECT %d, NEW.\"id\", 'R', ", maker->table->number);
-    put_mask(maker, "o");
-    put(maker, ", " STAMP);
-    put_old_place(maker, "o");
-    put(maker, "\n  FROM %s AS o WHERE %so.\"id\" = NEW.\"id\";\n", maker->name, only_if);
+    if (only_if[0] == '\0')
+        put_mask(maker, "");
+    else
+        put(maker, "%" PRIu64, insert_mask(maker));
+    put(maker, ", " HEAD);
+    put_old_place(maker, "");
+    put(maker, "\n  FROM %s WHERE %s\"id\" = NEW.\"id\";\n", maker->name, only_if);
 }
 
 static void put_look(struct maker *maker, const struct unique_index *unique)
 {
-    put_outbox(maker);
-    put(maker, "\n  SELECT %d, o.\"id\", '?', 0, " STAMP, maker->table->number);
-    put_old_place(maker, "o");
+    put_outbox(maker, true);
+    put(maker, "\n  SELECT %d, o.\"id\", '?', 0, " HEAD, maker->table->number);
+    put_old_place(maker, "o.");
     put(maker, "\n  FROM %s AS o WHERE ", maker->name);
     put_unique_match(maker, unique);
 }
@@ -433,8 +429,8 @@ static void put_insert_refusals(struct maker *maker)
             put_insert_default_differs(maker, n);
         put(maker,
             " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.\"id\" = NEW.\"id\" AND o.%s IS NEW.%s"
-            " COLLATE BINARY);\n",
-            maker->name, column_name(maker, n), column_name(maker, n));
+            "%s);\n",
+            maker->name, column_name(maker, n), column_name(maker, n), binary(maker));
     }
 }
 
@@ -529,31 +525,19 @@ static void make_look_insert(struct maker *maker)
     put(maker, "END");
 }
 
-static uint64_t insert_mask(const struct maker *maker)
-{
-    uint64_t mask = maker->table->columns_mask;
-
-    if (is_agent(maker))
-        mask &= ~maker->table->server_only_mask;
-    if (maker->table->home_column_no != 0)
-        mask &= ~(UINT64_C(1) << maker->table->home_column_no);
-    return mask;
-}
-
 static void put_inserted(struct maker *maker)
 {
-    put_outbox(maker);
-    put(maker, "\n  SELECT %d, NEW.\"id\", 'I', %" PRIu64 ", " STAMP_W, maker->table->number,
+    put_outbox(maker, false);
+    put(maker, "\n  SELECT %d, NEW.\"id\", 'I', %" PRIu64 ", " HEAD_W, maker->table->number,
         insert_mask(maker));
-    put_old_place(maker, NULL);
     put(maker, FROM_W_IF_ON ";\n");
 }
 
 static void put_deleted(struct maker *maker)
 {
-    put_outbox(maker);
-    put(maker, "\n  SELECT %d, OLD.\"id\", 'D', 0, " STAMP_W, maker->table->number);
-    put_old_place(maker, "OLD");
+    put_outbox(maker, true);
+    put(maker, "\n  SELECT %d, OLD.\"id\", 'D', 0, " HEAD_W, maker->table->number);
+    put_old_place(maker, "OLD.");
     put(maker, FROM_W_IF_ON ";\n");
 }
 
@@ -591,24 +575,24 @@ static void make_update(struct maker *maker)
     put_of_captured(maker);
     put_on(maker);
     put(maker, "BEGIN\n");
-    put_outbox(maker);
-    put(maker, "\n  SELECT %d, NEW.\"id\", 'U', ", maker->table->number);
-    put_mask(maker, "OLD");
-    put(maker, ", " STAMP_W);
-    put_old_place(maker, NULL);
-    put(maker, FROM_W_IF_ON " AND OLD.\"id\" IS NEW.\"id\" AND (");
-    put_any_differs(maker, "OLD", "NEW");
-    put(maker, ");\nEND");
+    put_outbox(maker, false);
+    put(maker, "\n  SELECT %d, NEW.\"id\", 'U', m, p", maker->table->number);
+    put(maker, "\n  FROM (SELECT ");
+    put_mask(maker, "OLD.");
+    put(maker, " AS m, " HEAD_W " AS p" FROM_W_IF_ON " AND OLD.\"id\" IS NEW.\"id\")"
+               " WHERE m <> 0;\nEND");
 }
 
 static void make_key(struct maker *maker)
 {
     put_begin(maker, "key", "AFTER UPDATE OF " KEY_NAMES);
     put_on(maker);
-    put(maker, "WHEN OLD.\"id\" IS NOT NEW.\"id\"\nBEGIN\n");
-    put_deleted(maker);
-    put_inserted(maker);
-    put(maker, "END");
+    put(maker,
+        "WHEN OLD.\"id\" IS NOT NEW.\"id\"\nBEGIN\n"
+        "  INSERT INTO fs_key_change VALUES (%d, OLD.\"id\", NEW.\"id\", %" PRIu64,
+        maker->table->number, insert_mask(maker));
+    put_old_place(maker, "OLD.");
+    put(maker, ");\nEND");
 }
 
 /* Columns other than the id that decide home. */
@@ -689,8 +673,8 @@ static void put_update_refusals(struct maker *maker)
         if (!is_server_only(maker, n))
             continue;
         put_refusal(maker, "", maker->table->columns[n].name, " is set by the server only");
-        put(maker, "WHERE OLD.%s IS NOT NEW.%s COLLATE BINARY;\n", column_name(maker, n),
-            column_name(maker, n));
+        put(maker, "WHERE OLD.%s IS NOT NEW.%s%s;\n", column_name(maker, n), column_name(maker, n),
+            binary(maker));
     }
     if (maker->table->append_only) {
         put_refusal(maker, "rows of ", NULL,
@@ -731,8 +715,8 @@ static void make_before_update(struct maker *maker)
     put(maker, "WHEN (OLD.\"id\" IS NOT NEW.\"id\"");
     for (uint8_t n = 1; n < maker->table->column_count; n++)
         if ((watched >> n & 1) != 0)
-            put(maker, "\n  OR OLD.%s IS NOT NEW.%s COLLATE BINARY", column_name(maker, n),
-                column_name(maker, n));
+            put(maker, "\n  OR OLD.%s IS NOT NEW.%s%s", column_name(maker, n),
+                column_name(maker, n), binary(maker));
     put(maker, ") AND " IS_ON "\nBEGIN\n");
     put_id_checks(maker, KEY_CHANGES);
     if (is_agent(maker))

@@ -25,6 +25,7 @@ struct trigger_table {
     const struct catalog_table *table;
     enum schema_side side;
     const char *defaults[ROW_COLUMNS_MAX + 1]; /* SQL by column number; NULL: no default */
+    bool has_collations;                       /* of columns: comparisons have to name BINARY */
     size_t unique_count;
     struct unique_index uniques[UNIQUES_MAX];
 };

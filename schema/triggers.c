@@ -72,6 +72,22 @@ static enum result read_defaults(struct plan *plan, struct trigger_table *table,
     return result;
 }
 
+/* Does any column name a collation? The word anywhere in the table's text counts: too often is
+ * harmless. */
+static enum result read_collations(struct plan *plan, struct trigger_table *table,
+                                   struct problem *problem)
+{
+    const struct value name = value_text_of(table->table->name);
+    int64_t count = 0;
+    enum result result = sql_query_integer(plan->database,
+                                           "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
+                                           " AND name = ?1 AND instr(upper(sql), 'COLLATE') > 0",
+                                           &name, 1, 0, &count, problem);
+
+    table->has_collations = count > 0;
+    return result;
+}
+
 /* Where the word WHERE stands in a CREATE INDEX outside of quotes, brackets, comments and
  * parentheses; the text behind it, or NULL. */
 static const char *predicate_of(const char *text)
@@ -232,6 +248,8 @@ static enum result plan_table(struct plan *plan, const struct catalog_table *tab
     of->table = table;
     of->side = plan->side;
     result = read_defaults(plan, of, not_null, problem);
+    if (result == RESULT_OK)
+        result = read_collations(plan, of, problem);
     if (result == RESULT_OK)
         result = read_uniques(plan, of, not_null, problem);
     if (result == RESULT_OK)
@@ -554,7 +572,7 @@ enum result triggers_pause_begin(struct triggers_pause *pause, struct sql_databa
 {
     static const char FOREIGN[] =
         "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND"
-        " lower(substr(name, 1, 4)) <> '_fs_' AND tbl_name NOT IN ('fs_flag', 'fs_state')";
+        " lower(substr(name, 1, 4)) <> '_fs_' AND lower(substr(tbl_name, 1, 3)) <> 'fs_'";
     int64_t version = 0;
     int64_t foreign_count = 0;
     enum result result;

@@ -68,7 +68,10 @@ CREATE TABLE fs_outbox (
     row_id     BIGINT NOT NULL,
     op         TEXT NOT NULL,
     mask       BIGINT NOT NULL,                -- bit n: column n
-    edited_at  BIGINT NOT NULL,                -- this machine's clock: microseconds since 1970, UTC
+    -- this machine's clock, microseconds since 1970, UTC: julianday() in whole milliseconds, all it
+    -- carries, less those from its epoch to 1970
+    edited_at  BIGINT NOT NULL
+        DEFAULT (CAST(julianday() * 86400000.0 + 0.5 AS INTEGER) * 1000 - 210866760000000000),
     base_seq   BIGINT NOT NULL,                -- published head that the author could see
     old_bucket BIGINT,                         -- server, D R ?: where the row was
     old_hash   BLOB                            -- server, D R ?: its share of that bucket's digest

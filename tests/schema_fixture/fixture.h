@@ -199,6 +199,7 @@ static inline struct fixture *fixture_create_model(enum schema_side side)
 
     fixture_exec(fixture, fixture_script("0001_"));
     fixture_exec(fixture, fixture_script("0002_"));
+    fixture_exec(fixture, fixture_script(side == SCHEMA_SIDE_SERVER ? "0007_" : "0008_"));
     fixture_exec(fixture, FIXTURE_TABLES);
     fixture_exec(fixture, FIXTURE_CATALOG);
     fixture_load(fixture);
