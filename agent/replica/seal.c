@@ -131,6 +131,61 @@ static enum result write_change(struct sealing *sealing, const struct outbox_row
     return result;
 }
 
+/* The bucket that a row takes over from the rows above it, as they are now; 0: it takes over none,
+ * or they aren't here. */
+static enum result inherited_bucket(struct sealing *sealing, const struct catalog_table *table,
+                                    const struct value *values, int64_t *ret_bucket)
+{
+    enum { PARENTS_MAX = 16 };
+    enum result result = RESULT_OK;
+
+    *ret_bucket = 0;
+    for (int step = 0; step < PARENTS_MAX; step++) {
+        const struct bucket_term *term = NULL;
+        struct value *above = NULL;
+
+        for (uint8_t i = 0; i < table->bucket_term_count && term == NULL; i++)
+            if (table->bucket_terms[i].source == BUCKET_CONSTANT ||
+                table->bucket_terms[i].source == BUCKET_GIVEN ||
+                values[table->bucket_terms[i].column_no].type != VALUE_NULL)
+                term = &table->bucket_terms[i];
+        if (term == NULL || term->source != BUCKET_INHERITED ||
+            values[term->column_no].type != VALUE_INTEGER)
+            return RESULT_OK;
+        table = replica_table(sealing->replica, table->columns[term->column_no].refers_to);
+        result = replica_read_row(sealing->replica, table, values[term->column_no].integer,
+                                  sealing->arena, &above, ret_bucket, sealing->problem);
+        if (result != RESULT_OK || above == NULL)
+            return result;
+        values = above;
+    }
+    return RESULT_OK;
+}
+
+/* The triggers fill `home` of a new row when it is inserted; the rows above it may have been moved
+ * since then, in this file. The server works it out anew: so must we. */
+static enum result refresh_home(struct sealing *sealing, const struct catalog_table *table,
+                                int64_t row_id, struct value *values)
+{
+    struct sql_database *database = sealing->replica->database;
+    uint8_t home = table->home_column_no;
+    int64_t bucket = 0;
+    bool exists = false;
+    enum result result = inherited_bucket(sealing, table, values, &bucket);
+
+    if (result != RESULT_OK || bucket == 0 ||
+        (values[home].type == VALUE_INTEGER && values[home].integer == bucket))
+        return result;
+    values[home] = value_integer(bucket);
+    result = sql_run(database, "INSERT INTO fs_flag(k) VALUES (1)", NULL, 0, sealing->problem);
+    if (result == RESULT_OK)
+        result = replica_update_row(sealing->replica, table, row_id, UINT64_C(1) << home, values,
+                                    &exists, sealing->problem);
+    if (result == RESULT_OK)
+        result = sql_run(database, "DELETE FROM fs_flag", NULL, 0, sealing->problem);
+    return result;
+}
+
 static enum result seal_row(struct sealing *sealing, const struct outbox_row *row)
 {
     const struct catalog_table *table = replica_table(sealing->replica, row->table_no);
@@ -147,6 +202,11 @@ static enum result seal_row(struct sealing *sealing, const struct outbox_row *ro
         if (result != RESULT_OK)
             return result;
         invariant(values != NULL); /* outbox_read has looked, in this transaction */
+        if (row->op == CHANGE_INSERT && table->home_column_no != 0) {
+            result = refresh_home(sealing, table, row->row_id, values);
+            if (result != RESULT_OK)
+                return result;
+        }
         fault = change_fault(sealing->arena, table, row, values);
         if (fault != NULL) {
             trace_line(sealing->replica->trace, "replica: %s %" PRId64 " can't be sent: %s",

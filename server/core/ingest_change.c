@@ -595,9 +595,7 @@ static enum result is_home_unseen(struct ingest *ingest, const struct ingest_ite
         result = versions_of_row(parent, &versions, problem);
     if (result != RESULT_OK || parent == NULL || versions.full_seq <= item->change->base_seq)
         return result;
-    for (uint8_t i = 1; i < table->column_count; i++) /* what moved it; none: it was inserted */
-        if (versions.columns[i].seq == versions.full_seq)
-            *ret_is = true;
+    *ret_is = versions.insert.replica_no != ingest->replica.replica_no; /* a move sets it to 0 */
     return RESULT_OK;
 }
 
