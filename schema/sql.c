@@ -84,6 +84,7 @@ static const char *pragmas_of(enum sql_profile profile)
     case SQL_PROFILE_AGENT:
         return "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF;";
     case SQL_PROFILE_PLAIN:
+    case SQL_PROFILE_CHECKPOINT:
         break;
     }
     return "";
@@ -123,6 +124,10 @@ static enum result set_up(struct sql_database *database, const struct sql_option
     if (result != RESULT_OK)
         return result;
     (void)sqlite3_busy_timeout(database->handle, busy_ms);
+    if (options->profile == SQL_PROFILE_CHECKPOINT) { /* user_version stands in the file's header */
+        (void)sqlite3_wal_autocheckpoint(database->handle, 0);
+        return sql_exec(database, "PRAGMA user_version", problem);
+    }
     size = snprintf(text, sizeof text,
                     "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = ON;"
                     "PRAGMA cache_size = -%" PRId64 "; SELECT count(*) FROM sqlite_schema;",

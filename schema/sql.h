@@ -26,6 +26,8 @@ enum sql_profile {
     SQL_PROFILE_PLAIN = 0,  /* no journal mode is set: files of others, memory databases */
     SQL_PROFILE_SERVER = 1, /* WAL, synchronous FULL, foreign keys on */
     SQL_PROFILE_AGENT = 2,  /* WAL, synchronous NORMAL (see sql_set_durable), foreign keys off */
+    SQL_PROFILE_CHECKPOINT = 3, /* only for sql_checkpoint: never reads the schema, so the parsed
+                                   text of all triggers (megabytes) isn't kept once more */
 };
 
 struct sql_options {

@@ -563,6 +563,11 @@ enum result sqlite_store_open(const struct sqlite_store_options *options,
         .read_only = options->is_reader,
         .vfs = options->vfs,
     };
+    const struct sql_options checkpointer_options = {
+        .path = options->path,
+        .profile = SQL_PROFILE_CHECKPOINT,
+        .vfs = options->vfs,
+    };
     struct sqlite_store *self = calloc(1, sizeof *self);
     enum result result;
 
@@ -573,7 +578,7 @@ enum result sqlite_store_open(const struct sqlite_store_options *options,
     result = sql_open(&database_options, &self->database, problem);
     if (result == RESULT_OK && !options->is_reader) {
         (void)sqlite3_wal_hook(sql_handle(self->database), note_wal_size, self);
-        result = sql_open(&database_options, &self->checkpointer, problem);
+        result = sql_open(&checkpointer_options, &self->checkpointer, problem);
     }
     if (result != RESULT_OK) {
         sqlite_close(&self->store);
