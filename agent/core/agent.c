@@ -556,6 +556,8 @@ enum result agent_step(struct agent *agent, const struct agent_event *event,
         result = pump(agent, problem);
     if (result != RESULT_OK)
         result = fail(agent, result, problem);
+    if (replica_has_lost_rows(agent->replica) && agent->state == AGENT_LIVE)
+        agent_disconnect(agent, "rows could not be stored", 0);
     *ret_effects = (struct agent_effects){.count = agent->effect_count, .effects = agent->effects};
     return result;
 }

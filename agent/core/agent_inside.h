@@ -37,6 +37,7 @@ enum {
 #define AGENT_BACKOFF_MIN_US    SECONDS(1)
 #define AGENT_BACKOFF_MAX_US    MINUTES(5)
 #define AGENT_RECEIPT_DELAY_US  SECONDS(1)
+#define AGENT_SETTLE_DELAY_US   MILLISECONDS(500)
 #define AGENT_VERDICT_WAIT_US   MINUTES(5) /* then the seal is sent again: always safe */
 #define AGENT_DIGEST_EVERY_US   MINUTES(20)
 #define AGENT_DIGEST_PAUSE_US   MILLISECONDS(200)
@@ -91,6 +92,7 @@ struct agent_downlink {
     bool is_caught_up;     /* all that was there at the beginning of the session is published */
     bool owes_receipt;
     struct mono_time receipt_due;
+    struct mono_time settle_due; /* when rows held in an open transaction are committed */
 };
 
 struct agent_checks {

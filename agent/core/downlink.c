@@ -12,6 +12,7 @@ void downlink_begin(struct agent *agent, int64_t head)
     down->is_caught_up = down->published_seq > 0 && down->published_seq >= head;
     down->owes_receipt = false;
     down->receipt_due = MONO_NEVER;
+    down->settle_due = MONO_NEVER;
 }
 
 void downlink_end(struct agent *agent)
@@ -20,6 +21,7 @@ void downlink_end(struct agent *agent)
     agent->down.is_caught_up = false;
     agent->down.owes_receipt = false;
     agent->down.receipt_due = MONO_NEVER;
+    agent->down.settle_due = MONO_NEVER;
 }
 
 bool downlink_is_idle(const struct agent *agent)
@@ -118,13 +120,32 @@ enum result downlink_on_publish(struct agent *agent, struct bytes body, struct p
     return RESULT_OK;
 }
 
+/* What the replica holds in an open transaction is committed soon: others want to write, too. */
+static enum result settle(struct agent *agent, struct problem *problem)
+{
+    struct agent_downlink *down = &agent->down;
+
+    if (!replica_is_unsettled(agent->replica)) {
+        down->settle_due = MONO_NEVER;
+        return RESULT_OK;
+    }
+    if (down->settle_due.us == MONO_NEVER.us)
+        down->settle_due = mono_after(agent->now, AGENT_SETTLE_DELAY_US);
+    if (!mono_is_due(down->settle_due, agent->now))
+        return RESULT_OK;
+    down->settle_due = MONO_NEVER;
+    return replica_settle(agent->replica, problem);
+}
+
 /* The receipt: one for all that was published within a second. */
 enum result downlink_pump(struct agent *agent, struct problem *problem)
 {
     struct agent_downlink *down = &agent->down;
     struct message_published published = {.seq = down->published_seq};
-    enum result result;
+    enum result result = settle(agent, problem);
 
+    if (result != RESULT_OK)
+        return result;
     if (!down->owes_receipt || !mono_is_due(down->receipt_due, agent->now))
         return RESULT_OK;
     down->owes_receipt = false;
@@ -139,5 +160,5 @@ enum result downlink_pump(struct agent *agent, struct problem *problem)
 
 struct mono_time downlink_deadline(const struct agent *agent)
 {
-    return agent->down.receipt_due;
+    return mono_earlier(agent->down.receipt_due, agent->down.settle_due);
 }

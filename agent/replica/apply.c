@@ -217,7 +217,8 @@ enum result applier_begin(struct applier *applier, struct replica *replica, stru
     applier->puts = arena_array(arena, replica->catalog.table_count + 1, sizeof *applier->puts);
     if (applier->puts == NULL)
         return arena_full(arena, problem);
-    result = sql_run(replica->database, "INSERT INTO fs_flag(k) VALUES (1)", NULL, 0, problem);
+    if (!bulk_is_open(replica))
+        result = sql_run(replica->database, "INSERT INTO fs_flag(k) VALUES (1)", NULL, 0, problem);
     if (result == RESULT_OK)
         result = applier_reload(applier, problem);
     if (result == RESULT_OK)
@@ -236,7 +237,7 @@ enum result applier_finish(struct applier *applier, struct wall_time now, struct
 {
     enum result result = quarantine_settle(applier, now, problem);
 
-    if (result == RESULT_OK)
+    if (result == RESULT_OK && !bulk_is_open(applier->replica))
         result = sql_run(applier->replica->database, "DELETE FROM fs_flag", NULL, 0, problem);
     return result;
 }

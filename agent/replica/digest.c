@@ -265,8 +265,10 @@ enum result replica_digests(struct replica *replica, int64_t bucket_after, size_
     struct sql_transaction transaction = {0};
     struct message_digest digest = {0};
     int64_t next = 0;
-    enum result result = sql_begin(&transaction, replica->database, SQL_DEFERRED, problem);
+    enum result result = replica_settle(replica, problem);
 
+    if (result == RESULT_OK)
+        result = sql_begin(&transaction, replica->database, SQL_DEFERRED, problem);
     if (result == RESULT_OK)
         result = scan_buckets(&scan, bucket_after, bucket_max, &next, &digest.head);
     sql_end(&transaction);
@@ -300,7 +302,9 @@ enum result replica_differing_parts(struct replica *replica, int64_t bucket,
     scan.parts = arena_alloc(arena, PART_BYTES);
     if (differing == NULL || scan.parts == NULL)
         return arena_full(arena, problem);
-    result = sql_begin(&transaction, replica->database, SQL_DEFERRED, problem);
+    result = replica_settle(replica, problem);
+    if (result == RESULT_OK)
+        result = sql_begin(&transaction, replica->database, SQL_DEFERRED, problem);
     if (result == RESULT_OK)
         result = scan_buckets(&scan, bucket - 1, 1, &next, &head);
     sql_end(&transaction);

@@ -274,9 +274,8 @@ static enum result make_private(const char *path, struct problem *problem)
 static enum result open_keeper(struct replica *replica, struct problem *problem)
 {
     struct sql_options options = {.path = replica->path,
-                                  .profile = SQL_PROFILE_AGENT,
+                                  .profile = SQL_PROFILE_CHECKPOINT,
                                   .vfs = replica->vfs_name,
-                                  .cache_kib = 256,
                                   .busy_timeout_ms = -1};
 
     if (replica->keeper != NULL)
@@ -396,6 +395,7 @@ void replica_close(struct replica *replica)
     if (replica == NULL)
         return;
     sql_end(&replica->transaction);
+    sql_end(&replica->bulk.transaction);
     sql_close(replica->keeper);
     sql_close(replica->database);
     stage_done(&replica->stage);
@@ -414,8 +414,13 @@ const struct catalog *replica_catalog(const struct replica *replica)
 enum result replica_write_begin(struct replica *replica, struct sql_transaction *transaction,
                                 struct problem *problem)
 {
+    enum result result = RESULT_OK;
+
     if (replica->is_read_only)
         return problem_set(problem, RESULT_REFUSED, "this replica was opened for reading only");
+    result = replica_settle(replica, problem);
+    if (result != RESULT_OK)
+        return result;
     arena_reset(&replica->step_arena);
     return sql_begin(transaction, replica->database, SQL_IMMEDIATE, problem);
 }
@@ -551,6 +556,9 @@ enum result replica_check_triggers(struct replica *replica, size_t *ret_repaired
     size_t wrong_count = 0;
     enum result result = RESULT_OK;
 
+    result = replica_settle(replica, problem);
+    if (result != RESULT_OK)
+        return result;
     arena_reset(&replica->step_arena);
     result = triggers_verify(replica->database, &replica->catalog, SCHEMA_SIDE_AGENT,
                              &replica->step_arena, &wrong_count, &report, problem);

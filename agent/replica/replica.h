@@ -111,6 +111,14 @@ struct replica_published {
 MUST_CHECK enum result replica_publish(struct replica *replica, int64_t head, struct wall_time now,
                                        struct replica_published *ret_published,
                                        struct problem *problem);
+/* Rows of a first snapshot are held in a transaction of up to 20,000 rows, which keeps other
+ * programs from writing: commit it within a second. Everything else that writes commits it first;
+ * so does replica_disconnected. Failures: as above, the rows will be sent again. */
+MUST_CHECK enum result replica_settle(struct replica *replica, struct problem *problem);
+bool replica_is_unsettled(const struct replica *replica);
+/* Such a transaction failed, and with it messages that replica_rows had taken: this session can't
+ * go on, the next one begins where the replica stands. Until replica_disconnected. */
+bool replica_has_lost_rows(const struct replica *replica);
 /* Forgets what is only in memory: the connection is gone, the server will send it again. */
 void replica_disconnected(struct replica *replica);
 

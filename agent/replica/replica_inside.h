@@ -8,6 +8,7 @@
 #include "agent/replica/replica.h"
 #include "base/lookup.h"
 #include "schema/sql.h"
+#include "schema/triggers.h"
 
 enum {
     REPLICA_ARENA_SIZE_MAX = 256 << 20,  /* one operation: a batch of rows and its lookups */
@@ -67,6 +68,14 @@ struct stage {
     bool is_spilled; /* rows and departures are in the fs_stage_ tables, memory has none */
 };
 
+/* Rows of the first snapshot, in a transaction that stays open from message to message. */
+struct bulk {
+    struct sql_transaction transaction;
+    struct triggers_pause pause;
+    size_t row_count;
+    bool is_lost; /* rows that the caller believes stored were undone */
+};
+
 struct replica {
     struct sql_database *database;
     struct sql_database *keeper; /* for checkpoints only; NULL: not opened yet */
@@ -82,6 +91,7 @@ struct replica {
     int64_t written_count; /* rows since the last checkpoint */
     int64_t check_cursor;
     struct stage stage;
+    struct bulk bulk;
     /* where the part after the last one read begins, so that parts are read in one pass */
     int64_t part_seal_no, part_no, part_table_no, part_lcn;
     size_t part_size_max;
@@ -107,6 +117,18 @@ MUST_CHECK enum result replica_write_begin(struct replica *replica,
 void replica_written(struct replica *replica, size_t row_count);
 bool table_is_synced(const struct catalog_table *table);
 const struct catalog_table *replica_table(const struct replica *replica, int64_t table_no);
+
+/* --- bulk.c: many messages in one transaction ------------------------------------------------- */
+
+/* Begins, or goes on with, the transaction; empties the step arena. Capture is off in it, without
+ * fs_flag. Whoever begins another one (replica_write_begin) commits this one first. */
+MUST_CHECK enum result bulk_begin(struct replica *replica, struct problem *problem);
+/* After each message: commits when there is enough. */
+MUST_CHECK enum result bulk_written(struct replica *replica, size_t row_count,
+                                    struct problem *problem);
+/* After a failure: all of it is undone, cursors too, and will be sent again. */
+void bulk_undo(struct replica *replica);
+bool bulk_is_open(const struct replica *replica);
 
 /* --- pack.c: values of a mask as bytes -------------------------------------------------------- */
 

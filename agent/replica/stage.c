@@ -38,6 +38,11 @@ void stage_reset(struct stage *stage)
 
 void replica_disconnected(struct replica *replica)
 {
+    struct problem ignored = {0};
+
+    if (replica_settle(replica, &ignored) != RESULT_OK)
+        trace_line(replica->trace, "replica: rows are undone: %s", ignored.text);
+    replica->bulk.is_lost = false;
     stage_reset(&replica->stage);
 }
 
@@ -516,28 +521,39 @@ static bool fits_memory(const struct stage *stage, size_t more_count)
            stage->row_count + stage->gone_count + more_count <= MEMORY_ROWS_MAX;
 }
 
+static enum result rows_in_bulk(struct replica *replica, const struct message_rows *message,
+                                struct problem *problem)
+{
+    enum result result = bulk_begin(replica, problem);
+
+    if (result == RESULT_OK)
+        result = rows_direct(replica, message, problem);
+    if (result != RESULT_OK) {
+        bulk_undo(replica);
+        return result;
+    }
+    return bulk_written(replica, message->row_count, problem);
+}
+
 static enum result rows_to_disk(struct replica *replica, const struct message_rows *message,
-                                bool is_direct, struct problem *problem)
+                                struct problem *problem)
 {
     struct sql_transaction transaction = {0};
     enum result result = replica_write_begin(replica, &transaction, problem);
 
-    if (result == RESULT_OK && is_direct)
-        result = rows_direct(replica, message, problem);
-    else if (result == RESULT_OK && !replica->stage.is_spilled)
+    if (result == RESULT_OK && !replica->stage.is_spilled)
         result = memory_to_tables(replica, problem);
-    if (result == RESULT_OK && !is_direct)
+    if (result == RESULT_OK)
         result = rows_to_tables(replica, message, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
     sql_end(&transaction);
-    if (result == RESULT_OK && !is_direct) {
-        replica->stage.is_spilled = true;
-        forget_rows(&replica->stage);
-    }
-    if (result == RESULT_OK)
-        replica_written(replica, message->row_count);
-    return result;
+    if (result != RESULT_OK)
+        return result;
+    replica->stage.is_spilled = true;
+    forget_rows(&replica->stage);
+    replica_written(replica, message->row_count);
+    return RESULT_OK;
 }
 
 enum result replica_rows(struct replica *replica, const struct message_rows *rows,
@@ -548,9 +564,11 @@ enum result replica_rows(struct replica *replica, const struct message_rows *row
     enum result result = state_number(replica, "published_seq", 0, &published_seq, problem);
 
     is_direct = published_seq == 0;
-    if (result == RESULT_OK &&
-        (is_direct || replica->stage.is_spilled || !fits_memory(&replica->stage, rows->row_count)))
-        result = rows_to_disk(replica, rows, is_direct, problem);
+    if (result == RESULT_OK && is_direct)
+        result = rows_in_bulk(replica, rows, problem);
+    else if (result == RESULT_OK &&
+             (replica->stage.is_spilled || !fits_memory(&replica->stage, rows->row_count)))
+        result = rows_to_disk(replica, rows, problem);
     else if (result == RESULT_OK)
         result = rows_to_memory(replica, rows, true, problem);
     if (result == RESULT_OK && is_direct && !is_from_nothing(rows))

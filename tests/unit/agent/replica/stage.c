@@ -39,6 +39,8 @@ static void a_first_snapshot_goes_on_where_a_crash_cut_it(void **state)
     struct replica_identity identity = {0};
 
     send_page(kit, SITE(1), 500, false, 1, 100);
+    OK(kit, replica_settle(kit->replica, &kit->problem));
+    send_page(kit, SITE(1), 500, false, 51, 100); /* still in the open transaction */
     kit_reopen(kit); /* nothing was said to the replica: as after kill -9 */
     message = resume(kit);
     assert_int_equal(message.published_seq, 0);
@@ -46,7 +48,9 @@ static void a_first_snapshot_goes_on_where_a_crash_cut_it(void **state)
     assert_int_equal(message.cursors[0].seq, 0);
     assert_int_equal(message.cursors[0].page_table_no, MEMO);
     assert_int_equal(message.cursors[0].page_to, 500);
+    assert_string_equal(rows(kit, "SELECT max(id) FROM memo"), "100");
     send_page(kit, SITE(1), 500, true, 101, 100);
+    OK(kit, replica_settle(kit->replica, &kit->problem));
     kit_reopen(kit);
     message = resume(kit);
     assert_int_equal(message.cursors[0].seq, 500);
