@@ -258,6 +258,31 @@ static size_t count_now(struct world *world, const struct ledger_edit *edit)
     return count;
 }
 
+/* R8: who was entitled to the row at the head he had before him isn't refused for having lost it
+ * since. */
+static void check_late_work(struct world *world, const struct ledger_edit *edit)
+{
+    const struct history_table *table = &world->history.tables[edit->table];
+    const struct history_version *seen = history_at(history_row(table, edit->row_id), edit->base);
+    const struct history_scope *scope =
+        history_scope(&world->history, world->agents[edit->agent].user_id, edit->base);
+    sqlite3_stmt *statement = NULL;
+    bool is_desk = world->scenario.has_help_desk && edit->agent == 0; /* has other rights */
+
+    if (is_desk || edit->is_poison || edit->op != 'U' || seen == NULL ||
+        !history_has_bucket(scope, seen->bucket))
+        return;
+    statement = sim_prepare(world, world->history.database,
+                            "SELECT count(*) FROM review_item WHERE reason_code = 'not_entitled'"
+                            " AND instr(payload, ?1) > 0");
+    (void)sqlite3_bind_text(statement, 1, edit->value, -1, SQLITE_TRANSIENT);
+    if (sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int64(statement, 0) != 0)
+        world_fail(
+            world, "R8: '%s' of %s was refused, who was entitled to %s %" PRId64 " at %" PRId64,
+            edit->value, world->agents[edit->agent].name, table->name, edit->row_id, edit->base);
+    sqlite3_finalize(statement);
+}
+
 static void check_edit(struct world *world, const struct ledger_edit *edit)
 {
     const struct history_table *table = &world->history.tables[edit->table];
@@ -269,6 +294,7 @@ static void check_edit(struct world *world, const struct ledger_edit *edit)
                    world->agents[edit->agent].name, edit->value);
     if (edit->is_superseded || edit->op == 'D' || edit->is_common)
         return;
+    check_late_work(world, edit);
     if (count_now(world, edit) > 1)
         world_fail(world, "I3: '%s' is in %zu rows of %s", edit->value, count_now(world, edit),
                    table->name);
