@@ -64,6 +64,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def is_sanitized(build):
+    """Programs built with sanitizers take several times longer."""
+    with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as cache:
+        return re.search("^FIELDSYNC_SANITIZE:[A-Z]+=(address|thread)$", cache.read(), re.M) is not None
+
+
 class Output:
     """What a program that ended has said."""
 
@@ -116,6 +122,28 @@ def change(path, *statements):
         database.close()
 
 
+class Watch:
+    """Looks at a database file again and again: one connection, so that looking costs little."""
+
+    def __init__(self, path, statement, *values):
+        self.database = sqlite3.connect("file:%s?mode=ro" % path, uri=True, timeout=10,
+                                        check_same_thread=False)
+        self.statement = statement
+        self.values = values
+
+    def value(self):
+        row = self.database.execute(self.statement, self.values).fetchone()
+        return row[0] if row else None
+
+    def wait(self, what, wanted, seconds=WAIT_S):
+        """The moment, of time.monotonic(), when the first value of the first row is `wanted`."""
+        try:
+            wait_for(what, lambda: self.value() == wanted, seconds, pause=0.002)
+            return time.monotonic()
+        finally:
+            self.database.close()
+
+
 class Program:
     """A running server or agent."""
 
@@ -156,7 +184,8 @@ class Line:
     """A device's network: passes TCP connections on to the server, and can be cut.
 
     Bytes are counted in both directions; cut_after(n) cuts by itself after n more bytes from the
-    device, in the middle of whatever is being sent."""
+    device, in the middle of whatever is being sent; rate_up bounds the bytes a second from the
+    device; delay_down_s makes the server's answers late. mend() ends all of these."""
 
     def __init__(self, server_port):
         self.server_port = server_port
@@ -164,6 +193,8 @@ class Line:
         self.bytes_down = 0
         self.cuts = 0
         self.budget = None
+        self.delay_down_s = 0.0
+        self.rate_up = None
         self.is_cut = False
         self.lock = threading.Lock()
         self.sockets = set()
@@ -184,6 +215,8 @@ class Line:
         with self.lock:
             self.is_cut = False
             self.budget = None
+            self.delay_down_s = 0.0
+            self.rate_up = None
 
     def cut_after(self, size):
         with self.lock:
@@ -246,6 +279,12 @@ class Line:
     def _copy(self, one, other, is_up):
         try:
             while data := one.recv(65536):
+                if not is_up and self.delay_down_s > 0:
+                    time.sleep(self.delay_down_s)
+                    if self.is_cut:
+                        break
+                if is_up and self.rate_up:
+                    time.sleep(len(data) / self.rate_up)
                 other.sendall(self._count(data, is_up))
                 if self.is_cut:
                     self.cut()
@@ -332,9 +371,14 @@ class Device:
     def wait_idle(self, seconds=WAIT_S):
         return wait_for("%s to be in sync" % self.login, self.is_settled, seconds)
 
-    def sync(self):
-        """Doesn't wait for the next try."""
-        return self.cli("sync", "--now", code=None)
+    def sync(self, code=0):
+        """Has the running agent try now, and waits until it is in sync or has failed."""
+        return self.cli("sync", "--now", code=code)
+
+    def nudge(self):
+        """Has the running agent try now, without waiting for how it goes."""
+        with open(os.path.join(self.folder, "sync-now"), "w", encoding="ascii") as file:
+            file.write("%d\n" % time.monotonic_ns())
 
 
 class Company:
@@ -428,6 +472,14 @@ class Company:
     def sql(self, *statements):
         """Plain SQL on the master, as any program with rights on the file may write."""
         return change(self.master, *statements)
+
+    def script(self, text):
+        """Many statements of plain SQL in one transaction."""
+        database = sqlite3.connect(self.master, timeout=10, isolation_level=None)
+        try:
+            database.executescript("BEGIN IMMEDIATE;\n%s\nCOMMIT;" % text)
+        finally:
+            database.close()
 
     # ---- devices ----
 
