@@ -17,24 +17,28 @@ from day import Day
 from lib import Company, Failed
 
 PLAY_ON = """
-Everything is still running. Play on from another terminal (copy and paste):
+Everything is still running; what the server says of itself: {metrics}
+Play on from another terminal, as the office and as the people with their laptops:
 
-  the server      {server}
-  a laptop        {agent}
-  what it says of itself      {metrics}
+    cd {folder}
+    ./office call open "Door seal torn" --customer "Hotel Miralago" --by anna
+    ./office call assign C2026-000003 --to luca --by anna
+    ./luca activity list
+    ./anna inbox list
+    ./office device list
 
-  open a call, give it to Luca, look at his laptop:
-    fs-server call open "Door seal torn" --customer "Hotel Miralago" --by anna
-    fs-server call assign C2026-000003 --to luca --by anna
-    fs-agent {luca} activity list
-  write with any program, on the master or on a laptop:
-    sqlite3 {master} "UPDATE site SET access_note = 'ring twice' WHERE id = 1208"
-    sqlite3 {luca}/replica.db "SELECT name, access_note FROM site"
-  another laptop, with a code for Sara:
-    fs-server device enrol --user sara
-    fs-agent {sara} enrol CODE && fs-agent {sara} run
+with any other program, on the master or on a laptop:
 
-Here, a laptop's network can be cut: type `cut mario`, `mend mario`, `compare`, or `quit` (Ctrl-C).
+    sqlite3 server/fieldsync.db "UPDATE site SET access_note = 'ring twice' WHERE id = 1208"
+    sqlite3 device-luca/replica.db "SELECT name, access_note FROM site"
+
+with one more laptop:
+
+    ./office device enrol --user sara
+    ./sara enrol CODE && ./sara run
+
+Here, type `cut mario` or `mend luca` for somebody's network, `compare` to compare all rows, `quit`
+(or Ctrl-C) to end everything and remove the folder.
 """
 
 
@@ -55,21 +59,21 @@ class Narrator:
               % text, flush=True)
 
 
+def write_tool(company, name, program, data, options=""):
+    path = os.path.join(company.folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('#!/bin/sh\nexec "%s" "$@" --data "%s"%s\n' % (program, data, options))
+    os.chmod(path, 0o755)
+
+
 def play_on(company):
-    folder = company.folder
-    tools = os.path.join(folder, "tools.sh")
-    with open(tools, "w", encoding="utf-8") as file:
-        file.write('fs_server() { "%s" "$@" --data "%s" --listen-port %d; }\n'
-                   'fs_agent() { folder=$1; shift; "%s" "$@" --data "$folder"; }\n'
-                   "alias fs-server=fs_server fs-agent=fs_agent\n" % (
-                       company.server_program, company.data, company.port, company.agent_program))
-    print(PLAY_ON.format(
-        server="ws://127.0.0.1:%d/sync, data in %s" % (company.port, company.data),
-        agent="one each in %s/device-mario, -luca, -anna" % folder,
-        metrics="http://127.0.0.1:%d/healthz and /metrics" % company.admin_port,
-        luca=os.path.join(folder, "device-luca"), sara=os.path.join(folder, "device-sara"),
-        master=company.master).replace(
-            "(copy and paste):", "(copy and paste), first:\n\n    . %s" % tools), flush=True)
+    write_tool(company, "office", company.server_program, company.data,
+               " --listen-port %d" % company.port)
+    for login in ("mario", "luca", "anna", "sara"):
+        write_tool(company, login, company.agent_program,
+                   os.path.join(company.folder, "device-%s" % login))
+    print(PLAY_ON.format(folder=company.folder, metrics="http://127.0.0.1:%d/metrics"
+                         % company.admin_port), flush=True)
     devices = {device.login: device for device in company.devices}
     for line in sys.stdin:
         words = line.split()
@@ -106,7 +110,7 @@ def main():
     signal.signal(signal.SIGTERM, interrupt)
     begin = time.monotonic()
     try:
-        with Company(options.build) as company:
+        with Company(os.path.abspath(options.build)) as company:
             Day(company, Narrator()).play()
             print("The day took %.0f s." % (time.monotonic() - begin), flush=True)
             if options.keep:

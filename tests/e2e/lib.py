@@ -389,7 +389,7 @@ class Company:
         self.agent_program = os.path.join(build, "fieldsync-agent")
         for program in (self.server_program, self.agent_program):
             expect(os.path.exists(program), "%s isn't built" % program)
-        self.folder = folder or tempfile.mkdtemp(prefix="fieldsync-e2e-")
+        self.folder = folder or tempfile.mkdtemp(prefix="fieldsync-")
         self.is_kept = is_kept
         self.data = os.path.join(self.folder, "server")
         self.master = os.path.join(self.data, "fieldsync.db")
