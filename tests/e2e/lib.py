@@ -144,6 +144,13 @@ class Watch:
             self.database.close()
 
 
+def end_connection(one):
+    try:
+        one.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass # it has ended already
+
+
 class Program:
     """A running server or agent."""
 
@@ -233,10 +240,7 @@ class Line:
 
     def _break(self):
         for one in self.sockets:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            end_connection(one)
         self.sockets.clear()
 
     def _accept(self):
@@ -290,8 +294,9 @@ class Line:
                     self.cut()
                     break
             other.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        except OSError: # a reset of one end, as after kill -9: the other end must see it, too
+            end_connection(one)
+            end_connection(other)
         finally:
             with self.lock:
                 self.sockets.discard(one)
@@ -422,8 +427,8 @@ class Company:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def show_logs(self):
-        for program in self.programs:
-            print("---- %s" % program.log_path)
+        for path, program in {program.log_path: program for program in self.programs}.items():
+            print("---- %s" % path)
             print("".join(program.log().splitlines(True)[-15:]), end="")
 
     # ---- the server ----
