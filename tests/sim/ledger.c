@@ -258,6 +258,19 @@ static size_t count_now(struct world *world, const struct ledger_edit *edit)
     return count;
 }
 
+/* An edit of the same row that must be refused takes others of its seal with it. */
+static bool is_spoilt(const struct world *world, const struct ledger_edit *edit)
+{
+    for (size_t i = 0; i < world->ledger.count; i++) {
+        const struct ledger_edit *other = &world->ledger.edits[i];
+
+        if (other->is_poison && other->agent == edit->agent && other->table == edit->table &&
+            other->row_id == edit->row_id)
+            return true;
+    }
+    return false;
+}
+
 /* R8: who was entitled to the row at the head he had before him isn't refused for having lost it
  * since. */
 static void check_late_work(struct world *world, const struct ledger_edit *edit)
@@ -269,7 +282,7 @@ static void check_late_work(struct world *world, const struct ledger_edit *edit)
     sqlite3_stmt *statement = NULL;
     bool is_desk = world->scenario.has_help_desk && edit->agent == 0; /* has other rights */
 
-    if (is_desk || edit->is_poison || edit->op != 'U' || seen == NULL ||
+    if (is_desk || is_spoilt(world, edit) || edit->op != 'U' || seen == NULL ||
         !history_has_bucket(scope, seen->bucket))
         return;
     statement = sim_prepare(world, world->history.database,
