@@ -10,6 +10,7 @@ twice, transactions whole, all files sound, server and devices equal row by row.
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import sys
@@ -217,11 +218,21 @@ class World:
             self.check_work(side, begun, done)
             self.check_own_field(side, begun, done)
             total += len(done)
-        refused = self.company.query("SELECT kind, table_name, reason_code, payload"
-                                     " FROM review_item WHERE kind IN ('refused', 'parked')")
-        expect_equal(refused, [], "changes that were refused or parked")
         self.check_shared_field()
         return total
+
+    def refused_notes(self, side):
+        """A visit was given away, and its call is still here because an earlier note has no answer
+        yet: a note for it now is refused, and kept whole for the office and its author."""
+        numbers = []
+        for table, reason, payload in self.company.query(
+                "SELECT table_name, reason_code, payload FROM review_item WHERE user_id = ?"
+                " AND kind IN ('refused', 'parked')", side.user_id):
+            values = json.loads(payload)["values"]
+            expect_equal((table, reason, values["call_id"]),
+                         ("call_note", "not_entitled", small_company.TRAVELLING_CALL), payload)
+            numbers.append(int(values["body"].split()[1]))
+        return numbers
 
     def check_notes(self, side, begun, done):
         found = {}
@@ -230,6 +241,8 @@ class World:
             name, number, _ = body.split()
             expect_equal(name, side.name, "author of " + body)
             found[int(number)] = found.get(int(number), 0) + 1
+        for number in self.refused_notes(side):
+            found[number] = found.get(number, 0) + 1
         for number, kind in begun.items():
             count = found.pop(number, 0)
             expect(count == TALLY[kind] or (count == 0 and number not in done),
