@@ -13,7 +13,9 @@ The day's hours are told, not waited for: it takes some seconds. Facts that have
 import datetime
 import hashlib
 import os
+import threading
 import time
+from concurrent import futures
 
 from lib import Company, Failed, Watch, expect, expect_equal, wait_for
 
@@ -92,9 +94,10 @@ class Day:
         self.tell.say("server ready; demo data of %d customers, %d machines came in by plain SQL"
                       % (company.value("SELECT count(*) FROM party WHERE kind = 'customer'"),
                          company.value("SELECT count(*) FROM asset")))
-        self.mario = company.device_add("mario", "--van", "Van 1")
-        self.luca = company.device_add("luca", "--van", "Van 2")
-        self.anna = company.device_add("anna")
+        with futures.ThreadPoolExecutor() as pool: # three people at once
+            self.mario, self.luca, self.anna = pool.map(
+                lambda options: company.device_add(*options),
+                (("mario", "--van", "Van 1"), ("luca", "--van", "Van 2"), ("anna",)))
         for device in self.devices():
             device.start()
         for device in self.devices():
@@ -433,7 +436,6 @@ class Watching:
     """Several watches at once; writes down when each became true."""
 
     def __init__(self, watches, moments):
-        import threading
         self.failures = []
         self.threads = [threading.Thread(target=self._watch, args=(name, watch, moments))
                         for name, watch in watches]
