@@ -81,7 +81,7 @@ static const struct sentence SENTENCES[REASON_COUNT] = {
         "Qualcun altro ha deciso prima, dopo ciò che avevi visto; resta la sua decisione."},
 
     [REASON_WORK_BEATS_PLAN] = {"work_beats_plan",
-        "The job had been given to a colleague, but the first technician was at work: it stays his.",
+        "The job was given to a colleague, but the first technician was at work: it stays his.",
         "Il lavoro era passato a un collega, ma il primo tecnico era già all'opera: resta a lui."},
     [REASON_DOUBLE_VISIT] = {"double_visit",
         "A colleague worked on the same job: your work is kept as a second visit.",

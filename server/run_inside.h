@@ -76,7 +76,7 @@ struct run {
 
     struct errand look;
     bool is_looking;
-    int64_t look_delay_us; /* from one look to the next, without a write seen by the watch */
+    int64_t look_delay_us;  /* from one look to the next, without a write seen by the watch */
     struct errand *bounced; /* no thread took them: answered "wait" at the end of the step */
     bool is_stopping;
     bool is_debug;
