@@ -24,6 +24,7 @@ struct company {
     struct scene spare; /* for who has nothing of his own */
     struct scene moving;
     struct scene target;
+    int people_count;
     struct person people[ROLES];
     struct side *colleague; /* a technician with work at the first one's site */
     struct side *stranger;  /* a technician without any work */
@@ -252,7 +253,8 @@ static inline void hire(struct world *world, int64_t user_id, const char *login,
             grant, 2);
 }
 
-static inline int company_create(void **state)
+/* The first `count` of PEOPLE have devices. */
+static inline int company_create(void **state, int count)
 {
     struct company *company = calloc(1, sizeof *company);
     struct world *world = world_create(service_reactions());
@@ -260,6 +262,7 @@ static inline int company_create(void **state)
 
     assert_non_null(company);
     company->world = world;
+    company->people_count = count;
     order_tables(world, &company->order);
     for (int i = 0; i < ROLES; i++)
         hire(world, user_id + i, role_name(PEOPLE[i]), role_name(PEOPLE[i]));
@@ -268,7 +271,7 @@ static inline int company_create(void **state)
     hire(world, user_id + ROLES + 2, "spare", "nobody");
     hire(world, user_id + ROLES + 3, "target", "nobody");
     adopt(world);
-    for (int i = 0; i < ROLES; i++) {
+    for (int i = 0; i < count; i++) {
         struct person *person = &company->people[i];
 
         person->role = PEOPLE[i];
