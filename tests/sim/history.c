@@ -165,8 +165,8 @@ bool history_same(sqlite3_value *a, sqlite3_value *b)
         return sqlite3_value_double(a) == sqlite3_value_double(b);
     default:
         return sqlite3_value_bytes(a) == sqlite3_value_bytes(b) &&
-               memcmp(sqlite3_value_blob(a), sqlite3_value_blob(b),
-                      (size_t)sqlite3_value_bytes(a)) == 0;
+               (sqlite3_value_bytes(a) == 0 || memcmp(sqlite3_value_blob(a), sqlite3_value_blob(b),
+                                                      (size_t)sqlite3_value_bytes(a)) == 0);
     }
 }
 
@@ -539,7 +539,8 @@ void history_commit(struct history *history)
     if (head < history->head)
         world_fail(world, "I1: the head went from %" PRId64 " back to %" PRId64, history->head,
                    head);
-    qsort(history->touches, history->touch_count, sizeof *history->touches, touch_order);
+    if (history->touch_count > 1)
+        qsort(history->touches, history->touch_count, sizeof *history->touches, touch_order);
     for (size_t i = 0; i < history->touch_count; i++)
         if (kept == 0 || touch_order(&history->touches[kept - 1], &history->touches[i]) != 0)
             history->touches[kept++] = history->touches[i];

@@ -241,7 +241,8 @@ static void begin_write(struct world *world)
     enum result result = RESULT_OK;
 
     world_enter(world, WORLD_OFFICE);
-    memcpy(server->running, server->writes, count * sizeof(struct job *));
+    if (count != 0)
+        memcpy(server->running, server->writes, count * sizeof(struct job *));
     server->running_count = count;
     server->write_count = 0;
     result = master_write(server->writer, server->running, count, world_wall(world, WORLD_OFFICE),
