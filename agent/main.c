@@ -337,15 +337,22 @@ struct asking {
     struct mono_time until;
     int64_t request;
     struct state_file state;
+    struct files_lock *lock;
+    bool has_lock; /* the agent that was asked has ended */
 };
 
 static void on_asking_timer(void *context)
 {
     struct asking *asking = context;
+    struct problem problem = {0};
 
     state_file_read(asking->program->data_folder, &asking->state);
-    if (asking->state.answered == asking->request || asking->state.failed == asking->request ||
-        mono_is_due(asking->until, clock_mono_now()))
+    if (asking->state.answered == asking->request || asking->state.failed == asking->request)
+        loop_stop(asking->loop);
+    else if (take_lock(asking->program, asking->lock, &problem) == RESULT_OK) {
+        asking->has_lock = true;
+        loop_stop(asking->loop);
+    } else if (mono_is_due(asking->until, clock_mono_now()))
         loop_stop(asking->loop);
     else
         loop_timer_set(asking->timer, mono_after(clock_mono_now(), MILLISECONDS(50)));
@@ -365,9 +372,11 @@ static enum result write_request(struct asking *asking, struct problem *problem)
     return result;
 }
 
-static enum exit_code ask_running(struct program *program)
+/* *ret_has_lock: nobody answers any more, the caller does it with the lock. */
+static enum exit_code ask_running(struct program *program, struct files_lock *lock,
+                                  bool *ret_has_lock)
 {
-    struct asking asking = {.program = program};
+    struct asking asking = {.program = program, .lock = lock};
     struct state_file before;
     struct problem problem = {0};
     char text[256];
@@ -386,8 +395,11 @@ static enum exit_code ask_running(struct program *program)
     }
     loop_timer_destroy(asking.timer);
     loop_destroy(asking.loop);
+    *ret_has_lock = asking.has_lock;
     if (result != RESULT_OK)
         return fail(code_of(result), problem.text, "");
+    if (asking.has_lock)
+        return EXIT_CODE_OK;
     if (asking.state.failed == asking.request)
         return fail(EXIT_CODE_NETWORK, asking.state.last_failure,
                     "Everything recorded stays here; the agent tries again by itself.");
@@ -408,8 +420,13 @@ static enum exit_code run_sync(struct program *program)
     char text[256];
     enum exit_code exit_code;
 
-    if (take_lock(program, &lock, &problem) != RESULT_OK)
-        return ask_running(program);
+    if (take_lock(program, &lock, &problem) != RESULT_OK) {
+        bool has_lock = false;
+
+        exit_code = ask_running(program, &lock, &has_lock);
+        if (!has_lock)
+            return exit_code;
+    }
     exit_code = run_daemon(program, DAEMON_ONCE, &outcome, &lock);
     files_lock_close(&lock);
     if (exit_code != EXIT_CODE_OK)
