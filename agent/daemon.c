@@ -14,12 +14,14 @@
 #include "edge/websocket.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { QUEUE_SIZE_MAX = 8 << 20 }; /* the core's send window and one large body */
 
+#define REST_AFTER_US     SECONDS(2)
 #define LOOK_SOON_US      MILLISECONDS(1)
 #define LOOK_EVERY_US     SECONDS(1) /* for commits that no watch sees */
 #define WATCH_EVERY_US    MILLISECONDS(20)
@@ -37,6 +39,7 @@ struct daemon {
     struct websocket *websocket;
     struct loop_timer *deadline_timer; /* what the core waits for */
     struct loop_timer *look_timer;
+    bool is_resting;
     int64_t look_delay_us; /* from one look to the next, without a write seen by the watch */
     struct loop_timer *state_timer;
     struct loop_timer *stop_timer;
@@ -416,11 +419,28 @@ static void on_log_written(void *context)
     loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), daemon->look_delay_us));
 }
 
+/* A device's memory is for the technician's other programs. */
+static void rest(struct daemon *daemon)
+{
+    struct mono_time now = clock_mono_now();
+
+    if (daemon->idle_since.us == MONO_NEVER.us) {
+        daemon->is_resting = false;
+        return;
+    }
+    if (daemon->is_resting || !mono_is_due(mono_after(daemon->idle_since, REST_AFTER_US), now))
+        return;
+    daemon->is_resting = true;
+    replica_rest(daemon->replica);
+    (void)malloc_trim(0);
+}
+
 static void on_look_timer(void *context)
 {
     struct daemon *daemon = context;
 
     look(daemon);
+    rest(daemon);
     daemon->look_delay_us *= 2;
     if (daemon->look_delay_us > LOOK_EVERY_US)
         daemon->look_delay_us = LOOK_EVERY_US;

@@ -136,7 +136,13 @@ static enum result set_up(struct sql_database *database, const struct sql_option
     result = sql_exec(database, text, problem);
     if (result == RESULT_OK && !options->read_only)
         result = sql_exec(database, pragmas_of(options->profile), problem);
+    sql_release_memory(database); /* the pages of the schema: it is parsed now */
     return result;
+}
+
+void sql_release_memory(struct sql_database *database)
+{
+    (void)sqlite3_db_release_memory(database->handle);
 }
 
 enum result sql_open(const struct sql_options *options, struct sql_database **ret_database,

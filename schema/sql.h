@@ -49,6 +49,9 @@ void sql_close(struct sql_database *database); /* NULL is allowed; open transact
 /* For what the wrapper doesn't cover (backup, hooks); never to prepare statements with. */
 struct sqlite3 *sql_handle(struct sql_database *database);
 
+/* Gives back the memory of pages that aren't in use; they are read again when needed. */
+void sql_release_memory(struct sql_database *database);
+
 /* ---- transactions ---- */
 
 enum sql_begin {

@@ -128,22 +128,6 @@ static bool is_server_only(const struct maker *maker, uint8_t number)
 
 /* ---- pieces ---- */
 
-/* "(a IS NOT b) OR ..." over all captured columns. */
-static void put_any_differs(struct maker *maker, const char *old, const char *new)
-{
-    const char *between = "";
-
-    for (uint8_t n = 1; n < maker->table->column_count; n++) {
-        if (!is_captured(maker, n))
-            continue;
-        put(maker, "%s%s.%s IS NOT %s.%s%s", between, old, column_name(maker, n), new,
-            column_name(maker, n), binary(maker));
-        between = " OR ";
-    }
-    if (between[0] == '\0')
-        put(maker, "0");
-}
-
 /* The mask of columns that differ from those of `old` ("OLD.", or "" in a text of its own): CASE
  * takes fewer steps than shifting each comparison. */
 static void put_mask(struct maker *maker, const char *old)
@@ -321,14 +305,21 @@ static void put_unique_changes(struct maker *maker, const struct unique_index *u
         put(maker, "0");
 }
 
-/* A refusal: "SELECT RAISE(ABORT, '...') WHERE"; the condition follows. `what` begins with the
- * table's name where it has %s. */
+/* "RAISE(ABORT, '...')": before, the table's name, the column's if there is one, after. */
+static void put_raise(struct maker *maker, const char *before, const char *column,
+                      const char *after)
+{
+    put(maker, "RAISE(ABORT, '%s%s%s%s%s') ", before, maker->raw_name, column == NULL ? "" : ".",
+        column == NULL ? "" : doubled(maker, column, '\'', false), after);
+}
+
+/* A refusal: "... SELECT RAISE(...)"; WHERE follows. No line is ever put: but SQLite keeps the
+ * parsed text of an INSERT in a quarter of the room that a SELECT takes. */
 static void put_refusal(struct maker *maker, const char *before, const char *column,
                         const char *after)
 {
-    put(maker, "  SELECT RAISE(ABORT, '%s%s%s%s%s') ", before, maker->raw_name,
-        column == NULL ? "" : ".", column == NULL ? "" : doubled(maker, column, '\'', false),
-        after);
+    put(maker, "  INSERT INTO fs_outbox(lcn) SELECT ");
+    put_raise(maker, before, column, after);
 }
 
 static void put_begin(struct maker *maker, const char *suffix, const char *event)
@@ -415,23 +406,30 @@ static void put_home_is_foreign(struct maker *maker, const char *old)
 /* Given values are let through if the row has them already: REPLACE and UPSERT of a whole row. */
 static void put_insert_refusals(struct maker *maker)
 {
+    bool is_begun = false;
+
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
         bool is_home = n == maker->table->home_column_no;
 
         if (!is_home && !is_server_only(maker, n))
             continue;
-        put_refusal(maker, "", maker->table->columns[n].name,
-                    " is set by the server: leave it out");
-        put(maker, "WHERE ");
+        if (!is_begun)
+            put(maker,
+                "  INSERT INTO fs_outbox(lcn) SELECT 1 FROM fs_capture LEFT JOIN %s AS o ON"
+                " o.\"id\" = NEW.\"id\" WHERE CASE",
+                maker->name);
+        is_begun = true;
+        put(maker, "\n  WHEN (o.\"id\" IS NULL OR NEW.%s IS NOT o.%s%s) AND ",
+            column_name(maker, n), column_name(maker, n), binary(maker));
         if (is_home)
             put_home_is_foreign(maker, "NULL");
         else
             put_insert_default_differs(maker, n);
-        put(maker,
-            " AND NOT EXISTS (SELECT 1 FROM %s AS o WHERE o.\"id\" = NEW.\"id\" AND o.%s IS NEW.%s"
-            "%s);\n",
-            maker->name, column_name(maker, n), column_name(maker, n), binary(maker));
+        put(maker, " THEN ");
+        put_raise(maker, "", maker->table->columns[n].name, " is set by the server: leave it out");
     }
+    if (is_begun)
+        put(maker, "ELSE 0 END;\n");
 }
 
 /* After the insert and its line: was a row replaced in a way that a device may not? In the common
@@ -448,7 +446,8 @@ static void put_replace_refusals(struct maker *maker)
         kept &= ~(UINT64_C(1) << table->home_column_no);
     if (kept == 0 && !keeps_others)
         return;
-    put(maker, "  SELECT CASE WHEN NEW.\"id\" <> (SELECT w.replica_no << 33 | last_insert_rowid()"
+    put(maker, "  INSERT INTO fs_outbox(lcn) SELECT 1 WHERE CASE WHEN NEW.\"id\" <> (SELECT "
+               "w.replica_no << 33 | last_insert_rowid()"
                " FROM fs_capture AS w WHERE w.is_on) THEN coalesce(NULL");
     if (kept != 0)
         put(maker,
@@ -669,18 +668,23 @@ static void make_home(struct maker *maker)
 
 static void put_update_refusals(struct maker *maker)
 {
+    bool is_begun = false;
+
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
         if (!is_server_only(maker, n))
             continue;
-        put_refusal(maker, "", maker->table->columns[n].name, " is set by the server only");
-        put(maker, "WHERE OLD.%s IS NOT NEW.%s%s;\n", column_name(maker, n), column_name(maker, n),
-            binary(maker));
+        if (!is_begun)
+            put(maker, "  INSERT INTO fs_outbox(lcn) SELECT 1 WHERE CASE");
+        is_begun = true;
+        put(maker, "\n  WHEN OLD.%s IS NOT NEW.%s%s THEN ", column_name(maker, n),
+            column_name(maker, n), binary(maker));
+        put_raise(maker, "", maker->table->columns[n].name, " is set by the server only");
     }
-    if (maker->table->append_only) {
+    if (is_begun)
+        put(maker, "ELSE 0 END;\n");
+    if (maker->table->append_only) { /* the trigger runs only if something changes */
         put_refusal(maker, "rows of ", NULL,
                     " are facts and never changed: insert a new one that refers to it");
-        put(maker, "WHERE OLD.\"id\" IS NOT NEW.\"id\" OR ");
-        put_any_differs(maker, "OLD", "NEW");
         put(maker, ";\n");
     }
 }

@@ -13,6 +13,7 @@
 #include "version.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,14 +132,31 @@ static void on_step_timer(void *context)
     run_step(context, (struct server_event){.kind = SERVER_EVENT_DEADLINE});
 }
 
+/* After a time of work its memory goes back to the system, once it is quiet. */
+static void rest(struct run *run)
+{
+    struct server_status status = server_status(run->server);
+    int64_t work = run->counts.group_count + status.bytes_sent;
+
+    if (work != run->work_seen) {
+        run->work_seen = work;
+        run->is_resting = false;
+    } else if (!run->is_resting) {
+        run->is_resting = true;
+        (void)malloc_trim(0);
+    }
+}
+
 static void on_look_timer(void *context)
 {
     struct run *run = context;
 
     run_look(run);
     run->look_delay_us *= 2;
-    if (run->look_delay_us > LOOK_INTERVAL_US)
+    if (run->look_delay_us > LOOK_INTERVAL_US) {
         run->look_delay_us = LOOK_INTERVAL_US;
+        rest(run);
+    }
     loop_timer_set(run->look_timer, mono_after(clock_mono_now(), run->look_delay_us));
 }
 

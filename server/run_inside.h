@@ -75,6 +75,8 @@ struct run {
     struct master *reader;
 
     struct errand look;
+    int64_t work_seen; /* groups and bytes at the last look: unchanged is quiet */
+    bool is_resting;
     bool is_looking;
     int64_t look_delay_us;  /* from one look to the next, without a write seen by the watch */
     struct errand *bounced; /* no thread took them: answered "wait" at the end of the step */

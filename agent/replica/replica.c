@@ -404,6 +404,14 @@ void replica_close(struct replica *replica)
     free(replica);
 }
 
+void replica_rest(struct replica *replica)
+{
+    sql_release_memory(replica->database);
+    sql_close(replica->keeper);
+    replica->keeper = NULL;
+    arena_reset(&replica->step_arena);
+}
+
 const struct catalog *replica_catalog(const struct replica *replica)
 {
     return &replica->catalog;

@@ -119,6 +119,8 @@ bool replica_is_unsettled(const struct replica *replica);
 /* Such a transaction failed, and with it messages that replica_rows had taken: this session can't
  * go on, the next one begins where the replica stands. Until replica_disconnected. */
 bool replica_has_lost_rows(const struct replica *replica);
+/* Nothing happens for a while: gives back the memory that only makes things faster. */
+void replica_rest(struct replica *replica);
 /* Forgets what is only in memory: the connection is gone, the server will send it again. */
 void replica_disconnected(struct replica *replica);
 
