@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# cmake -DOUTPUT=file.c -DMIGRATIONS=a;b -DDICTIONARIES=c -P embed_files.cmake
+# cmake -DOUTPUT=file.c -DMIGRATIONS=a;b -DDICTIONARIES=c -DDEMO=d -P embed_files.cmake
 # Writes the C arrays that embedded_files.h declares.
 
 set(code "/* SPDX-License-Identifier: Apache-2.0 */\n/* Written by cmake/embed_files.cmake. */\n")
@@ -29,4 +29,5 @@ endfunction()
 
 embed(MIGRATION EMBEDDED_MIGRATIONS EMBEDDED_MIGRATION_COUNT ${MIGRATIONS})
 embed(DICTIONARY EMBEDDED_DICTIONARIES EMBEDDED_DICTIONARY_COUNT ${DICTIONARIES})
+embed(DEMO EMBEDDED_DEMO EMBEDDED_DEMO_COUNT ${DEMO})
 file(WRITE ${OUTPUT} "${code}")

@@ -18,3 +18,5 @@ extern const struct embedded_file EMBEDDED_MIGRATIONS[]; /* schema/migrations, *
 extern const size_t EMBEDDED_MIGRATION_COUNT;
 extern const struct embedded_file EMBEDDED_DICTIONARIES[]; /* schema, *.dict: zlib dictionaries */
 extern const size_t EMBEDDED_DICTIONARY_COUNT;
+extern const struct embedded_file EMBEDDED_DEMO[]; /* schema/demo, *.sql: run in this order */
+extern const size_t EMBEDDED_DEMO_COUNT;

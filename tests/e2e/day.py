@@ -19,7 +19,8 @@ from concurrent import futures
 
 from lib import Company, Failed, Watch, expect, expect_equal, wait_for
 
-FOLDER = os.path.dirname(os.path.abspath(__file__))
+DEMO_DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "schema", "demo",
+                         "demo_data.sql")
 SEEN_WITHIN_S = 1.0
 OFFLINE_COMMAND_S = 1.0
 PHOTO_SIZE = 3 * 1024 * 1024
@@ -88,7 +89,7 @@ class Day:
                 ("anna", "Anna Bassi", ["dispatcher", "help_desk"]),
                 ("walter", "Walter Pini", ["warehouse"])):
             company.user_add(login, *roles, name=name)
-        with open(os.path.join(FOLDER, "demo_data.sql"), encoding="utf-8") as file:
+        with open(DEMO_DATA, encoding="utf-8") as file:
             company.script(file.read())
         company.serve()
         self.tell.say("server ready; demo data of %d customers, %d machines came in by plain SQL"
