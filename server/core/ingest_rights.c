@@ -127,7 +127,8 @@ enum result ingest_merged_into(struct ingest *ingest, const struct catalog_table
     enum result result;
 
     *ret_id = item == NULL || item->state != ITEM_DONE ? 0 : item->verdict.merged_into_id;
-    if (*ret_id != 0 || id_replica_no(row_id) != ingest->replica.replica_no)
+    if (*ret_id != 0 || row_id < 0 || row_id > ID_MAX || /* a reference may hold any number */
+        id_replica_no(row_id) != ingest->replica.replica_no)
         return RESULT_OK;
     result = store_query(ingest->store,
                          "SELECT merged_into_id FROM fs_verdict WHERE replica_no=?1 AND table_no=?2"

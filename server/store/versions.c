@@ -44,6 +44,12 @@ static size_t varint_put(uint8_t *memory, int64_t number)
     return size;
 }
 
+/* Who inserted it, by its id; 0 for a number that another program made up. */
+static int64_t origin_of(const struct stored_row *row)
+{
+    return row->id < 0 || row->id > ID_MAX ? 0 : id_replica_no(row->id);
+}
+
 enum result versions_of_row(const struct stored_row *row, struct versions *ret_versions,
                             struct problem *problem)
 {
@@ -51,7 +57,7 @@ enum result versions_of_row(const struct stored_row *row, struct versions *ret_v
 
     *ret_versions = (struct versions){
         .full_seq = row->seq,
-        .insert = {.seq = row->seq, .replica_no = id_replica_no(row->id)},
+        .insert = {.seq = row->seq, .replica_no = origin_of(row)},
     };
     if (row->versions.size == 0)
         return RESULT_OK;
@@ -82,7 +88,7 @@ enum result versions_pack(const struct versions *versions, const struct stored_r
     uint8_t packed[(ROW_COLUMNS_MAX + 1) * ENTRY_FIELDS * VARINT_SIZE_MAX];
     size_t size = 0;
     bool is_plain = versions->full_seq == row->seq && versions->insert.edited_at_us == 0 &&
-                    versions->insert.replica_no == id_replica_no(row->id);
+                    versions->insert.replica_no == origin_of(row);
 
     size += varint_put(packed + size, versions->full_seq);
     size += varint_put(packed + size, versions->insert.edited_at_us);

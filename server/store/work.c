@@ -289,8 +289,12 @@ static enum result term_bucket(struct work *work, const struct catalog_table *ta
             *ret_bucket = values[table->home_column_no].integer;
         return RESULT_OK;
     case BUCKET_COLUMN:
-        if (term->column_no == 0 || value->type == VALUE_INTEGER)
-            *ret_bucket = bucket_of(term->kind, id);
+        if (term->column_no != 0 && value->type != VALUE_INTEGER)
+            return RESULT_OK;
+        if (id < 0 || id > ID_MAX)
+            return problem_set(problem, RESULT_REFUSED, "%s.%s holds %" PRId64 ", which is no id",
+                               table->name, table->columns[term->column_no].name, id);
+        *ret_bucket = bucket_of(term->kind, id);
         return RESULT_OK;
     case BUCKET_INHERITED:
         if (value->type != VALUE_INTEGER)
@@ -316,6 +320,9 @@ enum result work_bucket(struct work *work, const struct catalog_table *table, in
     int64_t bucket = 0;
     enum result result = RESULT_OK;
 
+    if (row_id < 1 || row_id > ID_MAX) /* another program's: no message can hold it */
+        return problem_set(problem, RESULT_REFUSED, "%s %" PRId64 " has an id that is none",
+                           table->name, row_id);
     for (uint8_t i = 0; i < table->bucket_term_count && bucket == 0 && result == RESULT_OK; i++)
         result =
             term_bucket(work, table, &table->bucket_terms[i], row_id, values, &bucket, problem);

@@ -10,6 +10,7 @@
 #endif
 
 #include "agent/replica/replica.h"
+#include "protocol/noise.h"
 #include "schema/load.h"
 #include "server/core/devices.h"
 #include "server/core/master.h"
@@ -39,7 +40,8 @@ struct side {
     struct replica *replica;
     struct sql_database *other; /* another program on the device */
     struct feed *feed;
-    uint8_t key[PUBLIC_KEY_SIZE];
+    struct noise_keypair keys;
+    uint8_t psk[PSK_SIZE];
     uint8_t token[TOKEN_SIZE];
     /* by hand */
     int64_t seal_no;
@@ -276,7 +278,8 @@ static inline void side_enrol(struct world *world, struct side *side)
                                 .seed = seed_of(world, DEVICES_CODE_SEED_SIZE),
                                 .expires_at_us = world->now.us + MINUTES(15)};
     struct job *job = make_job(world, JOB_ENROL, NULL);
-    struct message_enrol enrol = {.sign_public_key = bytes_of(side->key, sizeof side->key),
+    struct message_enrol enrol = {.sign_public_key =
+                                      bytes_of(side->keys.public_key, PUBLIC_KEY_SIZE),
                                   .device_name = bytes_of_text(side->name),
                                   .app_version = bytes_of_text("test"),
                                   .schema_version = world->catalog.schema_version,
@@ -286,51 +289,65 @@ static inline void side_enrol(struct world *world, struct side *side)
     struct frame frame;
     size_t index = 0;
 
-    memset(side->key, (int)(0x40 + world->side_count), sizeof side->key);
+    noise_keypair_from(seed_of(world, NOISE_KEY_SIZE), &side->keys);
     ok(world,
        master_run(world->master, world->now, create_code, &code, &world->outcome, &world->problem));
     buffer_init(&body, 65536);
     ok(world, message_enrol_encode(&enrol, &body, &world->problem));
     give_body(world, job, &body);
     job->key = bytes_of(code.seed, DEVICES_TOKEN_ID_SIZE);
-    job->static_key = bytes_of(side->key, PUBLIC_KEY_SIZE);
+    job->static_key = bytes_of(side->keys.public_key, PUBLIC_KEY_SIZE);
     run_job(world, job);
     frame = next_message(world, job, &index);
     assert_int_equal(frame.type, MESSAGE_ENROLLED);
     ok(world, message_enrolled_decode(frame.body, &world->arena, &enrolled, &world->problem));
     side->replica_no = enrolled.replica_no;
     memcpy(side->token, enrolled.resume_token.data, TOKEN_SIZE);
+    memcpy(side->psk, enrolled.psk.data, PSK_SIZE);
     if (side->replica != NULL)
         ok(world, replica_enrol(side->replica, &enrolled, &world->problem));
     job_destroy(job);
+}
+
+/* What the device says first in a session. */
+static inline void encode_resume(struct world *world, struct side *side, struct buffer *body)
+{
+    struct message_resume resume = {.resume_token = bytes_of(side->token, TOKEN_SIZE),
+                                    .incarnation = 1,
+                                    .schema_version = world->catalog.schema_version};
+
+    if (side->replica != NULL)
+        ok(world, replica_resume(side->replica, &world->arena, &resume, &world->problem));
+    resume.device_time = world->now;
+    resume.app_version = bytes_of_text("test");
+    buffer_init(body, 65536);
+    ok(world, message_resume_encode(&resume, body, &world->problem));
+}
+
+static inline void side_hears_welcome(struct world *world, struct side *side, struct bytes body)
+{
+    struct message_welcome welcome = {0};
+
+    ok(world, message_welcome_decode(body, &world->arena, &welcome, &world->problem));
+    memcpy(side->token, welcome.resume_token.data, TOKEN_SIZE);
+    if (side->replica != NULL)
+        ok(world, replica_welcome(side->replica, &welcome, world->now, &world->problem));
 }
 
 /* A session begins: RESUME and WELCOME. */
 static inline void side_resume(struct world *world, struct side *side)
 {
     struct job *job = make_job(world, JOB_RESUME, side);
-    struct message_resume resume = {.resume_token = bytes_of(side->token, TOKEN_SIZE),
-                                    .incarnation = 1,
-                                    .schema_version = world->catalog.schema_version};
-    struct message_welcome welcome = {0};
     struct buffer body;
     struct frame frame;
     size_t index = 0;
 
-    if (side->replica != NULL)
-        ok(world, replica_resume(side->replica, &world->arena, &resume, &world->problem));
-    resume.device_time = world->now;
-    resume.app_version = bytes_of_text("test");
-    buffer_init(&body, 65536);
-    ok(world, message_resume_encode(&resume, &body, &world->problem));
+    encode_resume(world, side, &body);
     give_body(world, job, &body);
     run_job(world, job);
     frame = next_message(world, job, &index);
     assert_int_equal(frame.type, MESSAGE_WELCOME);
-    ok(world, message_welcome_decode(frame.body, &world->arena, &welcome, &world->problem));
-    memcpy(side->token, welcome.resume_token.data, TOKEN_SIZE);
-    if (side->replica != NULL)
-        ok(world, replica_welcome(side->replica, &welcome, world->now, &world->problem));
+    side_hears_welcome(world, side, frame.body);
     feed_destroy(side->feed);
     side->feed = job->feed;
     job->feed = NULL;
@@ -384,22 +401,28 @@ struct answers {
     struct verdict verdicts[VERDICTS_MAX];
 };
 
-static inline void take_verdict(struct world *world, struct side *side, const struct job *job,
-                                struct answers *answers)
+static inline void side_hears_verdict(struct world *world, struct side *side, struct bytes body,
+                                      struct answers *answers)
 {
     struct message_verdict verdict = {0};
-    struct frame frame;
-    size_t index = 0;
 
-    frame = next_message(world, job, &index);
-    assert_int_equal(frame.type, MESSAGE_VERDICT);
-    ok(world, message_verdict_decode(catalog_of(world, side), frame.body, &world->arena, &verdict,
+    ok(world, message_verdict_decode(catalog_of(world, side), body, &world->arena, &verdict,
                                      &world->problem));
     assert_true(answers->count + verdict.exception_count <= VERDICTS_MAX);
     for (size_t i = 0; i < verdict.exception_count; i++)
         answers->verdicts[answers->count++] = verdict.exceptions[i];
     if (side->replica != NULL)
         ok(world, replica_verdict(side->replica, &verdict, world->now, &world->problem));
+}
+
+static inline void take_verdict(struct world *world, struct side *side, const struct job *job,
+                                struct answers *answers)
+{
+    size_t index = 0;
+    struct frame frame = next_message(world, job, &index);
+
+    assert_int_equal(frame.type, MESSAGE_VERDICT);
+    side_hears_verdict(world, side, frame.body, answers);
 }
 
 /* Seals what other programs wrote on the device, pushes it part by part and takes the verdict. */
@@ -440,9 +463,11 @@ static inline int by_table_and_lcn(const void *left, const void *right)
     return (a->lcn > b->lcn) - (a->lcn < b->lcn);
 }
 
-/* A seal of changes made by hand, numbered and chained as an agent would. */
-static inline void push_by_hand(struct world *world, struct side *side, struct change *changes,
-                                size_t count, struct answers *answers)
+/* A seal of changes made by hand, numbered and chained as an agent would, by a catalog that may be
+ * another one than the server's. */
+static inline void encode_by_hand(struct world *world, const struct catalog *catalog,
+                                  struct side *side, struct change *changes, size_t count,
+                                  struct buffer *body)
 {
     uint8_t previous[SEAL_DIGEST_SIZE];
     struct message_push push = {.incarnation = 1,
@@ -455,8 +480,6 @@ static inline void push_by_hand(struct world *world, struct side *side, struct c
                                 .change_count = count,
                                 .changes = changes};
     struct seal_digest_state state;
-    struct job *job = make_job(world, JOB_PUSH, side);
-    struct buffer body;
 
     for (size_t i = 0; i < count; i++)
         changes[i].lcn = ++side->lcn;
@@ -464,11 +487,20 @@ static inline void push_by_hand(struct world *world, struct side *side, struct c
     memcpy(previous, side->digest, sizeof previous);
     push.previous_digest = bytes_of(previous, sizeof previous);
     seal_digest_begin(&state, &push);
-    ok(world, seal_digest_add(&state, &world->catalog, &push, &world->problem));
+    ok(world, seal_digest_add(&state, catalog, &push, &world->problem));
     seal_digest_end(&state, side->digest);
     push.digest = bytes_of(side->digest, SEAL_DIGEST_SIZE);
-    buffer_init(&body, LIMIT_BODY_SIZE_MAX);
-    ok(world, message_push_encode(&world->catalog, &push, &body, &world->problem));
+    buffer_init(body, LIMIT_BODY_SIZE_MAX);
+    ok(world, message_push_encode(catalog, &push, body, &world->problem));
+}
+
+static inline void push_by_hand(struct world *world, struct side *side, struct change *changes,
+                                size_t count, struct answers *answers)
+{
+    struct job *job = make_job(world, JOB_PUSH, side);
+    struct buffer body;
+
+    encode_by_hand(world, &world->catalog, side, changes, count, &body);
     give_body(world, job, &body);
     run_job(world, job);
     answers->count = 0;
