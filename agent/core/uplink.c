@@ -139,7 +139,6 @@ enum result uplink_on_verdict(struct agent *agent, struct bytes body, struct pro
 {
     struct agent_uplink *up = &agent->up;
     struct message_verdict verdict = {0};
-    struct mono_time not_before;
     enum result result = message_verdict_decode(replica_catalog(agent->replica), body,
                                                 &agent->decode_arena, &verdict, problem);
 
@@ -151,7 +150,7 @@ enum result uplink_on_verdict(struct agent *agent, struct bytes body, struct pro
                            verdict.seal_no, up->seal_no);
     result = replica_verdict(agent->replica, &verdict, agent->wall, problem);
     if (result != RESULT_OK)
-        return agent_hold(agent, result, &not_before, problem);
+        return agent_hold(agent, result, &agent->link.inbox_due, problem);
     trace_line(agent->trace, "%s: verdict for seal %" PRId64 ", %zu exceptions", agent->name,
                verdict.seal_no, verdict.exception_count);
     agent_stored(agent);

@@ -330,6 +330,32 @@ static void a_busy_server_gets_the_seal_again_later(void **state)
     world_end(world);
 }
 
+/* R6: another program holds the file when the verdict comes; what came after it waits behind it. */
+static void a_verdict_that_meets_a_locked_replica_is_taken_up_soon(void **state)
+{
+    struct world *world = world_begin(state);
+    struct message_push push;
+    sqlite3 *other = NULL;
+
+    world_go_live(world);
+    world_write(world, "a");
+    push = world_push(world);
+    assert_int_equal(sqlite3_open(world->kit->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    world_answer(world, &push);
+    world_rows(world, 1, 10, 21, "of a colleague");
+    world_publish(world, 21);
+    world_pass(world, SECONDS(2));
+    assert_false(agent_status(world->agent).is_idle);
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    world_pass(world, SECONDS(2));
+    assert_true(agent_status(world->agent).is_idle);
+    assert_string_equal(rows(world->kit, "SELECT unacknowledged, published_seq FROM fs_sync"),
+                        "0|21");
+    world_end(world);
+}
+
 static void a_verdict_that_does_not_come_is_asked_for_again(void **state)
 {
     struct world *world = world_begin(state);
@@ -606,6 +632,7 @@ int main(void)
         TEST(edits_during_a_seal_wait_for_the_next_one),
         TEST(a_seal_without_verdict_is_sent_again_unchanged),
         TEST(a_busy_server_gets_the_seal_again_later),
+        TEST(a_verdict_that_meets_a_locked_replica_is_taken_up_soon),
         TEST(a_verdict_that_does_not_come_is_asked_for_again),
         TEST(a_verdict_for_a_seal_that_is_not_on_its_way_is_refused),
         TEST(a_large_seal_goes_in_parts_within_the_window),
