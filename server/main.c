@@ -6,6 +6,7 @@
 #include "edge/entropy.h"
 #include "schema/sql.h"
 #include "server/cli/cli.h"
+#include "server/demo.h"
 #include "server/run.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -21,6 +22,7 @@
 enum { TEXT_SIZE_MAX = 1024 * 1024, COMMANDS_MAX = 32 };
 
 static const char EXAMPLES[] =
+    "  fieldsync-server demo                             a made-up company, to try things with\n"
     "  fieldsync-server init --data /srv/fieldsync       make a data folder, keys and database\n"
     "  fieldsync-server serve --data /srv/fieldsync      serve devices until Ctrl-C\n"
     "  fieldsync-server user add mario --name 'Mario Rossi' --role technician\n"
@@ -37,6 +39,10 @@ static const struct option_spec RESTORE_SPECS[] = {
 static const struct options_command OWN_COMMANDS[] = {
     {"init", "make the data folder, its keys and an empty database", NULL, 0, 0, NULL, 0},
     {"serve", "serve devices", NULL, 0, 0, NULL, 0},
+    {"demo",
+     "serve a made-up company from a new folder: a temporary one, removed at the end, or --data;"
+     " any free ports, a code for each device",
+     NULL, 0, 0, NULL, 0},
     {"restore", "go back to a backup; devices bring again what they still hold", "FILE", 1, 1,
      RESTORE_SPECS, 1},
     {"config", "show: settings and their origin; check: only look; sample: a file to begin with",
@@ -51,6 +57,9 @@ struct call {
     struct config *config;
     struct setup setup;
     struct buffer out;
+    const char *program_path; /* argv[0] */
+    uint16_t port;            /* where devices connect; 0: as configured */
+    bool is_greeted;          /* the demo has begun to serve */
 };
 
 /* ---- what everybody needs ---- */
@@ -177,7 +186,7 @@ static enum exit_code run_init(struct call *call)
     return end_with(call, result, &problem);
 }
 
-static enum exit_code run_server(struct call *call)
+static enum exit_code serve(struct call *call, const struct run_guest *guest)
 {
     static const char AS_ROOT[] = "warning: running as root; a user of its own is safer\n";
     struct setup *setup = &call->setup;
@@ -188,7 +197,7 @@ static enum exit_code run_server(struct call *call)
         result = problem_set(&problem, RESULT_REFUSED, "serve.as_root is no, and this is root");
     else if (geteuid() == 0)
         put(STDERR_FILENO, bytes_of_text(AS_ROOT));
-    if (result == RESULT_OK)
+    if (result == RESULT_OK && !setup->is_locked)
         result = setup_lock(setup, &problem);
     if (result == RESULT_OK)
         result = setup_migrate(setup, clock_wall_now(), &problem);
@@ -198,7 +207,12 @@ static enum exit_code run_server(struct call *call)
         result = setup_open_blobs(setup, &problem);
     if (result != RESULT_OK)
         return complain(exit_code_of(result), &problem);
-    return run_serve(setup, &call->options, call->config);
+    return run_serve(setup, &call->options, call->config, guest);
+}
+
+static enum exit_code run_server(struct call *call)
+{
+    return serve(call, NULL);
 }
 
 static enum exit_code run_restore(struct call *call)
@@ -251,9 +265,9 @@ static const char *public_address(struct call *call)
     if (address != NULL)
         return address;
     address = config_text(call->config, "listen.address");
-    return arena_format(&call->arena,
-                        strchr(address, ':') != NULL ? "[%s]:%" PRId64 : "%s:%" PRId64, address,
-                        config_number(call->config, "listen.port"));
+    return arena_format(
+        &call->arena, strchr(address, ':') != NULL ? "[%s]:%" PRId64 : "%s:%" PRId64, address,
+        call->port != 0 ? (int64_t)call->port : config_number(call->config, "listen.port"));
 }
 
 static enum result encode_code(void *context, const uint8_t *seed, struct buffer *text,
@@ -322,6 +336,53 @@ static enum exit_code run_family(struct call *call)
     return cli.exit_code;
 }
 
+/* ---- the demo ---- */
+
+static enum result greet(void *context, uint16_t port, struct buffer *text, struct problem *problem)
+{
+    struct call *call = context;
+    const struct cli_host host = {call, encode_code, check_file};
+    const struct demo_invitation invitation = {
+        .host = &host,
+        .program = call->program_path,
+        .port = port,
+        .is_kept = config_is_set(call->config, "data"),
+        .now = clock_wall_now(),
+    };
+    enum result result;
+
+    call->port = port;
+    result = demo_invite(&call->setup, &invitation, text, problem);
+    call->is_greeted = result == RESULT_OK;
+    return result;
+}
+
+static enum exit_code run_demo(struct call *call)
+{
+    const struct run_guest guest = {call, greet};
+    const char *wanted = config_text(call->config, "data");
+    struct setup *setup = &call->setup;
+    char folder[FILES_PATH_SIZE];
+    struct problem problem = {0};
+    enum exit_code exit_code;
+    enum result result = demo_make_folder(wanted, folder, &problem);
+
+    if (result != RESULT_OK)
+        return complain(exit_code_of(result), &problem);
+    result = setup_init(setup, folder, &problem);
+    if (result == RESULT_OK)
+        result = setup_create(setup, clock_wall_now(), &problem);
+    if (result == RESULT_OK)
+        result = demo_fill(setup, clock_wall_now(), &problem);
+    exit_code =
+        result == RESULT_OK ? serve(call, &guest) : complain(exit_code_of(result), &problem);
+    if (wanted != NULL && call->is_greeted)
+        return exit_code;
+    if (demo_remove_folder(folder, &problem) != RESULT_OK)
+        exit_code = complain(EXIT_CODE_FAILURE, &problem);
+    return exit_code;
+}
+
 /* ---- */
 
 static enum exit_code run_command(struct call *call)
@@ -330,16 +391,17 @@ static enum exit_code run_command(struct call *call)
         const char *name;
         enum exit_code (*run)(struct call *call);
     } RUNS[OWN_COMMAND_COUNT] = {
-        {"init", run_init},
-        {"serve", run_server},
-        {"restore", run_restore},
-        {"config", run_config},
+        {"init", run_init},       {"serve", run_server},  {"demo", run_demo},
+        {"restore", run_restore}, {"config", run_config},
     };
     const char *name = call->options.command->name;
+    bool is_demo = strcmp(name, "demo") == 0;
     struct problem problem = {0};
-    enum result result = settings_load(&call->options, &call->config, &problem);
+    enum result result =
+        is_demo ? settings_load_demo(&call->options, &call->arena, &call->config, &problem)
+                : settings_load(&call->options, &call->config, &problem);
 
-    if (result == RESULT_OK)
+    if (result == RESULT_OK && !is_demo)
         result = setup_init(&call->setup, config_text(call->config, "data"), &problem);
     if (result != RESULT_OK)
         return complain(EXIT_CODE_CONFIG, &problem);
@@ -379,6 +441,7 @@ int main(int argc, char **argv)
 
     if (sodium_init() < 0)
         return EXIT_CODE_FAILURE;
+    call.program_path = argc > 0 ? argv[0] : "fieldsync-server";
     arena_init(&call.arena, TEXT_SIZE_MAX);
     buffer_init(&call.out, TEXT_SIZE_MAX);
     exit_code = run(&call, argc, argv);

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STEP_SEED_SIZE = 64, QUEUE_SIZE_MAX = 4 * 1024 * 1024 };
+enum { STEP_SEED_SIZE = 64, QUEUE_SIZE_MAX = 4 * 1024 * 1024, GREETING_SIZE_MAX = 256 * 1024 };
 
 #define LOOK_INTERVAL_US  SECONDS(1) /* for what the file watch can't see */
 #define LOOK_SOON_US      MILLISECONDS(1)
@@ -374,29 +374,51 @@ static enum result start(struct run *run, struct problem *problem)
     return result;
 }
 
-static void announce(struct run *run)
+static enum result say_places(struct run *run, struct buffer *greeting, struct problem *problem)
 {
-    char text[1024];
-    struct problem problem = {0};
+    char text[FILES_PATH_SIZE + 1024];
     bool tls = config_is_set(run->config, "listen.certificate");
     int size =
         snprintf(text, sizeof text,
                  "fieldsync-server %s  data: %s\n"
                  "  devices  %s://%s:%u/sync\n"
-                 "  metrics  http://%s:%u/metrics\n"
-                 "ready - press Ctrl-C to stop\n",
+                 "  metrics  http://%s:%u/metrics\n",
                  FIELDSYNC_VERSION, run->setup->folder, tls ? "wss" : "ws",
                  config_text(run->config, "listen.address"), listener_port(run->listener),
                  config_text(run->config, "admin.address"), listener_port(run->admin_listener));
 
-    if (size > 0 && (size_t)size < sizeof text &&
-        terminal_write(STDOUT_FILENO, bytes_of(text, (size_t)size), &problem) != RESULT_OK)
-        log_problem(run->log, LOG_LEVEL_WARNING, "stdout_failed", RESULT_REFUSED, &problem);
+    if (size < 0 || (size_t)size >= sizeof text)
+        return problem_set(problem, RESULT_REFUSED, "the addresses are too long");
+    return buffer_append(greeting, text, (size_t)size, problem);
+}
+
+static enum result announce(struct run *run, const struct run_guest *guest, struct problem *problem)
+{
+    static const char READY[] = "ready - press Ctrl-C to stop\n";
+    struct buffer greeting;
+    struct problem unheard = {0};
+    enum result result;
+
+    buffer_init(&greeting, GREETING_SIZE_MAX);
+    result = say_places(run, &greeting, problem);
+    if (result == RESULT_OK && guest != NULL)
+        result = guest->greet(guest->context, listener_port(run->listener), &greeting, problem);
+    if (result == RESULT_OK)
+        result = buffer_append(&greeting, READY, sizeof READY - 1, problem);
+    if (result == RESULT_OK &&
+        terminal_write(STDOUT_FILENO, buffer_bytes(&greeting), &unheard) != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "stdout_failed", RESULT_REFUSED, &unheard);
+    if (greeting.data != NULL)
+        identity_wipe(greeting.data, greeting.size); /* a guest may say secrets */
+    buffer_done(&greeting);
+    if (result != RESULT_OK)
+        return result;
     log_event(run->log, LOG_LEVEL_NOTICE, "serving",
               LOG_FIELDS(log_text("data", run->setup->folder),
                          log_number("port", listener_port(run->listener)),
                          log_number("admin_port", listener_port(run->admin_listener))));
     tell_manager(run, "READY=1\nSTATUS=serving");
+    return RESULT_OK;
 }
 
 /* ---- end ---- */
@@ -441,7 +463,8 @@ static struct log *open_log(const struct config *config)
     return log_create(&options);
 }
 
-enum exit_code run_serve(struct setup *setup, const struct options *options, struct config *config)
+enum exit_code run_serve(struct setup *setup, const struct options *options, struct config *config,
+                         const struct run_guest *guest)
 {
     struct run run = {.setup = setup, .options = options, .config = config};
     struct problem problem = {0};
@@ -452,8 +475,9 @@ enum exit_code run_serve(struct setup *setup, const struct options *options, str
         return EXIT_CODE_FAILURE;
     run.trace = (struct trace){.write = log_trace, .context = run.log};
     result = start(&run, &problem);
+    if (result == RESULT_OK)
+        result = announce(&run, guest, &problem);
     if (result == RESULT_OK) {
-        announce(&run);
         run_step(&run, (struct server_event){.kind = SERVER_EVENT_LOCAL_CHANGE});
         loop_run(run.loop);
     } else {

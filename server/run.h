@@ -16,6 +16,15 @@
 #include "edge/options.h"
 #include "server/setup.h"
 
+/* Who has something to add to what is said at the start, when devices can connect at `port`. */
+struct run_guest {
+    void *context;
+    /* Appends whole lines to `text`. A failure ends the start. */
+    enum result (*greet)(void *context, uint16_t port, struct buffer *text,
+                         struct problem *problem);
+};
+
 /* Serves until a signal says stop. `setup`: locked, migrated, with its key. Says where it listens
- * on stdout. Answers the exit code; what went wrong is in the log. */
-enum exit_code run_serve(struct setup *setup, const struct options *options, struct config *config);
+ * on stdout. `guest`: may be NULL. Answers the exit code; what went wrong is in the log. */
+enum exit_code run_serve(struct setup *setup, const struct options *options, struct config *config,
+                         const struct run_guest *guest);

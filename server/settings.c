@@ -5,6 +5,8 @@
 
 #include "base/instant.h"
 
+#include <string.h>
+
 extern char **environ;
 
 /* clang-format off */
@@ -46,4 +48,26 @@ enum result settings_load(const struct options *options, struct config **ret_con
     };
 
     return config_load(SETTINGS, SETTING_COUNT, &sources, ret_config, problem);
+}
+
+enum result settings_load_demo(const struct options *options, struct arena *arena,
+                               struct config **ret_config, struct problem *problem)
+{
+    const struct config_sources sources = {
+        .file = options_value(options, "config"),
+        .options = options,
+    };
+    struct config_key *keys = arena_array(arena, SETTING_COUNT, sizeof *keys);
+
+    if (keys == NULL)
+        return arena_full(arena, problem);
+    memcpy(keys, SETTINGS, sizeof SETTINGS);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (strcmp(keys[i].name, "data") == 0)
+            keys[i].fallback = NULL;
+        else if (strcmp(keys[i].name, "listen.port") == 0 ||
+                 strcmp(keys[i].name, "admin.port") == 0)
+            keys[i].fallback = "0";
+    }
+    return config_load(keys, SETTING_COUNT, &sources, ret_config, problem);
 }

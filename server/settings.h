@@ -11,3 +11,9 @@ extern const size_t SETTING_COUNT;
  * /etc/fieldsync/server.conf.d and the table. Failures as config_load. */
 MUST_CHECK enum result settings_load(const struct options *options, struct config **ret_config,
                                      struct problem *problem);
+
+/* For a server that must not meet another one: only the command line and the file of --config
+ * count; "data" has no default, and the ports are any. The table is in `arena`, which must outlive
+ * the configuration. */
+MUST_CHECK enum result settings_load_demo(const struct options *options, struct arena *arena,
+                                          struct config **ret_config, struct problem *problem);
