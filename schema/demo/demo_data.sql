@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 -- A small service company around Florence, made up for the demo and the tests: six customers, eight
 -- sites, eleven machines, ten parts, three technicians, two vans. Plain SQL on the master, as any
--- program could write it; the people are there already (`fieldsync-server user add`).
+-- program could write it; the people (mario, luca, ...) are there already. `fieldsync-server demo`
+-- loads it, and so does the day that ./dev demo plays.
 
 INSERT INTO calendar (id, name, time_zone) VALUES (1001, 'Ufficio lun-ven 8-18', 'Europe/Rome');
 INSERT INTO calendar_hours (id, calendar_id, weekday_n, from_min, to_min) VALUES
