@@ -40,8 +40,7 @@ static const struct options_command OWN_COMMANDS[] = {
     {"init", "make the data folder, its keys and an empty database", NULL, 0, 0, NULL, 0},
     {"serve", "serve devices", NULL, 0, 0, NULL, 0},
     {"demo",
-     "serve a made-up company from a new folder: a temporary one, removed at the end, or --data;"
-     " any free ports, a code for each device",
+     "serve a made-up company from a temporary folder, or a new one with --data, on free ports",
      NULL, 0, 0, NULL, 0},
     {"restore", "go back to a backup; devices bring again what they still hold", "FILE", 1, 1,
      RESTORE_SPECS, 1},
