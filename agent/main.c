@@ -15,6 +15,7 @@
 #include "version.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -594,6 +595,8 @@ static enum exit_code start(int argc, char **argv)
     struct problem problem = {0};
     enum exit_code exit_code;
 
+    /* Fixed, it doesn't grow: what is large goes back to the system as soon as it is freed. */
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     about.command_count = all_commands(commands);
     if (sodium_init() < 0)
         return fail(EXIT_CODE_FAILURE, "libsodium doesn't start", "");

@@ -25,12 +25,13 @@
 #define memory_show(start, size) ((void)(start), (void)(size))
 #endif
 
-enum { ARENA_ALIGNMENT = 16, ARENA_CHUNK_SIZE = 16 * 1024 };
+enum { ARENA_ALIGNMENT = 16, ARENA_CHUNK_SIZE = 16 * 1024, ARENA_LARGE_SIZE = 128 * 1024 };
 
 struct arena_chunk {
     struct arena_chunk *older;
     size_t capacity;
     size_t used;
+    bool is_zero; /* what isn't used yet is zero */
     _Alignas(ARENA_ALIGNMENT) uint8_t memory[];
 };
 
@@ -73,6 +74,7 @@ void arena_reset(struct arena *arena)
         arena->chunks = NULL;
     } else {
         kept->used = 0;
+        kept->is_zero = false;
         memory_hide(kept->memory, kept->capacity);
     }
     arena->size = 0;
@@ -86,9 +88,12 @@ static struct arena_chunk *chunk_add(struct arena *arena, size_t size)
 
     if (capacity < size)
         capacity = size;
-    chunk = malloc(sizeof *chunk + capacity);
+    /* A large one comes as untouched pages: a sparse table then takes only what is written. */
+    chunk = capacity >= ARENA_LARGE_SIZE ? calloc(1, sizeof *chunk + capacity)
+                                         : malloc(sizeof *chunk + capacity);
     if (chunk == NULL)
         return NULL;
+    chunk->is_zero = capacity >= ARENA_LARGE_SIZE;
     chunk->older = arena->chunks;
     chunk->capacity = capacity;
     chunk->used = 0;
@@ -115,7 +120,8 @@ void *arena_alloc(struct arena *arena, size_t size)
     chunk->used += rounded;
     arena->size += size;
     memory_show(memory, size);
-    memset(memory, 0, size);
+    if (!chunk->is_zero)
+        memset(memory, 0, size);
     return memory;
 }
 

@@ -128,17 +128,22 @@ static bool is_server_only(const struct maker *maker, uint8_t number)
 
 /* ---- pieces ---- */
 
-/* The mask of columns that differ from those of `old` ("OLD.", or "" in a text of its own): CASE
- * takes fewer steps than shifting each comparison. */
+/* The mask of columns that differ from those of `old`: "OLD.", where CASE takes fewer steps than
+ * shifting each comparison, or "" in a text of its own, which runs rarely and better be short. */
 static void put_mask(struct maker *maker, const char *old)
 {
     const char *between = "";
+    bool is_rare = old[0] == '\0';
 
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
         if (!is_captured(maker, n))
             continue;
-        put(maker, "%sCASE WHEN %s%s IS NOT NEW.%s%s THEN %" PRIu64 " ELSE 0 END", between, old,
-            column_name(maker, n), column_name(maker, n), binary(maker), UINT64_C(1) << n);
+        put(maker, "%s%s%s%s IS NOT NEW.%s%s", between, is_rare ? "(" : "CASE WHEN ", old,
+            column_name(maker, n), column_name(maker, n), binary(maker));
+        if (is_rare)
+            put(maker, ") << %d", (int)n);
+        else
+            put(maker, " THEN %" PRIu64 " ELSE 0 END", UINT64_C(1) << n);
         between = " | ";
     }
     if (between[0] == '\0')
@@ -337,19 +342,16 @@ static void put_on(struct maker *maker)
 /* The checks of a new id; fs_id_range and fs_id_ahead (0007, 0008) know what this side allows. */
 static void put_id_checks(struct maker *maker, const char *only_if)
 {
-    put_refusal(maker, "id of ", NULL,
-                is_agent(maker) ? " must be given and from this device''s range: use (SELECT id"
-                                  " FROM new_id)"
-                                : " must be given, in 1 to 2^53-1: use (SELECT id FROM new_id)");
     put(maker,
-        "FROM fs_id_range WHERE %s(NEW.\"id\" IS NULL OR NEW.\"id\" NOT BETWEEN low AND high"
-        " OR NEW.\"id\" BETWEEN closed_low AND closed_high)",
-        only_if);
-    put(maker, " AND NOT EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\");\n", maker->name);
-    put(maker,
-        "  INSERT INTO fs_id_ahead SELECT NEW.\"id\", EXISTS (SELECT 1 FROM %s WHERE \"id\" ="
-        " NEW.\"id\") WHERE %s1;\n",
-        maker->name, only_if);
+        "  INSERT INTO fs_id_ahead SELECT NEW.\"id\", CASE WHEN EXISTS (SELECT 1 FROM %s WHERE"
+        " \"id\" = NEW.\"id\") THEN 1 WHEN NEW.\"id\" IS NULL OR NEW.\"id\" NOT BETWEEN low AND"
+        " high OR NEW.\"id\" BETWEEN closed_low AND closed_high THEN ",
+        maker->name);
+    put_raise(maker, "id of ", NULL,
+              is_agent(maker) ? " must be given and from this device''s range: use (SELECT id"
+                                " FROM new_id)"
+                              : " must be given, in 1 to 2^53-1: use (SELECT id FROM new_id)");
+    put(maker, "ELSE 0 END FROM fs_id_range%s;\n", only_if);
 }
 
 static uint64_t insert_mask(const struct maker *maker)
@@ -722,7 +724,7 @@ static void make_before_update(struct maker *maker)
             put(maker, "\n  OR OLD.%s IS NOT NEW.%s%s", column_name(maker, n),
                 column_name(maker, n), binary(maker));
     put(maker, ") AND " IS_ON "\nBEGIN\n");
-    put_id_checks(maker, KEY_CHANGES);
+    put_id_checks(maker, " WHERE NEW.\"id\" IS NOT OLD.\"id\"");
     if (is_agent(maker))
         put_update_refusals(maker);
     for (size_t i = 0; i < maker->of->unique_count; i++) {

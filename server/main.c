@@ -13,6 +13,7 @@
 #include "version.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <sodium.h>
 
 #include <stdio.h>
@@ -438,6 +439,8 @@ int main(int argc, char **argv)
     struct call call = {0};
     enum exit_code exit_code;
 
+    /* Fixed, it doesn't grow: what is large goes back to the system as soon as it is freed. */
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     if (sodium_init() < 0)
         return EXIT_CODE_FAILURE;
     call.program_path = argc > 0 ? argv[0] : "fieldsync-server";

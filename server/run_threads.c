@@ -380,6 +380,10 @@ enum result run_threads_start(struct run *run, struct problem *problem)
     reads.group_count_max = RUN_BATCH_MAX;
     if (result == RESULT_OK)
         result = setup_open_master(run->setup, true, &run->trace, &run->reader, problem);
+    if (result == RESULT_OK) { /* pages that only the start has read */
+        sql_release_memory(sqlite_store_database(master_store(run->writer.master)));
+        sql_release_memory(sqlite_store_database(master_store(run->reader)));
+    }
     if (result == RESULT_OK)
         result = worker_create(&writes, &run->writer_worker, problem);
     if (result == RESULT_OK)
