@@ -209,20 +209,39 @@ enum result setup_migrate(struct setup *setup, struct wall_time now, struct prob
 }
 
 /* Newest common script that this program carries. */
-static int64_t own_version(void)
+enum { COMPANY_SCRIPTS_FROM = 5000 }; /* numbers of the company's own scripts */
+
+/* The program's own scripts must all have run, and no other program's. */
+static enum result check_version(struct sql_database *database, struct problem *problem)
 {
-    int64_t version = 0;
+    const struct value company = value_integer(COMPANY_SCRIPTS_FROM);
+    int64_t own_count = 0;
+    int64_t count = 0;
+    enum result result = sql_query_integer(
+        database,
+        "SELECT count(*) FROM fs_migration WHERE CAST(substr(name, 1, 4) AS INTEGER) < ?1",
+        &company, 1, 0, &count, problem);
 
     for (size_t i = 0; i < EMBEDDED_MIGRATION_COUNT; i++)
-        if (strstr(EMBEDDED_MIGRATIONS[i].name, "_common_") != NULL)
-            version = strtoll(EMBEDDED_MIGRATIONS[i].name, NULL, 10);
-    return version;
+        if (strstr(EMBEDDED_MIGRATIONS[i].name, "_agent_") == NULL)
+            own_count++;
+    if (result != RESULT_OK || count == own_count)
+        return result;
+    if (count > own_count)
+        return problem_set(problem, RESULT_REFUSED,
+                           "the database is newer than this program: it had %" PRId64
+                           " migrations, the program knows %" PRId64
+                           "; nothing was changed; install the version that wrote it",
+                           count, own_count);
+    return problem_set(problem, RESULT_REFUSED,
+                       "the database had %" PRId64 " migrations, this program has %" PRId64
+                       ": start 'fieldsync-server serve' once, it brings it up to date",
+                       count, own_count);
 }
 
 enum result setup_load_catalog(struct setup *setup, struct problem *problem)
 {
     struct sql_database *database = NULL;
-    int64_t version = 0;
     enum result result = RESULT_OK;
 
     if (!files_exists(setup->database))
@@ -231,12 +250,7 @@ enum result setup_load_catalog(struct setup *setup, struct problem *problem)
                            setup->folder);
     result = open_database(setup->database, false, &database, problem);
     if (result == RESULT_OK)
-        result = migrate_version(database, &version, problem);
-    if (result == RESULT_OK && version < own_version())
-        result = problem_set(problem, RESULT_REFUSED,
-                             "the database has version %" PRId64 ", this program %" PRId64
-                             ": start 'fieldsync-server serve' once, it brings it up to date",
-                             version, own_version());
+        result = check_version(database, problem);
     if (result == RESULT_OK)
         result = read_catalog(setup, database, problem);
     sql_close(database);
