@@ -2,6 +2,7 @@
 #include "server/core/ingest_inside.h"
 
 #include "base/invariant.h"
+#include "server/core/sending.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -538,6 +539,9 @@ enum result ingest_apply(struct ingest *ingest, struct ingest_item *item, struct
                                             .row_id = item->change->row_id};
     if (item->table->is_local)
         return ingest_refuse(ingest, item, REASON_UNKNOWN_TABLE, NULL, problem);
+    if (!sending_fits(item->table, item->change->mask, item->change->values))
+        return ingest_refuse(ingest, item, REASON_CHECK_FAILED,
+                             "A value is longer than what other devices can receive.", problem);
     if (item->change->op == CHANGE_INSERT)
         return apply_insert(ingest, item, problem);
     return apply_to_row(ingest, item, problem);

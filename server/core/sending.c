@@ -3,6 +3,12 @@
 
 #include "protocol/limits.h"
 #include "protocol/rows.h"
+#include "server/store/work.h"
+
+#include <assert.h>
+
+static_assert((int)WORK_VALUE_SIZE_MAX == (int)LIMIT_TEXT_SIZE_MAX,
+              "rows that were adopted can be sent");
 
 enum { ROW_OVERHEAD_SIZE = 32, VALUE_OVERHEAD_SIZE = 9 };
 

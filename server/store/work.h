@@ -21,6 +21,8 @@ struct author {
     struct wall_time edited_at; /* already clamped to the server's now */
 };
 
+enum { WORK_VALUE_SIZE_MAX = 64 * 1024 }; /* of a text or blob that is adopted: what can travel */
+
 struct work;
 
 /* What a reaction sees: a row before (NULL values: inserted) and after (NULL: deleted). */

@@ -71,6 +71,9 @@ static bool values_fit(const struct catalog_table *table, const struct value *va
             return false;
         if (type == VALUE_TEXT && !bytes_are_text(values[i].bytes))
             return false;
+        if ((type == VALUE_TEXT || type == VALUE_BLOB) &&
+            values[i].bytes.size > WORK_VALUE_SIZE_MAX)
+            return false;
     }
     return true;
 }
@@ -147,7 +150,8 @@ static enum result adopt_present(struct work *work, const struct adopted *adopte
         return arena_full(&work->arena, problem);
     memcpy(values, row->row.values, table->column_count * sizeof *values);
     if (!values_fit(table, values))
-        result = problem_set(&why, RESULT_REFUSED, "a value is not of its column's type");
+        result =
+            problem_set(&why, RESULT_REFUSED, "a value is not of its column's type, or too long");
     else
         result = work_bucket(work, table, row->row.id, values, &bucket, &why);
     if (result == RESULT_REFUSED) {

@@ -216,6 +216,31 @@ static void every_row_that_moves_or_dies_leaves_the_device(void **state)
     expect_no_complaints(company);
 }
 
+/* What no message can hold stays on the master and stops nothing else. */
+static void rows_that_can_not_travel_stop_nobody(void **state)
+{
+    struct company *company = *state;
+    struct world *world = company->world;
+
+    ok(world, sql_exec(world->other,
+                       "PRAGMA foreign_keys=OFF;" /* as most programs have it */
+                       "INSERT INTO contact(id, party_id, name) VALUES (400000011, -5, 'x'),"
+                       " (400000012, 9007199254740992, 'y'), (400000013, 0, 'z'),"
+                       " (400000014, 9223372036854775807, 'z');"
+                       "PRAGMA foreign_keys=ON;"
+                       "INSERT INTO party(id, kind, name) VALUES"
+                       " (400000002, 'customer', CAST(x'61ff62' AS TEXT)),"
+                       " (400000003, 'customer', 'a' || char(0) || 'b'),"
+                       " (400000004, 5, 7.5), (400000005, 'customer', x'00ff'),"
+                       " (400000006, 'customer', hex(zeroblob(40000))),"
+                       " (400000007, 'customer', hex(zeroblob(1000000)));",
+                       &world->problem));
+    adopt(world);
+    pull_all(world);
+    compare_all(company);
+    expect_no_complaints(company);
+}
+
 /* ---- from a device up ---- */
 
 /* A row that a person wrote on his device. */
@@ -593,6 +618,7 @@ int main(void)
         cmocka_unit_test(every_row_of_the_master_reaches_whom_it_belongs_to),
         cmocka_unit_test(every_column_that_the_master_changes_follows),
         cmocka_unit_test(every_row_that_moves_or_dies_leaves_the_device),
+        cmocka_unit_test(rows_that_can_not_travel_stop_nobody),
         cmocka_unit_test(every_row_that_a_role_may_insert_reaches_the_master_and_others),
         cmocka_unit_test(every_column_that_a_role_may_change_reaches_the_master_and_others),
         cmocka_unit_test(every_row_that_a_role_may_delete_is_gone_everywhere),

@@ -206,6 +206,22 @@ static void references_to_nothing_and_to_others_rows_are_refused(void **state)
     attack_end(&attack);
 }
 
+/* More than other devices could receive. */
+static void values_that_are_too_long_are_refused(void **state)
+{
+    enum { TEXT_SIZE = LIMIT_TEXT_SIZE_MAX + 1 };
+    struct attack attack = attack_begin(state);
+    char *text = arena_alloc(&attack.world->arena, TEXT_SIZE);
+    struct change change = good_note(&attack);
+
+    assert_non_null(text);
+    memset(text, 'x', TEXT_SIZE);
+    change.values[column_of(table_of(&attack, "call_note"), "body")] =
+        value_text(bytes_of(text, TEXT_SIZE));
+    expect_refused(&attack, change, "check_failed");
+    attack_end(&attack);
+}
+
 /* The site of a customer that the technician doesn't work for. */
 static void rows_of_foreign_buckets_are_refused(void **state)
 {
@@ -717,6 +733,7 @@ int main(void)
         cmocka_unit_test(ids_of_others_are_refused),
         cmocka_unit_test(references_to_nothing_and_to_others_rows_are_refused),
         cmocka_unit_test(rows_of_foreign_buckets_are_refused),
+        cmocka_unit_test(values_that_are_too_long_are_refused),
         cmocka_unit_test(edit_times_are_never_in_the_future),
         cmocka_unit_test(numbers_at_the_ends_of_64_bits_do_no_harm),
         cmocka_unit_test(ids_that_are_none_end_the_connection),
