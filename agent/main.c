@@ -276,8 +276,8 @@ static enum exit_code end_of(const struct daemon_outcome *outcome)
 {
     if (outcome->is_revoked)
         return fail(EXIT_CODE_AUTHENTICATION, outcome->reason,
-                    outcome->is_wiped ? "This device was revoked; its keys and data are destroyed."
-                                      : "This device was revoked. Ask the office.");
+                    outcome->is_wiped ? "The keys and data of this device are destroyed."
+                                      : "Everything recorded stays here. Ask the office.");
     if (outcome->exit_code != EXIT_CODE_OK)
         return fail(outcome->exit_code, outcome->reason,
                     outcome->exit_code == EXIT_CODE_NETWORK
