@@ -441,7 +441,7 @@ static void on_look_timer(void *context)
 
     look(daemon);
     rest(daemon);
-    daemon->look_delay_us *= 2;
+    daemon->look_delay_us += daemon->look_delay_us / 2;
     if (daemon->look_delay_us > LOOK_EVERY_US)
         daemon->look_delay_us = LOOK_EVERY_US;
     if (daemon->idle_since.us != MONO_NEVER.us &&

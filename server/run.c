@@ -152,7 +152,7 @@ static void on_look_timer(void *context)
     struct run *run = context;
 
     run_look(run);
-    run->look_delay_us *= 2;
+    run->look_delay_us += run->look_delay_us / 2;
     if (run->look_delay_us > LOOK_INTERVAL_US) {
         run->look_delay_us = LOOK_INTERVAL_US;
         rest(run);

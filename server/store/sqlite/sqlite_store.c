@@ -2,6 +2,7 @@
 #include "server/store/sqlite/sqlite_store.h"
 
 #include "base/invariant.h"
+#include "schema/triggers.h"
 
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -15,6 +16,7 @@ struct sqlite_store {
     struct sql_database *database;
     struct sql_database *checkpointer; /* NULL for readers */
     struct sql_transaction transaction;
+    struct triggers_pause pause; /* of the writer: what it writes is never captured */
     enum store_mode mode;
     int wal_page_count; /* as of the last commit */
     struct buffer text; /* of the statement being built */
@@ -56,7 +58,7 @@ static enum result sqlite_begin(struct store *store, enum store_mode mode, struc
         return result;
     self->mode = mode;
     if (mode == STORE_WRITE)
-        result = sql_run(self->database, "INSERT INTO fs_flag(k) VALUES(1)", NULL, 0, problem);
+        result = triggers_pause_begin(&self->pause, self->database, problem);
     if (result != RESULT_OK)
         sql_end(&self->transaction);
     return result;
@@ -68,7 +70,7 @@ static enum result sqlite_commit(struct store *store, struct problem *problem)
     enum result result = RESULT_OK;
 
     if (self->mode == STORE_WRITE)
-        result = sql_run(self->database, "DELETE FROM fs_flag", NULL, 0, problem);
+        result = triggers_pause_end(&self->pause, self->database, problem);
     if (result == RESULT_OK)
         result = sql_commit(&self->transaction, problem);
     return result;
