@@ -413,9 +413,11 @@ class Company:
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind is not None and issubclass(kind, Exception):
-            self.show_logs()
-        self.close()
+        try:
+            if kind is not None and issubclass(kind, Exception):
+                self.show_logs()
+        finally:
+            self.close()
 
     def close(self):
         for program in reversed(self.programs):
