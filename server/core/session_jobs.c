@@ -171,15 +171,22 @@ static void on_authenticated(struct session *session, struct job *job)
 /* ---- the answers ---- */
 
 /* Proven peers get a reason. */
+/* What may be sent of a problem. */
+static const char *reason_of(const struct problem *problem)
+{
+    struct bytes text = bytes_of_text(problem->text);
+
+    return text.size > LIMIT_REASON_SIZE_MAX || !bytes_are_text(text) ? "see the server's log"
+                                                                      : problem->text;
+}
+
 static void say_error(struct session *session, const char *code, const struct problem *problem)
 {
     struct message_text text = {
         .code = bytes_of_text(code),
-        .text = bytes_of_text(problem->text),
+        .text = bytes_of_text(reason_of(problem)),
     };
 
-    if (text.text.size > LIMIT_REASON_SIZE_MAX || !bytes_are_text(text.text))
-        text.text = bytes_of_text("see the server's log");
     session_send_text(session, MESSAGE_ERROR, &text);
 }
 
@@ -250,8 +257,8 @@ static void on_pushed(struct session *session, struct job *job)
                job->problem.text);
     if (job->result == RESULT_MALFORMED)
         session_close(session, SESSION_CLOSE_PROTOCOL, "protocol error");
-    else
-        say_held(session); /* the same seal with other contents: a fork */
+    else if (is_welcome(session, job)) /* held: the same seal with other contents, a fork */
+        session_bye(session, "push_refused", reason_of(&job->problem), HELD_RETRY_MS);
 }
 
 static void on_side_done(struct session *session, struct job *job)

@@ -102,6 +102,7 @@ static void answer(struct world *world, struct job *job)
     case JOB_PUSH:
         desk->pushes++;
         job->result = desk->push_result;
+        job->state = desk->state;
         add_text(job, MESSAGE_VERDICT, "x");
         break;
     case JOB_FEED:
@@ -501,10 +502,25 @@ static void forked_seal_holds_the_device(void **state)
     struct device *device = live(world, 0);
 
     desk->push_result = RESULT_REFUSED;
+    desk->state = REPLICA_HELD;
     send_text(world, device, MESSAGE_PUSH, "other contents");
     world_work(world);
     assert_string_equal(device->heard, "WELCOME PUBLISH BYE ");
     assert_string_equal(device->code, "held");
+    assert_true(device->is_closed);
+}
+
+static void refused_seal_ends_the_session_and_says_why(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    struct device *device = live(world, 0);
+
+    desk->push_result = RESULT_REFUSED;
+    send_text(world, device, MESSAGE_PUSH, "of another schema");
+    world_work(world);
+    assert_string_equal(device->heard, "WELCOME PUBLISH BYE ");
+    assert_string_equal(device->code, "push_refused");
     assert_true(device->is_closed);
 }
 
@@ -838,6 +854,7 @@ int main(void)
         CASE(one_push_at_a_time_in_order),
         CASE(push_that_must_wait_is_tried_again_without_a_word),
         CASE(forked_seal_holds_the_device),
+        CASE(refused_seal_ends_the_session_and_says_why),
         CASE(revoked_device_gets_one_word_inside_the_channel),
         CASE(held_device_may_do_nothing_and_loses_nothing),
         CASE(revocation_by_a_commit_ends_the_live_session_at_once),
