@@ -41,6 +41,7 @@ struct group {
     enum result (*action)(struct work *work, void *context, struct problem *problem);
     void *context;
     bool is_adopting;
+    enum work_adoption adoption;
     bool has_more_to_adopt;
     int64_t head_before;
 };
@@ -353,7 +354,7 @@ static enum result adopt(struct group *group, struct problem *problem)
 
     if (!group->is_adopting)
         return RESULT_OK;
-    result = work_adopt(master->work, &count, problem);
+    result = work_adopt(master->work, group->adoption, &count, problem);
     if (result == RESULT_OK)
         result = work_settle(master->work, problem);
     if (result == RESULT_OK)
@@ -434,8 +435,9 @@ static enum result commit_group(struct group *group, struct master_outcome *outc
     return result;
 }
 
-/* Rows of other programs that can't be adopted must not stop the devices: without them then, until
- * somebody puts them right. */
+/* A row of another program that can't be adopted must stop neither the devices nor the rows beside
+ * it: one row at a time then, and if even that is refused without them, until somebody puts them
+ * right. */
 static enum result commit_even_so(struct group *group, struct master_outcome *outcome,
                                   struct problem *problem)
 {
@@ -443,10 +445,16 @@ static enum result commit_even_so(struct group *group, struct master_outcome *ou
     enum result result;
 
     group->is_adopting = true;
+    group->adoption = WORK_ADOPT_TOGETHER;
     result = commit_group(group, outcome, &is_adoption, problem);
     if (!is_adoption || result != RESULT_REFUSED)
         return result;
     trace_line(group->master->trace, "server: %s", problem->text);
+    *problem = (struct problem){0};
+    group->adoption = WORK_ADOPT_CAREFULLY;
+    result = commit_group(group, outcome, &is_adoption, problem);
+    if (!is_adoption || result != RESULT_REFUSED)
+        return result;
     *problem = (struct problem){0};
     group->is_adopting = false;
     return commit_group(group, outcome, &is_adoption, problem);

@@ -131,8 +131,13 @@ MUST_CHECK enum result work_settle(struct work *work, struct problem *problem);
 /* Sends what is only in memory to the database, so that constraints speak now. */
 MUST_CHECK enum result work_flush(struct work *work, struct problem *problem);
 /* Adopts what other programs wrote into the master's tables since (fs_outbox): gives it seqs,
- * buckets, versions and hashes as if written here by replica 0. ret_count: rows adopted. */
-MUST_CHECK enum result work_adopt(struct work *work, size_t *ret_count, struct problem *problem);
+ * buckets, versions and hashes as if written here by replica 0. ret_count: rows adopted.
+ * TOGETHER is fast; RESULT_REFUSED: a rule or a constraint refuses what follows from one of the
+ * rows: undo all and adopt CAREFULLY, a savepoint a row, which sets that row aside: it stays in
+ * bucket `server`, with an audit line, until somebody changes it again. */
+enum work_adoption { WORK_ADOPT_TOGETHER, WORK_ADOPT_CAREFULLY };
+MUST_CHECK enum result work_adopt(struct work *work, enum work_adoption how, size_t *ret_count,
+                                  struct problem *problem);
 /* Settles, flushes, writes heads, digests and the new seq. The outcome lives until work_begin. */
 MUST_CHECK enum result work_finish(struct work *work, struct work_outcome *ret_outcome,
                                    struct problem *problem);

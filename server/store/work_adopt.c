@@ -132,9 +132,10 @@ static enum result adopt_deleted(struct work *work, const struct adopted *adopte
     return work_mark_dirty(work, row, 0, problem);
 }
 
+/* set_aside, if not NULL: why the row must stay on the server; then no rule follows it either. */
 static enum result adopt_present(struct work *work, const struct adopted *adopted,
                                  struct work_row *row, const struct author *author,
-                                 struct problem *problem)
+                                 const char *set_aside, struct problem *problem)
 {
     const struct catalog_table *table = row->table;
     bool is_whole = row->row.bucket == 0; /* new, or replaced together with its hidden columns */
@@ -144,12 +145,14 @@ static enum result adopt_present(struct work *work, const struct adopted *adopte
     int64_t bucket = 0;
     uint64_t home = table->home_column_no == 0 ? 0 : UINT64_C(1) << table->home_column_no;
     struct problem why = {0};
-    enum result result;
+    enum result result = RESULT_OK;
 
     if (values == NULL)
         return arena_full(&work->arena, problem);
     memcpy(values, row->row.values, table->column_count * sizeof *values);
-    if (!values_fit(table, values))
+    if (set_aside != NULL)
+        result = problem_set(&why, RESULT_REFUSED, "%s", set_aside);
+    else if (!values_fit(table, values))
         result =
             problem_set(&why, RESULT_REFUSED, "a value is not of its column's type, or too long");
     else
@@ -165,9 +168,10 @@ static enum result adopt_present(struct work *work, const struct adopted *adopte
         if (adopted->old_hash.size == ROW_HASH_SIZE)
             memcpy(row->stored_hash, adopted->old_hash.data, ROW_HASH_SIZE);
     }
-    result =
-        work_note_change(work, row, is_new ? NULL : row->row.values, values,
-                         is_whole ? table->columns_mask : adopted->mask, author, is_new, problem);
+    if (set_aside == NULL)
+        result = work_note_change(work, row, is_new ? NULL : row->row.values, values,
+                                  is_whole ? table->columns_mask : adopted->mask, author, is_new,
+                                  problem);
     if (result == RESULT_OK)
         result = work_stamp(work, row, adopted->mask | home, bucket, author, is_whole, problem);
     if (result == RESULT_OK)
@@ -181,7 +185,7 @@ static enum result adopt_present(struct work *work, const struct adopted *adopte
 }
 
 static enum result adopt_row(struct work *work, const struct adopted *adopted,
-                             struct problem *problem)
+                             const char *set_aside, struct problem *problem)
 {
     struct author author = {.edited_at = {adopted->edited_at_us}};
     struct work_row *row = NULL;
@@ -198,17 +202,45 @@ static enum result adopt_row(struct work *work, const struct adopted *adopted,
         return result;
     if (!work_row_exists(row))
         return adopt_deleted(work, adopted, row, problem);
-    return adopt_present(work, adopted, row, &author, problem);
+    return adopt_present(work, adopted, row, &author, set_aside, problem);
 }
 
-enum result work_adopt(struct work *work, size_t *ret_count, struct problem *problem)
+/* One row with all that follows from it; if a rule or a constraint refuses that, the row alone. */
+static enum result adopt_carefully(struct work *work, const struct adopted *adopted,
+                                   struct problem *problem)
+{
+    struct problem why = {0};
+    enum result result = work_savepoint(work, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    result = adopt_row(work, adopted, NULL, &why);
+    if (result == RESULT_OK)
+        result = work_settle(work, &why);
+    if (result == RESULT_OK)
+        result = work_flush(work, &why);
+    if (result == RESULT_OK)
+        return work_release(work, problem);
+    if (result != RESULT_REFUSED)
+        return problem_set(problem, result, "%s", why.text);
+    result = work_undo(work, problem);
+    if (result == RESULT_OK)
+        result = adopt_row(work, adopted, why.text, problem);
+    if (result == RESULT_OK)
+        result = work_flush(work, problem);
+    return result;
+}
+
+enum result work_adopt(struct work *work, enum work_adoption how, size_t *ret_count,
+                       struct problem *problem)
 {
     struct work_list rows = {0};
     struct value lcn_last = value_integer(0);
     enum result result = read_lines(work, &rows, &lcn_last.integer, problem);
 
     for (size_t i = 0; i < rows.count && result == RESULT_OK; i++)
-        result = adopt_row(work, rows.items[i], problem);
+        result = how == WORK_ADOPT_CAREFULLY ? adopt_carefully(work, rows.items[i], problem)
+                                             : adopt_row(work, rows.items[i], NULL, problem);
     if (result == RESULT_OK && rows.count > 0)
         result = work_settle(work, problem);
     if (result == RESULT_OK && lcn_last.integer > 0)

@@ -92,7 +92,7 @@ static void another_program_reassigns_by_plain_sql(void **state)
     assert_ok(bench, sql_exec(database, sql, &bench->problem));
     sql_close(database);
     begin(bench);
-    assert_ok(bench, work_adopt(bench->work, &count, &bench->problem));
+    assert_ok(bench, work_adopt(bench->work, WORK_ADOPT_TOGETHER, &count, &bench->problem));
     commit(bench);
     assert_int_equal(technician_of(bench, visit), bench->luigi);
     assert_int_equal(number(bench, "SELECT assign_version_n FROM activity WHERE id = ?1", visit, 0),

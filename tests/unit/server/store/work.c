@@ -373,7 +373,7 @@ static void adopt(struct bench *bench, size_t count_expected)
     size_t count = 0;
 
     begin(bench);
-    assert_ok(bench, work_adopt(bench->work, &count, &bench->problem));
+    assert_ok(bench, work_adopt(bench->work, WORK_ADOPT_TOGETHER, &count, &bench->problem));
     assert_int_equal(count, count_expected);
     commit(bench);
 }
@@ -429,6 +429,50 @@ static void a_value_of_the_wrong_type_stays_on_the_server(void **state)
     assert_int_equal(row_of(bench, "party", 1).bucket, bucket_of(BUCKET_CUSTOMER, 1));
 }
 
+static enum result refuse_bad_names(struct work *work, const struct work_change *change,
+                                    struct problem *problem)
+{
+    uint8_t name_no = catalog_column_by_name(change->table, "name")->number;
+
+    (void)work;
+    if (bytes_equal(change->after[name_no].bytes, bytes_of_text("bad")))
+        return problem_set(problem, RESULT_REFUSED, "no party is called bad");
+    return RESULT_OK;
+}
+
+static void a_row_that_a_rule_refuses_is_set_aside_and_the_others_are_adopted(void **state)
+{
+    static const struct reaction RULES[] = {{"party", refuse_bad_names}, {.table_name = NULL}};
+    static const uint8_t KEY[16] = {1, 2, 3};
+    struct bench *bench = *state;
+    size_t count = 0;
+
+    work_destroy(bench->work);
+    assert_ok(bench, work_create(bench->store, RULES, KEY, &bench->work, &bench->problem));
+    plain_sql(bench, "INSERT INTO party(id, kind, name) VALUES (1, 'customer', 'first'),"
+                     " (2, 'customer', 'bad'), (3, 'customer', 'third')");
+    begin(bench);
+    assert_int_equal(work_adopt(bench->work, WORK_ADOPT_TOGETHER, &count, &bench->problem),
+                     RESULT_REFUSED);
+    work_abandon(bench->work);
+    store_rollback(bench->store);
+    begin(bench);
+    assert_ok(bench, work_adopt(bench->work, WORK_ADOPT_CAREFULLY, &count, &bench->problem));
+    commit(bench);
+    assert_int_equal(count, 3);
+    assert_int_equal(row_of(bench, "party", 1).bucket, bucket_of(BUCKET_CUSTOMER, 1));
+    assert_int_equal(row_of(bench, "party", 2).bucket, bucket_of(BUCKET_SERVER, 0));
+    assert_int_equal(row_of(bench, "party", 3).bucket, bucket_of(BUCKET_CUSTOMER, 3));
+    assert_int_equal(number_of(bench, "SELECT count(*) FROM fs_audit WHERE detail LIKE"
+                                      " '%no party is called bad%'"),
+                     1);
+    assert_int_equal(number_of(bench, "SELECT count(*) FROM fs_outbox WHERE op <> '-'"), 0);
+    assert_digests_right(bench);
+    plain_sql(bench, "UPDATE party SET name = 'mended' WHERE id = 2");
+    adopt(bench, 1);
+    assert_int_equal(row_of(bench, "party", 2).bucket, bucket_of(BUCKET_CUSTOMER, 2));
+}
+
 int main(void)
 {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
@@ -443,6 +487,7 @@ int main(void)
         STORY(what_another_program_wrote_is_adopted_once),
         STORY(a_replace_by_another_program_keeps_the_digest_right),
         STORY(a_value_of_the_wrong_type_stays_on_the_server),
+        STORY(a_row_that_a_rule_refuses_is_set_aside_and_the_others_are_adopted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
