@@ -586,6 +586,7 @@ enum result triggers_pause_begin(struct triggers_pause *pause, struct sql_databa
             set_triggers(database, foreign_count > 0);
             pause->is_off = foreign_count == 0;
             pause->schema_version = version;
+            sql_release_memory(database); /* all pages of the schema, just to count */
         }
     }
     if (result == RESULT_OK && !pause->is_off)
