@@ -138,10 +138,10 @@ static void put_mask(struct maker *maker, const char *old)
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
         if (!is_captured(maker, n))
             continue;
-        put(maker, "%s%s%s%s IS NOT NEW.%s%s", between, is_rare ? "(" : "CASE WHEN ", old,
+        put(maker, "%s%s%s%s IS NOT NEW.%s%s", between, is_rare ? "((" : "CASE WHEN ", old,
             column_name(maker, n), column_name(maker, n), binary(maker));
         if (is_rare)
-            put(maker, ") << %d", (int)n);
+            put(maker, ") << %d)", (int)n);
         else
             put(maker, " THEN %" PRIu64 " ELSE 0 END", UINT64_C(1) << n);
         between = " | ";
