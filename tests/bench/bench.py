@@ -162,6 +162,7 @@ class Bench:
         self.admin_port = free_port()
         self.server = None
         self.devices = 0
+        self.children = []
         self.figures = Figures()
         self.runs = 1 if self.quick else 5
 
@@ -209,6 +210,15 @@ class Bench:
             wait_for("adoption", lambda: master.execute(
                 "SELECT count(*) FROM fs_outbox WHERE op <> '-'").fetchone()[0] == 0)
 
+    def end_all(self):
+        """Whatever went wrong, nothing stays."""
+        for child in self.children:
+            if child.poll() is None:
+                end(child)
+            if hasattr(child, "folder"):
+                shutil.rmtree(child.folder, ignore_errors=True)
+        self.stop_server()
+
     def stop_server(self):
         if self.server is not None:
             end(self.server)
@@ -243,6 +253,7 @@ class Bench:
         log = open(os.path.join(folder, "log"), "ab")
         agent = subprocess.Popen([self.agent_program, "run", "--data", folder], stdout=log,
                                  stderr=log)
+        self.children.append(agent)
         log.close()
         state = os.path.join(folder, "agent.state")
         if os.path.exists(state):
@@ -266,6 +277,7 @@ class Bench:
             [self.swarm_program, self.url(port), self.root_key(), template, folder, self.data],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         swarm.folder = folder
+        self.children.append(swarm)
         swarm.stdin.write("".join(seed.hex() + "\n" for seed in seeds))
         swarm.stdin.close()
         self.swarm_line(swarm, "live")
@@ -697,7 +709,7 @@ def main():
     try:
         bench.measure()
     finally:
-        bench.stop_server()
+        bench.end_all()
         if not options.keep:
             shutil.rmtree(folder)
     with open(options.json, "w", encoding="utf-8") as file:
