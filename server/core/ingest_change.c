@@ -582,19 +582,20 @@ static enum result find_parent(struct ingest *ingest, const struct ingest_item *
 /* A device fills `home` of a new row from the parent as it is then, and does not move rows after
  * their parent. Was that one moved since? Then the row may be in another bucket than on the device.
  */
-static enum result is_home_unseen(struct ingest *ingest, const struct ingest_item *item,
+static enum result is_move_unseen(struct ingest *ingest, const struct ingest_item *item,
                                   const struct stored_row *row, bool *ret_is,
                                   struct problem *problem)
 {
-    const struct stored_row *parent = NULL;
+    const struct stored_row *parent = NULL; /* whose move counts */
     const struct catalog_table *table = NULL;
     struct versions versions;
     enum result result = RESULT_OK;
 
     *ret_is = false;
-    if (item->change->op != CHANGE_INSERT || item->table->home_column_no == 0)
-        return RESULT_OK;
-    result = find_parent(ingest, item, row, &parent, &table, problem);
+    if (item->change->op == CHANGE_UPDATE)
+        parent = row; /* the row itself may have moved while its author edited it */
+    else if (item->change->op == CHANGE_INSERT && item->table->home_column_no != 0)
+        result = find_parent(ingest, item, row, &parent, &table, problem);
     if (result == RESULT_OK && parent != NULL)
         result = versions_of_row(parent, &versions, problem);
     if (result != RESULT_OK || parent == NULL || versions.full_seq <= item->change->base_seq)
@@ -623,7 +624,7 @@ enum result ingest_compare(struct ingest *ingest, struct problem *problem)
         }
         result = work_row(ingest->work, item->table, row_id, &row, problem);
         if (result == RESULT_OK && row != NULL)
-            result = is_home_unseen(ingest, item, row, &is_elsewhere, problem);
+            result = is_move_unseen(ingest, item, row, &is_elsewhere, problem);
         if (result == RESULT_OK && (row == NULL || row_id != item->change->row_id || is_elsewhere ||
                                     holds_something_else(item, row)))
             item->verdict.kind = VERDICT_MERGED;

@@ -343,7 +343,8 @@ static void late_work_on_a_row_that_moved_away_is_accepted(void **state)
 
     office(world, "UPDATE note SET site_id=30");
     verdict = update_a(world, BRUNO, id, base, LATER_US, "late");
-    assert_int_equal(verdict.kind, VERDICT_APPLIED);
+    assert_int_equal(verdict.kind, VERDICT_MERGED); /* stored, and no longer his to see */
+    assert_true(verdict.is_row_gone);
     expect_text(world, "SELECT a FROM note", "late");
     verdict = update_a(world, BRUNO, id, head(world), LATER_US, "too late");
     expect_verdict(&verdict, VERDICT_REFUSED, "not_entitled");
