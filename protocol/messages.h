@@ -27,6 +27,7 @@ enum message_type {
     MESSAGE_NOTICE = 9,
     MESSAGE_REVOKED = 10,
     MESSAGE_SCHEMA = 11,
+    MESSAGE_IDS = 12,
     /* device to server */
     MESSAGE_PUSH = 32,
     MESSAGE_PUBLISHED = 33,
@@ -166,6 +167,19 @@ struct message_gone {
     struct gone *rows;
 };
 
+/* All rows that one table has in the bucket at seq_to, as far as their ids lie in (id_after,
+ * id_to]: what the device holds of it besides has gone. Sent where departures after the device's
+ * cursor have expired, so that GONE can't name them. */
+struct message_ids {
+    int64_t bucket;
+    int64_t seq_to;
+    int64_t table_no;
+    int64_t id_after;
+    int64_t id_to;
+    size_t count;
+    int64_t *ids; /* ascending */
+};
+
 /* Everything staged becomes visible now; the replica is then the master at `head`. */
 struct message_publish {
     int64_t head;
@@ -298,6 +312,8 @@ MESSAGE_ENCODER_BY_CATALOG(rows);
 MESSAGE_DECODER_BY_CATALOG(rows);
 MESSAGE_ENCODER(gone);
 MESSAGE_DECODER_BY_CATALOG(gone);
+MESSAGE_ENCODER(ids);
+MESSAGE_DECODER_BY_CATALOG(ids);
 MESSAGE_ENCODER(publish);
 MESSAGE_DECODER(publish);
 MESSAGE_ENCODER_BY_CATALOG(verdict);

@@ -361,6 +361,7 @@ static enum result start(struct run *run, struct problem *problem)
     };
     enum result result = loop_create(&options, &run->loop, problem);
 
+    run->setup->departure_keep_us = HOURS(24) * config_number(run->config, "sync.keep_departures");
     if (result == RESULT_OK)
         result = run_threads_start(run, problem);
     if (result == RESULT_OK)

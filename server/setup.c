@@ -271,6 +271,7 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
         .catalog = &setup->catalog,
         .reactions = is_reader ? NULL : service_reactions(),
         .blobs = setup->blobs,
+        .departure_keep_us = setup->departure_keep_us,
         .trace = trace,
     };
     enum result result =

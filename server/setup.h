@@ -28,6 +28,7 @@ struct setup {
     struct blob_store *blobs; /* NULL: not opened */
     struct files_lock lock;
     bool is_locked;
+    int64_t departure_keep_us; /* departures.h; 0: nothing is forgotten */
     struct arena arena;
     struct catalog catalog;
     struct identity_file *key; /* the server's, in guarded memory; NULL: not read */

@@ -327,6 +327,7 @@ static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
     [MESSAGE_SUBSCRIBED]     = {"SUBSCRIBED",     LIVE,     MIB,     false, downlink_on_subscribed},
     [MESSAGE_ROWS]           = {"ROWS",           LIVE,     MIB,     false, downlink_on_rows},
     [MESSAGE_GONE]           = {"GONE",           LIVE,     MIB,     false, downlink_on_gone},
+    [MESSAGE_IDS]            = {"IDS",            LIVE,     MIB,     false, downlink_on_ids},
     [MESSAGE_PUBLISH]        = {"PUBLISH",        LIVE,     64,      false, downlink_on_publish},
     [MESSAGE_VERDICT]        = {"VERDICT",        LIVE,     MIB,     false, uplink_on_verdict},
     [MESSAGE_DIGEST_DIFFERS] = {"DIGEST_DIFFERS", LIVE,     MIB,     false, checks_on_differs},

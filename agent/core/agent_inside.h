@@ -4,7 +4,7 @@
  *   agent.c     the step, the states, dialling and backoff, which message goes to whom
  *   link.c      one conversation: channel, frames to send, frames that wait for the replica
  *   uplink.c    seals, PUSH, verdicts
- *   downlink.c  SUBSCRIBED, ROWS, GONE, PUBLISH, receipts
+ *   downlink.c  SUBSCRIBED, ROWS, GONE, IDS, PUBLISH, receipts
  *   checks.c    digests, repairs, triggers, in idle time
  *   blobs.c     attachments, after the data
  *
@@ -221,6 +221,8 @@ MUST_CHECK enum result downlink_on_rows(struct agent *agent, struct bytes body,
                                         struct problem *problem);
 MUST_CHECK enum result downlink_on_gone(struct agent *agent, struct bytes body,
                                         struct problem *problem);
+MUST_CHECK enum result downlink_on_ids(struct agent *agent, struct bytes body,
+                                       struct problem *problem);
 MUST_CHECK enum result downlink_on_publish(struct agent *agent, struct bytes body,
                                            struct problem *problem);
 bool downlink_is_idle(const struct agent *agent);

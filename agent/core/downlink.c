@@ -86,6 +86,22 @@ enum result downlink_on_gone(struct agent *agent, struct bytes body, struct prob
     return taken(agent, replica_gone(agent->replica, &gone, problem), problem);
 }
 
+enum result downlink_on_ids(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_ids ids = {0};
+    char bucket[BUCKET_TEXT_SIZE];
+    enum result result = message_ids_decode(replica_catalog(agent->replica), body,
+                                            &agent->decode_arena, &ids, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    bucket_format(ids.bucket, bucket);
+    trace_line(agent->trace, "%s < server: IDS %s table %" PRId64 ": %zu at %" PRId64, agent->name,
+               bucket, ids.table_no, ids.count, ids.seq_to);
+    agent->down.is_staging = true;
+    return taken(agent, replica_ids(agent->replica, &ids, problem), problem);
+}
+
 enum result downlink_on_publish(struct agent *agent, struct bytes body, struct problem *problem)
 {
     struct agent_downlink *down = &agent->down;

@@ -101,6 +101,9 @@ MUST_CHECK enum result replica_rows(struct replica *replica, const struct messag
                                     struct problem *problem);
 MUST_CHECK enum result replica_gone(struct replica *replica, const struct message_gone *gone,
                                     struct problem *problem);
+/* What the bucket no longer holds goes at the publication, like departures. */
+MUST_CHECK enum result replica_ids(struct replica *replica, const struct message_ids *ids,
+                                   struct problem *problem);
 struct replica_published {
     size_t row_count;
     size_t gone_count;

@@ -146,6 +146,7 @@ struct server {
     struct lane housekeeping; /* ADOPT, RESCOPE */
     bool adopt_wanted;
     struct mono_time rescope_at;
+    int64_t rescope_interval_us;
     int64_t head;
     size_t lanes_size;
     size_t live_count;

@@ -200,6 +200,7 @@ static inline void side_hears(struct world *world, struct side *side, const stru
 {
     struct message_subscribed subscribed = {0};
     struct message_gone gone = {0};
+    struct message_ids ids = {0};
     struct message_publish publish = {0};
     struct replica_published published = {0};
 
@@ -216,6 +217,11 @@ static inline void side_hears(struct world *world, struct side *side, const stru
         ok(world, message_gone_decode(catalog_of(world, side), frame->body, &world->arena, &gone,
                                       &world->problem));
         ok(world, replica_gone(side->replica, &gone, &world->problem));
+        break;
+    case MESSAGE_IDS:
+        ok(world, message_ids_decode(catalog_of(world, side), frame->body, &world->arena, &ids,
+                                     &world->problem));
+        ok(world, replica_ids(side->replica, &ids, &world->problem));
         break;
     case MESSAGE_PUBLISH:
         ok(world, message_publish_decode(frame->body, &world->arena, &publish, &world->problem));

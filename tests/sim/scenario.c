@@ -76,6 +76,10 @@ void scenario_expand(uint64_t seed, size_t agent_count, int64_t span_us, bool ha
     scenario.job_delay_us =
         chance(&prng, 70) ? between(&prng, 100, 30000) : between(&prng, 30000, 500000);
     scenario.has_help_desk = chance(&prng, 40);
+    if (chance(&prng, 40)) {
+        scenario.rescope_every_us = between(&prng, SECONDS(5), SECONDS(30));
+        scenario.departure_keep_us = between(&prng, SECONDS(10), SECONDS(90));
+    }
     if (has_faults)
         add_faults(&prng, &scenario);
     *ret_scenario = scenario;
@@ -102,13 +106,15 @@ void scenario_format(const struct scenario *scenario, char ret_text[SCENARIO_TEX
         " ms, office every %" PRId64 " ms, latency %" PRId64 " us + %" PRId64 ", %" PRId64
         " bytes/s, jobs %" PRId64 " us, cut %" PRIu64 " ppm, half-open %" PRIu64
         " ppm, offline every %" PRId64 " s for %" PRId64 " s, agent crash every %" PRId64
-        " s, server crash every %" PRId64 " s, poison %" PRIu64 " ppm, help desk %d, clocks",
+        " s, server crash every %" PRId64 " s, departures kept %" PRId64 " s of every %" PRId64
+        " s, poison %" PRIu64 " ppm, help desk %d, clocks",
         scenario->agent_count, scenario->site_count, scenario->span_us / SECONDS(1),
         scenario->edit_every_us / 1000, scenario->office_every_us / 1000, scenario->latency_us,
         scenario->jitter_us, scenario->bytes_per_second, scenario->job_delay_us,
         scenario->cut_chance, scenario->hole_chance, scenario->offline_every_us / SECONDS(1),
         scenario->offline_for_us / SECONDS(1), scenario->agent_crash_every_us / SECONDS(1),
-        scenario->server_crash_every_us / SECONDS(1), scenario->poison_chance,
+        scenario->server_crash_every_us / SECONDS(1), scenario->departure_keep_us / SECONDS(1),
+        scenario->rescope_every_us / SECONDS(1), scenario->poison_chance,
         (int)scenario->has_help_desk);
 
     if (!scenario->has_wrong_clocks)

@@ -29,8 +29,10 @@ struct scenario {
     int64_t offline_for_us;
     int64_t agent_crash_every_us; /* of one agent */
     int64_t server_crash_every_us;
-    uint64_t poison_chance; /* an edit that the server must refuse */
-    bool has_help_desk;     /* the first agent sees everything and may move calls */
+    int64_t departure_keep_us; /* the master forgets deletions after that; 0: never */
+    int64_t rescope_every_us;  /* the server looks after its subscriptions and departures */
+    uint64_t poison_chance;    /* an edit that the server must refuse */
+    bool has_help_desk;        /* the first agent sees everything and may move calls */
     bool has_wrong_clocks;
     int64_t skew_us[SCENARIO_AGENTS_MAX];
 };

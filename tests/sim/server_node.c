@@ -62,7 +62,11 @@ static struct master *open_master(struct world *world, bool is_reader)
 {
     struct world_server *server = &world->server;
     struct sqlite_store_options store_options = {.path = server->path, .is_reader = is_reader};
-    struct master_options options = {.catalog = &server->catalog, .trace = &server->trace};
+    struct master_options options = {
+        .catalog = &server->catalog,
+        .departure_keep_us = world->scenario.departure_keep_us,
+        .trace = &server->trace,
+    };
     struct master *master = NULL;
     struct problem problem = {0};
 
@@ -86,6 +90,7 @@ void server_node_start(struct world *world)
         .trace = &server->trace,
         .connections_max = 1000,
         .handshakes_per_address_max = 64,
+        .rescope_interval_us = world->scenario.rescope_every_us,
     };
     struct problem problem = {0};
 

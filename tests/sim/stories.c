@@ -356,6 +356,31 @@ static void plain_sql_on_the_master_reaches_the_devices(void **state)
     the_end(world);
 }
 
+/* Trap 10: what was deleted while a device was away for longer than deletions are remembered
+ * doesn't come back, and its own work of that time arrives. */
+static void a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    world->scenario.departure_keep_us = MINUTES(1);
+    world->scenario.rescope_every_us = SECONDS(10);
+    server_node_crash(world); /* it comes back with these settings */
+    world_settle(world);
+    link_cut(world, ANNA);
+    sql(world, OFFICE, "DELETE FROM call_note; DELETE FROM contact WHERE site_id = 1");
+    sql(world, ANNA, "UPDATE site SET access_note = 'written in the drawer' WHERE id = 1");
+    world_pass(world, MINUTES(5));
+    expect(world, OFFICE, "SELECT count(*) FROM fs_tomb", "0");
+    expect(world, ANNA, "SELECT count(*) > 0 FROM contact WHERE site_id = 1", "1");
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect_told(world, "< server: IDS site/1");
+    expect(world, ANNA, "SELECT count(*) FROM contact WHERE site_id = 1", "0");
+    expect(world, BRUNO, "SELECT access_note FROM site WHERE id = 1", "written in the drawer");
+    the_end(world);
+}
+
 /* A whole fleet that comes back at once is served, each with what is its own. */
 static void a_storm_of_reconnecting_devices_is_served(void **state)
 {
@@ -426,6 +451,7 @@ int main(void)
         STORY(a_row_that_a_device_cannot_store_stops_no_other),
         STORY(clocks_of_1970_and_2099_lose_nothing),
         STORY(plain_sql_on_the_master_reaches_the_devices),
+        STORY(a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted),
         STORY(a_storm_of_reconnecting_devices_is_served),
     };
 

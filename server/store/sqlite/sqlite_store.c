@@ -327,6 +327,45 @@ static enum result sqlite_page(struct store *store, const struct catalog_table *
     return result;
 }
 
+static enum result sqlite_ids(struct store *store, const struct catalog_table *table,
+                              int64_t bucket, int64_t id_after, size_t id_count_max,
+                              struct arena *arena, int64_t **ret_ids, size_t *ret_count,
+                              struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct row_list list = {.arena = arena, .item_size = sizeof(int64_t)};
+    const struct value bounds[] = {value_integer(bucket), value_integer(id_after),
+                                   value_integer((int64_t)id_count_max)};
+    struct sql_statement *statement = NULL;
+    bool has_row = false;
+    enum result result;
+
+    buffer_reset(&self->text);
+    result = text_name(self, "SELECT id FROM ", table->name,
+                       " WHERE _fs_bucket=?1 AND id>?2 ORDER BY id LIMIT ?3", problem);
+    if (result == RESULT_OK)
+        result = text_prepare(self, &statement, problem);
+    if (result != RESULT_OK)
+        return result;
+    result = sql_bind_all(statement, bounds, sizeof bounds / sizeof *bounds, problem);
+    while (result == RESULT_OK) {
+        void *id = NULL;
+
+        result = sql_step(statement, &has_row, problem);
+        if (result != RESULT_OK || !has_row)
+            break;
+        result = list_add(&list, &id, problem);
+        if (result == RESULT_OK)
+            *(int64_t *)id = sql_column_integer(statement, 0);
+    }
+    sql_release(statement);
+    if (result == RESULT_OK) {
+        *ret_ids = (int64_t *)(void *)list.items;
+        *ret_count = list.count;
+    }
+    return result;
+}
+
 /* Binds what the sync keeps beside the row, from parameter `index` on. */
 static enum result hidden_bind(struct sql_statement *statement, int index,
                                const struct stored_row *row, struct problem *problem)
@@ -550,6 +589,7 @@ static const struct store_operations SQLITE_OPERATIONS = {
     .delete_rows = sqlite_delete_rows,
     .check = sqlite_check,
     .page = sqlite_page,
+    .ids = sqlite_ids,
     .tidy = sqlite_tidy,
     .backup = sqlite_backup,
     .close = sqlite_close,

@@ -20,6 +20,7 @@ union any_message {
     struct message_subscribed subscribed;
     struct message_rows rows;
     struct message_gone gone;
+    struct message_ids ids;
     struct message_publish publish;
     struct message_verdict verdict;
     struct message_push push;
@@ -40,6 +41,7 @@ enum message_kind {
     KIND_SUBSCRIBED,
     KIND_ROWS,
     KIND_GONE,
+    KIND_IDS,
     KIND_PUBLISH,
     KIND_VERDICT,
     KIND_PUSH,
@@ -72,6 +74,8 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_rows_encode(catalog, &any->rows, body, problem);
     case KIND_GONE:
         return message_gone_encode(&any->gone, body, problem);
+    case KIND_IDS:
+        return message_ids_encode(&any->ids, body, problem);
     case KIND_PUBLISH:
         return message_publish_encode(&any->publish, body, problem);
     case KIND_VERDICT:
@@ -117,6 +121,8 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_rows_decode(catalog, body, arena, &any->rows, problem);
     case KIND_GONE:
         return message_gone_decode(catalog, body, arena, &any->gone, problem);
+    case KIND_IDS:
+        return message_ids_decode(catalog, body, arena, &any->ids, problem);
     case KIND_PUBLISH:
         return message_publish_decode(body, arena, &any->publish, problem);
     case KIND_VERDICT:
@@ -350,6 +356,17 @@ static inline void say_gone(struct buffer *out, const struct message_gone *m)
             m->rows[i].kind == GONE_DELETED ? "deleted" : "left");
 }
 
+static inline void say_ids(struct buffer *out, const struct message_ids *m)
+{
+    say_number(out, "bucket", m->bucket);
+    say_number(out, "seq_to", m->seq_to);
+    say_number(out, "table_no", m->table_no);
+    say_number(out, "id_after", m->id_after);
+    say_number(out, "id_to", m->id_to);
+    for (size_t i = 0; i < m->count; i++)
+        say_number(out, "id", m->ids[i]);
+}
+
 static inline void say_push(struct buffer *out, const struct catalog *catalog,
                             const struct message_push *m)
 {
@@ -404,6 +421,9 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
         break;
     case KIND_GONE:
         say_gone(out, &any->gone);
+        break;
+    case KIND_IDS:
+        say_ids(out, &any->ids);
         break;
     case KIND_PUBLISH:
         say_number(out, "head", any->publish.head);

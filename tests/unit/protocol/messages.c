@@ -335,6 +335,20 @@ static void random_gone(struct dice *dice, struct message_gone *m)
                           .seq = number(dice, 0, INT64_MAX)};
 }
 
+static void random_ids(struct dice *dice, struct message_ids *m)
+{
+    *m = (struct message_ids){.bucket = number(dice, 1, INT64_MAX),
+                              .seq_to = number(dice, 0, INT64_MAX),
+                              .table_no = number(dice, 1, 2),
+                              .id_after = number(dice, 0, ID_MAX / 2),
+                              .count = below(dice, 100)};
+    m->ids = memory(dice, m->count, sizeof *m->ids);
+    m->id_to = m->id_after;
+    for (size_t i = 0; i < m->count; i++)
+        m->ids[i] = m->id_to += number(dice, 1, INT64_C(1) << 40);
+    m->id_to += number(dice, 0, 1000);
+}
+
 static void random_small(struct dice *dice, enum message_kind kind, union any_message *any)
 {
     uint8_t *parts = memory(dice, 3, 1);
@@ -387,6 +401,9 @@ static void random_message(struct dice *dice, enum message_kind kind, union any_
         break;
     case KIND_GONE:
         random_gone(dice, &any->gone);
+        break;
+    case KIND_IDS:
+        random_ids(dice, &any->ids);
         break;
     case KIND_PUSH:
         random_push(dice, &any->push);
@@ -687,10 +704,14 @@ static void lies_about_counts_types_and_order_are_malformed(void **state)
     expect_malformed(KIND_GONE, "9401000091cdffff");           /* 65,535 gone rows, none there */
     expect_malformed(KIND_GONE, "94010000920296010002010101"); /* fewer values than it says */
     expect_malformed(KIND_GONE, "9401000092019601000101"
-                                "0103");                       /* kind 3 */
-    expect_malformed(KIND_GONE, "94010000920196010001000001"); /* id 0 */
-    expect_malformed(KIND_GONE, "94010500920096");             /* a block in an empty list */
-    expect_malformed(KIND_GONE, "940105009100");               /* seq_to before seq_after */
+                                "0103");                              /* kind 3 */
+    expect_malformed(KIND_GONE, "94010000920196010001000001");        /* id 0 */
+    expect_malformed(KIND_GONE, "94010500920096");                    /* a block in an empty list */
+    expect_malformed(KIND_IDS, "9601000105046101");                   /* id_to before id_after */
+    expect_malformed(KIND_IDS, "960100010009920900");                 /* the same id twice */
+    expect_malformed(KIND_IDS, "96010001000992090a");                 /* past id_to */
+    expect_malformed(KIND_IDS, "9601000100cf001fffffffffffffdcffff"); /* 65,535 ids, none there */
+    expect_malformed(KIND_GONE, "940105009100");                      /* seq_to before seq_after */
 }
 
 static void a_seal_digest_changes_with_each_of_its_parts(void **state)
