@@ -445,7 +445,8 @@ static void finish(struct run *run)
     if (run->writer.master != NULL && !run->writer.is_dead &&
         store_tidy(master_store(run->writer.master), &problem) != RESULT_OK)
         log_problem(run->log, LOG_LEVEL_WARNING, "tidy_failed", RESULT_WAIT, &problem);
-    master_destroy(run->reader);
+    for (size_t i = 0; i < RUN_READERS_MAX; i++)
+        master_destroy(run->readers[i]);
     master_destroy(run->writer.master);
     arena_done(&run->writer.arena);
     loop_destroy(run->loop);

@@ -31,6 +31,8 @@ const struct config_key SETTINGS[] = {
     {"sync.keep_departures", CONFIG_INTEGER, "180",
      "days that deletions are remembered; a device away for longer compares lists; 0: for ever", 0,
      36500, NULL},
+    {"serve.readers", CONFIG_INTEGER, "2",
+     "threads that read the database for devices; all but the first come when needed", 1, 16, NULL},
     {"serve.as_root", CONFIG_BOOLEAN, "yes", "no: refuse to serve as root", 0, 0, NULL},
     {"log.level", CONFIG_CHOICE, "info", "least important line to write", 0, 0,
      "error|warning|notice|info|debug"},
