@@ -41,6 +41,7 @@ void agent_node_init(struct world *world, int number)
     (void)snprintf(template_path, sizeof template_path, "%s/agent.db", world->template_folder);
     sim_copy_file(world, template_path, agent->path);
     disk_attach(&world->disk, world_machine(number), agent->path);
+    sim_blobs_init(&agent->blobs, &world->disk, world_machine(number));
 }
 
 /* A start that fails because of the disk is tried again later. */
@@ -63,6 +64,7 @@ static enum result open_core(struct world *world, int number, struct problem *pr
         .root_public_key = world->server.root_public,
         .jitter_seed = prng_next(&world->prng),
         .app_version = "sim",
+        .blobs = &agent->blobs.store,
         .trace = &agent->trace,
         .token_id = agent->is_enrolled ? NULL : agent->token_id,
         .token_secret = agent->is_enrolled ? NULL : agent->token_secret,

@@ -418,6 +418,11 @@ void disk_heal(struct disk *disk, int machine)
         disk_trouble(disk, machine, (enum disk_trouble)i, 0, 0);
 }
 
+bool disk_strikes(struct disk *disk, int machine, enum disk_trouble trouble)
+{
+    return disk->armed == machine && strikes(&disk->machines[machine], trouble);
+}
+
 size_t disk_damage(struct disk *disk, int machine)
 {
     static const char *const ENDS[] = {".crash", "-wal.crash"};

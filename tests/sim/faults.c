@@ -122,8 +122,11 @@ void faults_on_death(void *context, int machine)
     enum fault fault = world->death[machine];
 
     sim_keep_files(world, world->disk.machines[machine].path);
-    if (fault == FAULT_DEVICE_POWER_CUT || fault == FAULT_SERVER_POWER_CUT)
-        (void)disk_damage(&world->disk, machine);
+    if (fault != FAULT_DEVICE_POWER_CUT && fault != FAULT_SERVER_POWER_CUT)
+        return;
+    (void)disk_damage(&world->disk, machine);
+    sim_blobs_cut_power(machine == world_machine(WORLD_OFFICE) ? &world->server.blobs
+                                                               : &world->agents[machine - 1].blobs);
 }
 
 /* ---- disks ---- */

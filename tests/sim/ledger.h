@@ -20,6 +20,7 @@ struct ledger_edit {
     size_t table;  /* history's index */
     size_t column; /* history's index; HISTORY_NOTHING for a delete */
     int64_t row_id;
+    int64_t row_count; /* so many rows from row_id on, all with the same value */
     int64_t joined_id; /* the row that it was merged into by its natural key, 0: none */
     char op;           /* I, U or D */
     char value[LEDGER_VALUE_SIZE];

@@ -166,6 +166,12 @@ static void add_counts(const struct world *world, struct totals *totals)
         totals->checks += world->agents[i].check_count;
 }
 
+static bool has_wrong_clocks(const struct scenario *scenario)
+{
+    return scenario_has(scenario, FAULT_CLOCK_WRONG) || scenario_has(scenario, FAULT_CLOCK_JUMP) ||
+           scenario_has(scenario, FAULT_CLOCK_DRIFT) || scenario_has(scenario, FAULT_SERVER_CLOCK);
+}
+
 /* One whole life of a world; returns the hash of its story. */
 static uint64_t run_seed(const struct command *command, uint64_t seed, const char *folder,
                          struct totals *totals)
@@ -183,7 +189,12 @@ static uint64_t run_seed(const struct command *command, uint64_t seed, const cha
     world = world_create(&scenario, folder, command->is_traced, NULL);
     world_pass(world, scenario.span_us);
     world_settle(world);
+    world_settle_blobs(world);
     check_end(world);
+    if (has_wrong_clocks(&scenario)) {
+        people_change_in_turn(world);
+        check_end(world);
+    }
     add_counts(world, totals);
     hash = world->trace_hash;
     world_destroy(world);

@@ -361,6 +361,83 @@ static void do_desk_work(const struct person *person)
     add_common(person, "call", call, "party_id", 'U', sql);
 }
 
+/* Rows by the thousand in one statement: a list read in, a day's measurements. */
+static void add_bulk(const struct person *person)
+{
+    enum { ROWS_LEAST = 200, ROWS_MOST = 2000 };
+    struct world *world = person->world;
+    int64_t call = pick(person, "call", "1");
+    int64_t count = world_draw(world, ROWS_LEAST, ROWS_MOST);
+    int64_t id = sim_integer(world, person->agent->database, "SELECT id FROM new_id");
+    struct ledger_edit *edit = NULL;
+    char marker[32];
+    char sql[400];
+
+    if (call == 0 || world->counts.fired[FAULT_BULK] != 0)
+        return;
+    world_marker(world, 'e', marker);
+    (void)snprintf(sql, sizeof sql,
+                   "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 <"
+                   " %" PRId64 ") INSERT INTO call_note (id, call_id, occurred_at, by_id, body)"
+                   " SELECT %" PRId64 " + i, %" PRId64 ", %" PRId64 ", %" PRId64 ", '%s' FROM n",
+                   count, id, call, person->now_us, person->user_id, marker);
+    (void)run(person, sql);
+    world_say(world, "%s writes %" PRId64 " rows", person->agent->name, count);
+    edit = note(person, 'I', "call_note", id, column_no(person, "call_note", "body"), marker);
+    edit->row_count = count;
+    world_count(world, FAULT_BULK);
+}
+
+/* The content first, as the agent's own command does it; large ones where the network is quick. */
+static void attach(const struct person *person)
+{
+    enum { SIZE_MAX_HERE = 300000 };
+    struct world *world = person->world;
+    static uint8_t content[SIZE_MAX_HERE];
+    bool is_quick = world->scenario.bytes_per_second >= 100000;
+    size_t size =
+        (size_t)(is_quick && world_chance(world, 300000) ? world_draw(world, 4000, SIZE_MAX_HERE)
+                                                         : world_draw(world, 1, 4000));
+    int64_t call = pick(person, "call", "1");
+    uint8_t hash[BLOB_STORE_HASH_SIZE];
+    char hex[2 * BLOB_STORE_HASH_SIZE + 1];
+
+    if (call == 0)
+        return;
+    for (size_t i = 0; i < size; i++)
+        content[i] = (uint8_t)prng_next(&world->prng);
+    sim_blobs_put(&person->agent->blobs, content, size, hash);
+    bytes_to_hex(bytes_of(hash, sizeof hash), hex);
+    (void)insert(person, "attachment", "name",
+                 "call_id, mime_type, size_n, content_hash, created_at, by_id",
+                 "%" PRId64 ", 'image/jpeg', %zu, '%s', %" PRId64 ", %" PRId64, call, size, hex,
+                 person->now_us, person->user_id);
+    world_count(world, FAULT_ATTACHMENT);
+}
+
+/* Somebody opens an attachment that isn't here yet. */
+static void want_attachment(const struct person *person)
+{
+    int64_t id = pick(person, "attachment",
+                      "lower(content_hash) NOT IN (SELECT lower(hex(hash)) FROM fs_blob)"
+                      " AND id NOT BETWEEN (SELECT number << 33 FROM fs_state WHERE name ="
+                      " 'replica_no') AND (SELECT (number << 33) + 8589934591 FROM fs_state"
+                      " WHERE name = 'replica_no')");
+    sqlite3_stmt *statement = NULL;
+    char sql[200];
+
+    if (id == 0)
+        return;
+    (void)snprintf(sql, sizeof sql, "SELECT content_hash FROM attachment WHERE id = %" PRId64, id);
+    statement = sim_prepare(person->world, person->agent->database, sql);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        (void)snprintf(sql, sizeof sql, "INSERT INTO fs_blob (hash, state) VALUES (x'%s', 3)",
+                       sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    (void)run(person, sql);
+    world_say(person->world, "%s wants attachment %" PRId64, person->agent->name, id);
+}
+
 static void (*const WORK[])(const struct person *) = {
     add_note,    add_session, add_part_use,  change_contact, add_contact,
     change_site, change_call, change_party,  report,         report,
@@ -368,13 +445,26 @@ static void (*const WORK[])(const struct person *) = {
 };
 enum { WORK_COUNT = sizeof WORK / sizeof WORK[0] };
 
+static bool is_drawn(const struct person *person, enum fault fault)
+{
+    uint64_t chance = person->world->scenario.faults[fault].chance;
+
+    return chance != 0 && world_chance(person->world, chance);
+}
+
 static void do_something(const struct person *person, bool is_desk)
 {
     if (is_desk && world_chance(person->world, 300000))
         do_desk_work(person);
-    else if (world_chance(person->world, person->world->scenario.faults[FAULT_POISON].chance) &&
-             !is_desk)
+    else if (!is_desk && is_drawn(person, FAULT_POISON))
         do_wrong(person);
+    else if (is_drawn(person, FAULT_BULK))
+        add_bulk(person);
+    else if (is_drawn(person, FAULT_ATTACHMENT))
+        attach(person);
+    else if (scenario_has(&person->world->scenario, FAULT_ATTACHMENT) &&
+             world_chance(person->world, 100000))
+        want_attachment(person);
     else
         WORK[world_draw(person->world, 0, WORK_COUNT - 1)](person);
 }
@@ -457,4 +547,29 @@ void people_edit(struct world *world, int number)
     }
     world->counts.edits++;
     agent_node_changed(world, number);
+}
+
+/* Right after another: what one has done is there before the next one begins. */
+void people_change_in_turn(struct world *world)
+{
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
+        struct person person = {.world = world, .number = (int)i, .agent = &world->agents[i]};
+        const struct ledger_edit *edit = NULL;
+        char sql[120];
+
+        world_enter(world, (int)i);
+        world->ledger.transaction_last++;
+        edit = set_text(&person, "site", pick(&person, "site", "1"), "access_note");
+        if (edit == NULL)
+            continue;
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT count(*) FROM site WHERE id = %" PRId64 " AND access_note = '%s'",
+                       edit->row_id, edit->value);
+        agent_node_changed(world, (int)i);
+        if (!world_wait(world, SECONDS(30)))
+            world_fail(world, "G6: a last edit of %s isn't delivered", person.agent->name);
+        if (sim_integer(world, world->server.office, sql) != 1)
+            world_fail(world, "I9: %s's '%s' doesn't count, though it was the last one",
+                       person.agent->name, edit->value);
+    }
 }

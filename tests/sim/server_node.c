@@ -65,7 +65,8 @@ static enum result open_master(struct world *world, bool is_reader, struct maste
     struct sqlite_store_options store_options = {.path = server->path,
                                                  .is_reader = is_reader,
                                                  .wal_size_soft = world->scenario.checkpoint_bytes};
-    struct master_options options = {.catalog = &server->catalog, .trace = &server->trace};
+    struct master_options options = {
+        .catalog = &server->catalog, .blobs = &server->blobs.store, .trace = &server->trace};
     enum result result =
         sqlite_store_open(&store_options, &server->catalog, &options.store, problem);
 

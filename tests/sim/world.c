@@ -406,6 +406,53 @@ void world_settle(struct world *world)
     world_fail(world, "G6: not everything is delivered 30 s after the faults ended: %s", text.text);
 }
 
+/* The first attachment whose content isn't where it should be: on the server, or on a device that
+ * has asked for it and knows its row. */
+static bool is_missing(struct world *world, sqlite3 *database, const struct sim_blobs *blobs,
+                       const char *sql, char ret_name[LEDGER_VALUE_SIZE])
+{
+    sqlite3_stmt *statement = sim_prepare(world, database, sql);
+    bool is_found = false;
+
+    while (!is_found && sqlite3_step(statement) == SQLITE_ROW) {
+        uint8_t hash[BLOB_STORE_HASH_SIZE] = {0};
+
+        if (!bytes_from_hex((const char *)sqlite3_column_text(statement, 0), hash, sizeof hash))
+            world_fail(world, "an attachment with the hash %s", sqlite3_column_text(statement, 0));
+        is_found = !sim_blobs_is_whole(blobs, hash);
+        if (is_found)
+            (void)snprintf(ret_name, LEDGER_VALUE_SIZE, "%s", sqlite3_column_text(statement, 1));
+    }
+    sqlite3_finalize(statement);
+    return is_found;
+}
+
+static bool blobs_are_missing(struct world *world, char ret_name[LEDGER_VALUE_SIZE])
+{
+    if (is_missing(world, world->server.office, &world->server.blobs,
+                   "SELECT content_hash, name FROM attachment", ret_name))
+        return true;
+    for (size_t i = 0; i < world->scenario.agent_count; i++)
+        if (is_missing(world, world->agents[i].database, &world->agents[i].blobs,
+                       "SELECT a.content_hash, a.name FROM fs_blob AS b JOIN attachment AS a"
+                       " ON a.content_hash = lower(hex(b.hash)) WHERE b.state IN (2, 3)",
+                       ret_name))
+            return true;
+    return false;
+}
+
+void world_settle_blobs(struct world *world)
+{
+    char name[LEDGER_VALUE_SIZE] = "";
+    int64_t end_us = world->now_us + MINUTES(20);
+
+    while (blobs_are_missing(world, name)) {
+        if (world->now_us > end_us)
+            world_fail(world, "G6: the content of attachment %s isn't where it should be", name);
+        world_pass(world, SECONDS(1));
+    }
+}
+
 /* ---- the beginning ---- */
 
 static _Noreturn void prepare_failed(const struct problem *problem)
@@ -520,6 +567,7 @@ struct world *world_create(const struct scenario *scenario, const char *folder, 
     (void)snprintf(from, sizeof from, "%s/server.db", folder);
     sim_copy_file(world, from, world->server.path);
     disk_attach(&world->disk, world_machine(WORLD_OFFICE), world->server.path);
+    sim_blobs_init(&world->server.blobs, &world->disk, world_machine(WORLD_OFFICE));
     server_node_init(world);
     server_node_start(world);
     office_fill(world);
@@ -533,9 +581,12 @@ void world_destroy(struct world *world)
 {
     struct sim_text command = {0};
 
-    for (size_t i = 0; i < world->scenario.agent_count; i++)
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
         agent_node_stop(world, (int)i);
+        sim_blobs_done(&world->agents[i].blobs);
+    }
     server_node_stop(world);
+    sim_blobs_done(&world->server.blobs);
     while (world->event_count != 0) {
         struct world_event event = pop(world);
 

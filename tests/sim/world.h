@@ -13,6 +13,7 @@
 #include "agent/core/agent.h"
 #include "server/core/server.h"
 
+#include "tests/sim/blobs.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
@@ -116,6 +117,7 @@ struct world_agent {
     bool has_failed; /* its program's transaction, because of the disk */
     struct replica *replica;
     struct agent *core;
+    struct sim_blobs blobs;
     uint64_t link; /* 0: none */
     uint8_t secret[32];
     uint8_t sign_public[32];
@@ -145,6 +147,7 @@ struct world_server {
     struct server *core;
     struct master *writer;
     struct master *reader;
+    struct sim_blobs blobs;
     struct arena catalog_arena;
     struct catalog catalog;
     struct job **writes; /* waiting */
@@ -234,6 +237,8 @@ void world_settle(struct world *world);
 bool world_is_settled(struct world *world);
 /* True as soon as all that is on its way has arrived, false after `limit_us`. */
 bool world_wait(struct world *world, int64_t limit_us);
+/* Attachments come after the data and have more time: all that is known of is whole there. */
+void world_settle_blobs(struct world *world);
 
 /* network.c */
 void network_dial(struct world *world, int agent);
@@ -281,6 +286,8 @@ void faults_on_death(void *world, int machine);
 
 /* people.c, office.c */
 void people_edit(struct world *world, int agent);
+/* I9: each device, however wrong its clock, changes what it has seen, and its change counts. */
+void people_change_in_turn(struct world *world);
 void office_fill(struct world *world);
 void office_edit(struct world *world);
 /* "e17~": a text that occurs nowhere else. */
