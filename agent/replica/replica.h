@@ -152,7 +152,8 @@ MUST_CHECK enum result replica_change_counter(struct replica *replica, int64_t *
  * here; size 0: none. States live in fs_blob. */
 struct replica_blob {
     uint8_t hash[BLOB_HASH_SIZE];
-    int64_t size; /* 0: none */
+    int64_t size;   /* 0: none */
+    bool is_orphan; /* to send: its row has left this device since */
 };
 MUST_CHECK enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
                                             struct problem *problem);
