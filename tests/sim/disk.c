@@ -438,12 +438,17 @@ size_t disk_damage(struct disk *disk, int machine)
     return count;
 }
 
+void disk_sync(struct disk *disk, int machine)
+{
+    for (int part = DATABASE; part <= LOG; part++)
+        sectors_forget(&disk->machines[machine].unsynced[part]);
+}
+
 void disk_restart(struct disk *disk, int machine)
 {
     struct disk_machine *self = &disk->machines[machine];
 
-    for (int part = DATABASE; part <= LOG; part++)
-        sectors_forget(&self->unsynced[part]);
+    disk_sync(disk, machine);
     self->is_dead = false;
     self->struck_count = 0;
     self->times[DISK_DEATH] = 0;

@@ -70,6 +70,8 @@ void disk_disarm(struct disk *disk);
 void disk_trouble(struct disk *disk, int machine, enum disk_trouble trouble, int64_t skips,
                   int64_t times);
 void disk_heal(struct disk *disk, int machine);
+/* Somebody has synced both files by hand. */
+void disk_sync(struct disk *disk, int machine);
 /* For what isn't SQLite's: does it strike now? */
 bool disk_strikes(struct disk *disk, int machine, enum disk_trouble trouble);
 /* A power cut: damages copies of the two files, path + ".crash" and path + "-wal.crash". */

@@ -498,7 +498,8 @@ static void recover(const struct person *person, uint64_t transaction, bool is_c
     else if (is_committing)
         agent_node_reopen(world, person->number, "a commit failed");
     if (lcn != 0 && is_committing && is_there(world, person->agent, lcn)) {
-        world_say(world, "%s finds it stored", person->agent->name);
+        world_say(world, "%s finds it stored, and syncs it", person->agent->name);
+        disk_sync(&world->disk, world_machine(person->number));
         world->counts.edits++;
         return;
     }
