@@ -34,8 +34,25 @@ void blobs_look(struct agent *agent)
         agent->blobs.fetch_due = agent->now;
 }
 
+/* An attachment that was deleted on the server is nobody's any more: the next one isn't held up. */
+static bool give_up_orphan(struct agent *agent)
+{
+    struct problem problem = {0};
+
+    if (agent->blobs.sending.size == 0 || !agent->blobs.sending.is_orphan ||
+        replica_blob_mark(agent->replica, agent->blobs.sending.hash, BLOB_UNAVAILABLE, &problem) !=
+            RESULT_OK)
+        return false;
+    trace_line(agent->trace, "%s: an attachment of a row that is gone isn't wanted", agent->name);
+    agent->blobs.sending.size = 0;
+    agent->blobs.send_due = agent->now;
+    return true;
+}
+
 void blobs_pause(struct agent *agent)
 {
+    if (give_up_orphan(agent))
+        return;
     blobs_end(agent);
     agent->blobs.send_due = mono_after(agent->now, AGENT_BLOB_PAUSE_US);
     agent->blobs.fetch_due = agent->blobs.send_due;
