@@ -194,6 +194,9 @@ static const struct sentence SENTENCES[REASON_COUNT] = {
     [REASON_SERIAL_KNOWN_ELSEWHERE] = {"serial_known_elsewhere",
         "An asset with this serial number exists elsewhere: moved, swapped or mistyped?",
         "Esiste altrove una macchina con questa matricola: spostata, scambiata o errore?"},
+    [REASON_PARTY_KNOWN_ALREADY] = {"party_known_already",
+        "A customer with the same tax code, VAT number or phone exists: one and the same?",
+        "Esiste un cliente con lo stesso codice fiscale, partita IVA o telefono: è lo stesso?"},
 };
 /* clang-format on */
 

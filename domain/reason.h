@@ -75,11 +75,12 @@ enum reason {
     REASON_TRANSIT_UNCLAIMED,
     REASON_COUNTED_BEFORE_ARRIVAL,
 
-    /* Quotes, returns, serials. */
+    /* Quotes, returns, serials, customers. */
     REASON_QUOTE_REVISED,
     REASON_QUOTE_EXPIRED,
     REASON_RMA_NOT_AUTHORISED,
     REASON_SERIAL_KNOWN_ELSEWHERE,
+    REASON_PARTY_KNOWN_ALREADY,
 
     REASON_COUNT
 };

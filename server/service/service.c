@@ -6,6 +6,7 @@
 #include "server/service/call_fold.h"
 #include "server/service/ledger.h"
 #include "server/service/part.h"
+#include "server/service/party.h"
 #include "server/service/reservation.h"
 
 const struct reaction *service_reactions(void)
@@ -18,6 +19,8 @@ const struct reaction *service_reactions(void)
         {"activity_result", activity_result_react},
         {"work_session", work_session_react},
         {"asset", asset_react},
+        {"party", party_react},
+        {"contact", contact_react},
         {"part_use", part_use_react},
         {"stock_move", stock_move_react},
         {"count_line", count_line_react},

@@ -112,6 +112,38 @@ static void the_same_natural_key_on_two_devices_is_one_row(void **state)
     the_end(world);
 }
 
+/* A crew of two on one visit: answers to different questions all stay; to the same one the later
+ * answer stands, and the earlier is kept and shown. */
+static void a_crew_answers_the_same_checklist_and_no_answer_is_lost(void **state)
+{
+    struct world *world = world_of(state, 2);
+    const char *answers = "SELECT group_concat(item_id || '=' || value, ' ') FROM (SELECT * FROM"
+                          " checklist_answer ORDER BY item_id)";
+
+    send_both_to_site_1(world);
+    link_cut(world, ANNA);
+    link_cut(world, BRUNO);
+    sql(world, ANNA,
+        "INSERT INTO checklist_answer (id, activity_id, item_id, by_id, answered_at, value) VALUES"
+        " ((SELECT id FROM new_id), 1, 1, 1, 1, 'yes')");
+    sql(world, ANNA,
+        "INSERT INTO checklist_answer (id, activity_id, item_id, by_id, answered_at, value) VALUES"
+        " ((SELECT id FROM new_id), 1, 2, 1, 1, '3.1')");
+    world_pass(world, MINUTES(2));
+    sql(world, BRUNO,
+        "INSERT INTO checklist_answer (id, activity_id, item_id, by_id, answered_at, value) VALUES"
+        " ((SELECT id FROM new_id), 1, 2, 2, 2, '3.4')");
+    link_restore(world, BRUNO); /* the later answer arrives first */
+    world_settle(world);
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, OFFICE, answers, "1=yes 2=3.4");
+    expect(world, ANNA, answers, "1=yes 2=3.4");
+    expect(world, BRUNO, answers, "1=yes 2=3.4");
+    expect(world, ANNA, "SELECT lost FROM merge_loss WHERE column_name = 'value'", "3.1");
+    the_end(world);
+}
+
 /* I3: an answer that got lost is given again; the change is there once. */
 static void a_change_whose_answer_got_lost_is_there_once(void **state)
 {
@@ -286,6 +318,7 @@ int main(void)
         STORY(a_bucket_with_unsent_work_stays_until_its_verdict),
         STORY(a_row_that_goes_and_comes_back_in_one_gap_stays),
         STORY(the_same_natural_key_on_two_devices_is_one_row),
+        STORY(a_crew_answers_the_same_checklist_and_no_answer_is_lost),
         STORY(a_change_whose_answer_got_lost_is_there_once),
         STORY(a_server_killed_between_commit_and_answer_loses_and_doubles_nothing),
         STORY(a_refused_change_stops_no_other),
