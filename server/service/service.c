@@ -4,6 +4,7 @@
 #include "server/service/activity.h"
 #include "server/service/asset.h"
 #include "server/service/call_fold.h"
+#include "server/service/correction.h"
 #include "server/service/ledger.h"
 #include "server/service/part.h"
 #include "server/service/party.h"
@@ -21,6 +22,9 @@ const struct reaction *service_reactions(void)
         {"asset", asset_react},
         {"party", party_react},
         {"contact", contact_react},
+        {"work_session", correction_react},
+        {"part_use", correction_react},
+        {"expense", correction_react},
         {"part_use", part_use_react},
         {"stock_move", stock_move_react},
         {"count_line", count_line_react},
