@@ -452,6 +452,7 @@ static enum result run_family(struct cli *cli, const struct cli_family *family,
         buffer_reset(&cli->out);
         arena_reset(&cli->arena);
         result = service_begin(replica, blobs, clock_wall_now(), &cli->service, problem);
+        cli->service.language = reason_language_of(terminal_locale());
         if (result == RESULT_REFUSED && !family->needs_enrolment) {
             cli->service =
                 (struct service){.replica = replica, .blobs = blobs, .now = clock_wall_now()};

@@ -221,6 +221,20 @@ const char *reason_italian(enum reason reason)
     return sentence_of(reason)->italian;
 }
 
+const char *reason_sentence(enum reason reason, enum reason_language language)
+{
+    return language == REASON_IN_ITALIAN ? reason_italian(reason) : reason_english(reason);
+}
+
+enum reason_language reason_language_of(const char *locale)
+{
+    bool is_italian =
+        locale[0] == 'i' && locale[1] == 't' &&
+        (locale[2] == '\0' || locale[2] == '_' || locale[2] == '.' || locale[2] == '@');
+
+    return is_italian ? REASON_IN_ITALIAN : REASON_IN_ENGLISH;
+}
+
 bool reason_find(const char *code, enum reason *ret_reason)
 {
     for (size_t i = 0; i < REASON_COUNT; i++) {

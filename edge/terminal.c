@@ -29,6 +29,19 @@ bool terminal_has_color(int descriptor)
            kind != NULL && strcmp(kind, "dumb") != 0;
 }
 
+const char *terminal_locale(void)
+{
+    static const char *const NAMES[] = {"LC_ALL", "LC_MESSAGES", "LANG"}; /* POSIX, in this order */
+
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        const char *found = getenv(NAMES[i]);
+
+        if (found != NULL && found[0] != '\0')
+            return found;
+    }
+    return "";
+}
+
 enum result terminal_write(int descriptor, struct bytes contents, struct problem *problem)
 {
     size_t done = 0;

@@ -15,6 +15,10 @@ bool terminal_is_interactive(int descriptor);
 /* The same, and neither NO_COLOR (not empty) nor TERM=dumb asks for plain text. */
 bool terminal_has_color(int descriptor);
 
+/* What the environment says of the reader's language, such as "it_IT.UTF-8"; "" if nothing. Lives
+ * as long as the environment isn't changed. */
+const char *terminal_locale(void);
+
 /* Writes all of it. RESULT_REFUSED: the reader went away (closed pipe) or the system said no;
  * RESULT_EXHAUSTED: the disk behind a redirection is full. Both: end with exit code 1. */
 MUST_CHECK enum result terminal_write(int descriptor, struct bytes contents,

@@ -2,6 +2,7 @@
 /* How the sync stands: status, fate, explain, verify, new-id. */
 #include "agent/cli/cli.h"
 #include "agent/cli/state_file.h"
+#include "agent/service/fate.h"
 #include "agent/service/signatures.h"
 #include "edge/files.h"
 
@@ -187,38 +188,45 @@ const struct cli_family CLI_STATUS = {
 
 /* ---- fate ---- */
 
-static const struct listing_column FATE_COLUMNS[] = {
-    {"lcn", "CHANGE", LISTING_NUMBER},
-    {"table", "TABLE", LISTING_TEXT},
-    {"row_id", "ROW", LISTING_ID},
-    {"op", "OP", LISTING_TEXT},
-    {"recorded_at", "RECORDED", LISTING_TIME},
-    {"fate", "FATE", LISTING_TEXT},
-    {"reason", "WHY", LISTING_TEXT},
-    {"decided_at", "DECIDED", LISTING_TIME},
-};
-static const struct listing_query FATE = LISTING_QUERY(
-    "SELECT lcn, table_name, row_id, op, recorded_at, fate, reason, decided_at FROM fs_fate "
-    "WHERE ?1 OR fate <> 'applied' ORDER BY recorded_at DESC, lcn DESC LIMIT 500",
-    FATE_COLUMNS);
-
-static enum result run_fate(struct cli *cli, struct problem *problem)
+static enum result print_fate_counts(struct cli *cli, int64_t since_us, struct problem *problem)
 {
-    struct listing listing = {0};
-    enum result result = service_list(
-        &cli->service, &FATE, SERVICE_VALUES(value_integer(options_count(cli->options, "all") > 0)),
-        &cli->arena, &listing, problem);
+    struct fate_counts counts = {0};
+    enum result result = fate_count(&cli->service, since_us, &cli->arena, &counts, problem);
 
     if (result != RESULT_OK)
         return result;
-    return cli_print_listing(cli, &listing, "every change recorded here was applied as it is",
-                             problem);
+    return cli_say(cli, problem,
+                   "%" PRId64 " stored, %" PRId64 " merged, %" PRId64 " overruled, %" PRId64
+                   " parked, %" PRId64 " refused, %" PRId64 " of rows that were gone, %" PRId64
+                   " still here\n",
+                   counts.stored, counts.merged, counts.overruled, counts.parked, counts.refused,
+                   counts.gone, counts.still_here);
+}
+
+static enum result run_fate(struct cli *cli, struct problem *problem)
+{
+    struct fate_filter filter = {.is_all = options_count(cli->options, "all") > 0};
+    const char *since = cli_option(cli, "since");
+    struct listing listing = {0};
+    enum result result = RESULT_OK;
+
+    if (since != NULL)
+        result = cli_time(cli, since, &filter.since_us, problem);
+    if (result == RESULT_OK)
+        result = fate_list(&cli->service, &filter, &cli->arena, &listing, problem);
+    if (result == RESULT_OK)
+        result = cli_print_listing(cli, &listing, "every change recorded here was stored as it is",
+                                   problem);
+    if (result == RESULT_OK && !cli->is_json)
+        result = print_fate_counts(cli, filter.since_us, problem);
+    return result;
 }
 
 static const struct option_spec FATE_OPTIONS[] = {
-    {"all", 0, NULL, "also what was applied as it is"},
+    {"all", 0, NULL, "also what was stored as it is"},
+    {"since", 0, "TIME", "recorded since then: 2026-11-23T07:00Z, or -8h for the last eight hours"},
 };
-static const struct cli_action FATE_ACTIONS[] = {{NULL, "[--all]", 0, 0, run_fate}};
+static const struct cli_action FATE_ACTIONS[] = {{NULL, "[--all] [--since TIME]", 0, 0, run_fate}};
 const struct cli_family CLI_FATE = {
     .command = {.name = "fate",
                 .help = "what became of what was recorded here, newest first",
