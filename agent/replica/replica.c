@@ -433,6 +433,30 @@ enum result replica_write_begin(struct replica *replica, struct sql_transaction 
     return sql_begin(transaction, replica->database, SQL_IMMEDIATE, problem);
 }
 
+/* SQLite ignores a change of `synchronous` inside a transaction: it comes before. */
+enum result replica_write_begin_durable(struct replica *replica,
+                                        struct sql_transaction *transaction,
+                                        struct problem *problem)
+{
+    enum result result = replica_settle(replica, problem);
+
+    if (result == RESULT_OK)
+        result = sql_set_durable(replica->database, true, problem);
+    if (result == RESULT_OK)
+        result = replica_write_begin(replica, transaction, problem);
+    return result;
+}
+
+void replica_write_end_durable(struct replica *replica, struct sql_transaction *transaction)
+{
+    struct problem ignored = {0};
+
+    sql_end(transaction);
+    if (!sql_in_transaction(replica->database) &&
+        sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
+        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+}
+
 /* A commit beside a checkpoint may reset the log under it (a flaw of SQLite before 3.51.3), so the
  * write lock is held meanwhile. A checkpoint that can't be made now is made later: no failure. */
 void replica_written(struct replica *replica, size_t row_count)
@@ -487,12 +511,9 @@ enum result replica_enrol(struct replica *replica, const struct message_enrolled
                           struct problem *problem)
 {
     struct sql_transaction transaction = {0};
-    struct problem ignored = {0};
     int64_t replica_no = 0;
-    enum result result = sql_set_durable(replica->database, true, problem);
+    enum result result = replica_write_begin_durable(replica, &transaction, problem);
 
-    if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = state_number(replica, "replica_no", -1, &replica_no, problem);
     if (result == RESULT_OK && replica_no >= 0 && replica_no != enrolled->replica_no)
@@ -504,9 +525,7 @@ enum result replica_enrol(struct replica *replica, const struct message_enrolled
         result = write_facts(replica, enrolled, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
-    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
-        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+    replica_write_end_durable(replica, &transaction);
     if (result != RESULT_OK)
         problem_add(problem, "storing the enrolment");
     return result;

@@ -113,6 +113,13 @@ MUST_CHECK enum result state_set_data(struct replica *replica, const char *name,
 MUST_CHECK enum result replica_write_begin(struct replica *replica,
                                            struct sql_transaction *transaction,
                                            struct problem *problem);
+/* As replica_write_begin, for what must outlive a power cut before anybody hears of it: the commit
+ * syncs, and with itself all earlier ones. replica_write_end_durable ends it in any case. */
+MUST_CHECK enum result replica_write_begin_durable(struct replica *replica,
+                                                   struct sql_transaction *transaction,
+                                                   struct problem *problem);
+/* Undoes what wasn't committed; later commits are quick again. */
+void replica_write_end_durable(struct replica *replica, struct sql_transaction *transaction);
 /* After a commit: `row_count` rows were written; now and then the log is copied into the file. */
 void replica_written(struct replica *replica, size_t row_count);
 bool table_is_synced(const struct catalog_table *table);

@@ -382,13 +382,13 @@ enum result replica_seal(struct replica *replica, struct wall_time now, int64_t 
         *ret_seal_no = 0;
         return RESULT_OK;
     }
-    if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
+    if (result == RESULT_OK) /* the server will know its number and digest for ever */
+        result = replica_write_begin_durable(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = seal_all(replica, now, &seal_no, &count, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
+    replica_write_end_durable(replica, &transaction);
     if (result != RESULT_OK) {
         problem_add(problem, "sealing");
         return result;
