@@ -48,6 +48,10 @@ MUST_CHECK enum result files_append(const char *path, struct bytes contents, mod
 /* After RESULT_OK no file is at `path`; that none was is no failure. Not for folders. */
 MUST_CHECK enum result files_remove(const char *path, struct problem *problem);
 
+/* Makes the name of a file durable, for one that a process left behind that may not have got to it.
+ * The functions above have done it before they return. */
+MUST_CHECK enum result files_sync_name(const char *path, struct problem *problem);
+
 /* True if a regular file is there that we may look at. */
 bool files_exists(const char *path);
 
