@@ -154,11 +154,12 @@ def end_connection(one):
 class Program:
     """A running server or agent."""
 
-    def __init__(self, command, log_path):
+    def __init__(self, command, log_path, env=None):
         self.log_path = log_path
         with open(log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+                                            stdin=subprocess.DEVNULL,
+                                            env={**os.environ, **env} if env else None)
         self.pid = self.process.pid
 
     def is_running(self):
