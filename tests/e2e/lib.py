@@ -401,6 +401,7 @@ class Company:
         self.master = os.path.join(self.data, "fieldsync.db")
         self.port = free_port()
         self.admin_port = free_port()
+        self.make_line = Line # or another network for devices to come
         self.programs = []
         self.devices = []
         self.server = None
@@ -502,7 +503,7 @@ class Company:
         while os.path.exists(folder):
             folder += "-2"
         os.makedirs(folder)
-        device = Device(self, login, folder, Line(self.port))
+        device = Device(self, login, folder, self.make_line(self.port))
         self.devices.append(device)
         return device
 
