@@ -290,6 +290,22 @@ enum result files_append(const char *path, struct bytes contents, mode_t mode,
     return result;
 }
 
+enum result files_allocate(const char *path, uint64_t size, mode_t mode, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+
+    if (descriptor < 0)
+        return failed(problem, path, "making");
+    errno = posix_fallocate(descriptor, 0, (off_t)size); /* returns it, sets nothing */
+    if (errno != 0) {
+        result = failed(problem, path, "allocating");
+        (void)unlink(path);
+    }
+    (void)close(descriptor);
+    return result;
+}
+
 enum result files_remove(const char *path, struct problem *problem)
 {
     if (unlink(path) != 0) {

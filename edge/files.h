@@ -45,6 +45,11 @@ MUST_CHECK enum result files_write(const char *path, struct bytes contents, mode
 MUST_CHECK enum result files_append(const char *path, struct bytes contents, mode_t mode,
                                     struct problem *problem);
 
+/* Makes a new file of `size` bytes whose room on the disk is really there; it is removed again if
+ * there isn't enough. Not synced: its contents mean nothing. */
+MUST_CHECK enum result files_allocate(const char *path, uint64_t size, mode_t mode,
+                                      struct problem *problem);
+
 /* After RESULT_OK no file is at `path`; that none was is no failure. Not for folders. */
 MUST_CHECK enum result files_remove(const char *path, struct problem *problem);
 

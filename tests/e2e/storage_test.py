@@ -90,6 +90,33 @@ def on_a_full_disk_a_device_says_so_and_later_goes_on(company):
     forget(company, carla)
 
 
+def on_a_full_disk_what_was_recorded_before_is_delivered(company):
+    anna = company.devices[0]
+    dario = company.device_new("dario")
+    with small_disk(dario.folder):
+        dario.cli("enrol", company.code("dario"), "--server", dario.line.url())
+        dario.run()
+        dario.line.cut()
+        for number in range(20):
+            dario.cli("note", "add", "C2026-000001", "queued %d " % number + "x" * 20000)
+        filler = fill(dario.folder)
+        lib.wait_for("a full disk", lambda: dario.cli(
+            "note", "add", "C2026-000001", "one more " + "x" * 20000, code=None).code != 0)
+        dario.line.mend()
+        lib.wait_for("what was queued", lambda: company.value(
+            "SELECT count(*) FROM call_note WHERE body LIKE 'queued %'") == 20)
+        anna.cli("note", "add", "C2026-000001", "for a full disk " + "x" * 60000)
+        anna.cli("note", "add", "C2026-000001", "and more " + "x" * 60000)
+        lib.wait_for("the words", lambda: "full" in dario.cli("status").out)
+        expect(dario.cli("status", "--json").json()["is_disk_low"], "status --json")
+        expect(dario.agent.is_running(), "the agent ended: " + dario.agent.log()[-1000:])
+        os.remove(filler)
+        company.settle(*company.devices)
+        lib.wait_for("other words", lambda: "full" not in dario.cli("status").out)
+        expect_equal(dario.stop(), 0, "dario's agent")
+    forget(company, dario)
+
+
 def on_a_full_disk_the_server_makes_devices_wait_and_heals_by_itself(company):
     folder = tempfile.mkdtemp(prefix="fieldsync-small-")
     try:
@@ -128,18 +155,18 @@ def server_fills_up(small, anna):
 
 
 def a_disk_that_can_only_be_read_is_named(company):
-    dario = company.device_new("dario")
-    with small_disk(dario.folder):
-        dario.cli("enrol", company.code("dario"), "--server", dario.line.url())
-        lib.run_program("mount", "-o", "remount,ro", dario.folder)
-        output = dario.cli("note", "add", "C2026-000001", "not to be saved", code=None)
+    elena = company.device_new("elena")
+    with small_disk(elena.folder):
+        elena.cli("enrol", company.code("elena"), "--server", elena.line.url())
+        lib.run_program("mount", "-o", "remount,ro", elena.folder)
+        output = elena.cli("note", "add", "C2026-000001", "not to be saved", code=None)
         expect(output.code != 0 and "error: " in output.err, "it claims to have saved")
-        output = dario.cli("run", code=None, seconds=10)
+        output = elena.cli("run", code=None, seconds=10)
         expect(output.code != 0 and "error: " in output.err, "it runs: " + output.err)
-        lib.run_program("mount", "-o", "remount,rw", dario.folder)
-        dario.cli("note", "add", "C2026-000001", "saved")
-        expect_equal(dario.sync().code, 0, "sync")
-    forget(company, dario)
+        lib.run_program("mount", "-o", "remount,rw", elena.folder)
+        elena.cli("note", "add", "C2026-000001", "saved")
+        expect_equal(elena.sync().code, 0, "sync")
+    forget(company, elena)
     expect_equal(company.value("SELECT count(*) FROM call_note WHERE body LIKE '%saved'"), 1, "notes")
 
 
@@ -193,9 +220,10 @@ if __name__ == "__main__":
     stories.tell((
         two_devices_are_in_sync,
         on_a_full_disk_a_device_says_so_and_later_goes_on,
+        on_a_full_disk_what_was_recorded_before_is_delivered,
         on_a_full_disk_the_server_makes_devices_wait_and_heals_by_itself,
         a_disk_that_can_only_be_read_is_named,
         files_of_a_newer_version_are_left_alone,
         a_file_that_is_no_database_is_named_and_kept,
         all_end_well,
-    ), ("anna", "bruno", "carla", "dario"))
+    ), ("anna", "bruno", "carla", "dario", "elena"))
