@@ -27,7 +27,7 @@ enum { QUEUE_SIZE_MAX = 8 << 20 }; /* the core's send window and one large body 
 #define LOOK_EVERY_US     SECONDS(1) /* for commits that no watch sees */
 #define WATCH_EVERY_US    MILLISECONDS(20)
 #define STATE_DELAY_US    SECONDS(1)
-#define STOP_LIMIT_US     SECONDS(2)
+#define STOP_LIMIT_US     SECONDS(1)  /* of a network that takes no more bytes */
 #define FILES_PATIENCE_US SECONDS(10) /* a single sync waits so long for files that don't move */
 #define REOPEN_EVERY_US   SECONDS(10)
 

@@ -17,7 +17,7 @@
  *     DIRECTION flip AT      a bit of byte AT is changed, from now or from a connection's beginning
  *     DIRECTION twice AT     the piece with byte AT comes twice    DIRECTION lose AT   ... not at
  *                            all    DIRECTION stop AT   the connection ends after AT bytes
- *     count                  "UP DOWN CONNECTIONS": bytes and connections so far
+ *     count                  "UP DOWN CONNECTIONS": bytes passed on and connections so far
  *
  * DIRECTION is up (from the agent) or down. A fault of one byte strikes once a connection. The
  * program ends with its standard input. One thread, libev, bounded queues. */
@@ -231,7 +231,6 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
             ev_io_stop(loop, watcher);
         return;
     }
-    pipe->link->chaos->bytes[pipe->direction] += (uint64_t)got;
     if (got == 0) {
         pipe->has_read_end = true;
         put(pipe, NULL, 0);
@@ -263,6 +262,7 @@ static bool send_some(struct pipe *pipe)
     if (put_size < 0)
         return errno == EAGAIN || errno == EINTR || !link_break(pipe->link);
     piece->sent += (size_t)put_size;
+    chaos->bytes[pipe->direction] += (uint64_t)put_size;
     if (weather->rate > 0)
         pipe->may_send_at = ev_now(chaos->loop) + (double)put_size / weather->rate;
     if (piece->sent == piece->size)

@@ -22,14 +22,20 @@ SILENCE_S = 60
 PAUSE_S = float(os.environ.get("FIELDSYNC_PAUSE_S", "3")) # a suspended laptop: try 300
 ALTERED_CASES = int(os.environ.get("FIELDSYNC_ALTERED_CASES", "15"))
 FLAP_S = 60
-ITEMS = 20000
-SNAPSHOT_CUTS = 12
+STOP_S = 2
+SNAPSHOT_ROWS = int(os.environ.get("FIELDSYNC_SNAPSHOT_ROWS", "20000"))
+SNAPSHOT_CUTS = int(os.environ.get("FIELDSYNC_SNAPSHOT_CUTS", "12"))
 seed = random.randrange(1 << 32)
 
 
 def note_on_both_sides(company, text):
     company.devices[0].cli("note", "add", CALL, text + " of a technician")
     company.sql(("UPDATE site SET access_note = ? WHERE id = 1", text + " of the office"))
+
+
+def noise(size):
+    """Text that compresses to no less than half."""
+    return os.urandom(size // 2).hex()
 
 
 def expect_settled(company, limit, what):
@@ -121,7 +127,7 @@ def a_link_that_flaps_each_second_still_delivers(company):
     for line in lines:
         line.say("up rate 400000", "down rate 400000")
     for number in range(20):
-        anna.cli("note", "add", CALL, "flap %d " % number + "x" * 50000)
+        anna.cli("note", "add", CALL, "flap %d " % number + noise(50000))
     begin = time.monotonic()
     flaps = 0
     is_done = False
@@ -154,15 +160,70 @@ def programs_that_stood_still_go_on(company):
         expect_settled(company, 30, "after a pause")
 
 
-def a_first_snapshot_that_is_cut_again_and_again_comes_once(company):
-    """At 99 % first, then many times at any place: what has come isn't sent again."""
+def stop_within(company, program, what):
+    begin = time.monotonic()
+    expect_equal(program.stop(), 0, "exit code " + what)
+    stories.expect_within(company, time.monotonic() - begin, STOP_S, "the end " + what)
+
+
+def asked_to_stop_in_the_middle_of_a_push_both_end_at_once(company):
+    anna = company.devices[0]
+    anna.line.say("up rate 50000")
+    for number in range(10):
+        anna.cli("note", "add", CALL, "stopped %d " % number + noise(60000))
+    for is_agent in (False, True):
+        time.sleep(0.5)
+        expect(anna.waiting_count() > 0, "it was too quick")
+        if is_agent:
+            stop_within(company, anna.agent, "of the agent")
+            anna.start()
+        else:
+            stop_within(company, company.server, "of the server")
+            company.serve()
+            lib.wait_for("the way back", anna.is_live)
+    anna.line.say("clear")
+    expect_settled(company, 30, "the rest of the push")
+
+
+def make_many_rows(company):
     company.script("""
         WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < %d)
         INSERT INTO item(id, code, name, unit_of_measure) SELECT 1000 + i, 'I' || i,
-            'Item ' || hex(randomblob(60)), 'pcs' FROM n;""" % ITEMS)
+            'Item ' || hex(randomblob(60)), 'pcs' FROM n;""" % SNAPSHOT_ROWS)
     lib.wait_for("adoption", lambda: company.value(
-        "SELECT count(*) FROM fs_outbox WHERE op <> '-'") == 0, stories.limit_s(company, 30))
-    whole = company.device_add("carla", "--van", small_company.van_of("carla"))
+        "SELECT count(*) FROM fs_outbox WHERE op <> '-'") == 0, stories.limit_s(company, SNAPSHOT_ROWS / 500))
+    expect_settled(company, 60, "many rows")
+
+
+def asked_to_stop_in_the_middle_of_a_first_snapshot_both_end_at_once(company):
+    make_many_rows(company)
+    carla = company.device_new("carla")
+    carla.line.say("down stop 300000")
+    carla.cli("enrol", company.code("carla"), "--server", carla.line.url(), code=None)
+    carla.line.say("clear", "down rate 100000")
+    for is_agent in (False, True):
+        carla.start()
+        lib.wait_for("a connection", carla.is_live)
+        time.sleep(0.5)
+        expect_equal(carla.value("SELECT number FROM fs_state WHERE name = 'published_seq'"), 0,
+                     "published")
+        if is_agent:
+            stop_within(company, carla.agent, "of the agent")
+        else:
+            stop_within(company, company.server, "of the server")
+            company.serve()
+            stop_within(company, carla.agent, "of an agent without its server")
+    carla.line.say("clear")
+    carla.start()
+    expect_settled(company, 30, "the rest of the snapshot")
+    expect_equal(carla.stop(), 0, "carla's agent")
+    company.devices.remove(carla)
+    carla.line.close()
+
+
+def a_first_snapshot_that_is_cut_again_and_again_comes_once(company):
+    """At 99 % first, then many times at any place: what has come isn't sent again."""
+    whole = company.device_add("elena", "--van", small_company.van_of("elena"))
     size = whole.line.count().down
     dario = company.device_new("dario")
     dario.line.say("down stop %d" % (size * 99 // 100))
@@ -170,7 +231,7 @@ def a_first_snapshot_that_is_cut_again_and_again_comes_once(company):
     dario.start()
     for _ in range(SNAPSHOT_CUTS):
         before = dario.line.count()
-        dario.line.say("clear", "cut", "down stop %d" % random.randrange(size // 20))
+        dario.line.say("clear", "cut", "down stop %d" % random.randrange(2 * size // SNAPSHOT_CUTS))
         dario.nudge()
         lib.wait_for("the next connection", lambda before=before: dario.line.count().connections >
                      before.connections)
@@ -208,7 +269,9 @@ if __name__ == "__main__":
         altered_bytes_end_a_connection_and_nothing_else,
         a_link_that_flaps_each_second_still_delivers,
         programs_that_stood_still_go_on,
+        asked_to_stop_in_the_middle_of_a_push_both_end_at_once,
+        asked_to_stop_in_the_middle_of_a_first_snapshot_both_end_at_once,
         a_first_snapshot_that_is_cut_again_and_again_comes_once,
         a_connection_that_nobody_ends_is_noticed_within_a_minute,
         all_end_well,
-    ), ("anna", "bruno", "carla", "dario"))
+    ), ("anna", "bruno", "carla", "dario", "elena"))
