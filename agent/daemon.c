@@ -2,6 +2,7 @@
 #include "agent/daemon.h"
 
 #include "agent/cli/blob_files.h"
+#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
 #include "agent/open.h"
 #include "base/invariant.h"
@@ -26,7 +27,7 @@ enum { QUEUE_SIZE_MAX = 8 << 20 }; /* the core's send window and one large body 
 #define LOOK_EVERY_US     SECONDS(1) /* for commits that no watch sees */
 #define WATCH_EVERY_US    MILLISECONDS(20)
 #define STATE_DELAY_US    SECONDS(1)
-#define STOP_LIMIT_US     SECONDS(2)
+#define STOP_LIMIT_US     SECONDS(1)  /* of a network that takes no more bytes */
 #define FILES_PATIENCE_US SECONDS(10) /* a single sync waits so long for files that don't move */
 #define REOPEN_EVERY_US   SECONDS(10)
 
@@ -40,6 +41,7 @@ struct daemon {
     struct loop_timer *deadline_timer; /* what the core waits for */
     struct loop_timer *look_timer;
     bool is_resting;
+    bool has_reserve;      /* to be given up when the disk is full */
     int64_t look_delay_us; /* from one look to the next, without a write seen by the watch */
     struct loop_timer *state_timer;
     struct loop_timer *stop_timer;
@@ -154,6 +156,8 @@ static void note_state(struct daemon *daemon, const struct agent_status *status)
     state->bytes_received = status->bytes_received;
     state->repairs = status->repairs;
     state->is_idle = status->is_idle;
+    if (state->is_disk_full && !status->is_disk_full)
+        state->alarm[0] = '\0'; /* it told of the disk */
     state->is_disk_full = status->is_disk_full;
     snprintf(state->last_failure, sizeof state->last_failure, "%s", status->last_failure);
     if (is_urgent)
@@ -277,6 +281,38 @@ static void note_serial(struct daemon *daemon, int64_t serial)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "serial_not_stored", result, &problem);
 }
 
+/* A full disk: the reserve makes room for what waits to be sent. */
+static void give_reserve(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    bool is_given = false;
+    enum result result;
+
+    if (!daemon->has_reserve)
+        return;
+    daemon->has_reserve = false;
+    result = reserve_give(daemon->options->data_folder, &is_given, &problem);
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
+    else if (is_given)
+        log_event(daemon->options->log, LOG_LEVEL_WARNING, "disk_full_reserve_given",
+                  LOG_NO_FIELDS);
+}
+
+/* In quiet times: once there is room again, it is kept anew. */
+static void keep_reserve(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    enum result result;
+
+    if (daemon->options->mode != DAEMON_RUN)
+        return;
+    result = reserve_keep(daemon->options->data_folder, &problem);
+    daemon->has_reserve = true; /* or nothing will be found to give */
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
+}
+
 /* Says BYE; what was said last goes out first. */
 static void stop(struct daemon *daemon)
 {
@@ -330,6 +366,8 @@ static void step(struct daemon *daemon, struct agent_event event)
         daemon->idle_since = MONO_NEVER;
     else if (daemon->idle_since.us == MONO_NEVER.us)
         daemon->idle_since = event.mono;
+    if (status.is_disk_full)
+        give_reserve(daemon);
     note_serial(daemon, status.key_serial);
     note_state(daemon, &status);
     daemon->outcome->bytes_sent = status.bytes_sent;
@@ -431,6 +469,7 @@ static void rest(struct daemon *daemon)
     if (daemon->is_resting || !mono_is_due(mono_after(daemon->idle_since, REST_AFTER_US), now))
         return;
     daemon->is_resting = true;
+    keep_reserve(daemon);
     replica_rest(daemon->replica);
     (void)malloc_trim(0);
 }
@@ -629,6 +668,9 @@ static enum result begin(struct daemon *daemon, struct problem *problem)
         result = create_agent(daemon, problem);
     if (result != RESULT_OK)
         return result;
+    if (daemon->options->mode == DAEMON_RUN)
+        state_file_tidy(daemon->options->data_folder);
+    keep_reserve(daemon);
     make_watches(daemon);
     loop_take_signals(daemon->loop, on_signal, daemon);
     daemon->look_delay_us = LOOK_EVERY_US;

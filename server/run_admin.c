@@ -37,13 +37,16 @@ static void on_ready(void *context, const struct http_request *request,
                      struct http_response *response)
 {
     const struct run *run = context;
+    bool is_free = is_disk_free(run);
 
     (void)request;
     if (run->is_stopping)
         http_respond_text(response, 503, "stopping\n");
     else if (run->is_failing)
-        http_respond_text(response, 503, "the last commit failed\n");
-    else if (!is_disk_free(run))
+        http_respond_text(response, 503,
+                          is_free ? "the last commit failed\n"
+                                  : "the last commit failed: the disk is full\n");
+    else if (!is_free)
         http_respond_text(response, 503, "the disk is nearly full\n");
     else
         http_respond_text(response, 200, "ready\n");

@@ -310,31 +310,85 @@ static enum result change_store(struct setup *setup,
     return result;
 }
 
-enum result setup_create(struct setup *setup, struct wall_time now, struct problem *problem)
+/* The database's path with a suffix. */
+static enum result beside(const struct setup *setup, const char *suffix,
+                          char ret_path[FILES_PATH_SIZE], struct problem *problem)
 {
-    char keys[FILES_PATH_SIZE];
-    enum result result = files_make_folder(setup->folder, problem);
+    int size = snprintf(ret_path, FILES_PATH_SIZE, "%s%s", setup->database, suffix);
 
-    if (result == RESULT_OK)
-        result = setup_lock(setup, problem);
-    if (result != RESULT_OK)
-        return result;
-    if (files_exists(setup->database) || files_exists(setup->root_key) ||
-        files_exists(setup->server_key))
-        return problem_set(problem, RESULT_REFUSED,
-                           "%s holds an installation already; nothing was changed", setup->folder);
-    result = files_join(setup->folder, "keys", keys, problem);
-    if (result == RESULT_OK)
-        result = files_make_folder(keys, problem);
+    if (size < 0 || size >= FILES_PATH_SIZE)
+        return problem_set(problem, RESULT_REFUSED, "the data folder's path is too long");
+    return RESULT_OK;
+}
+
+/* A database of the company under another name, in the place of what an init that was killed left.
+ */
+static enum result create_database(struct setup *setup, const char *path, struct wall_time now,
+                                   struct problem *problem)
+{
+    static const char *const PARTS[] = {"", "-wal", "-shm"};
+    char final_path[FILES_PATH_SIZE];
+    enum result result = RESULT_OK;
+
+    memcpy(final_path, setup->database, sizeof final_path);
+    snprintf(setup->database, sizeof setup->database, "%s", path);
+    for (size_t i = 0; i < 3 && result == RESULT_OK; i++) {
+        char part[FILES_PATH_SIZE];
+
+        result = beside(setup, PARTS[i], part, problem);
+        if (result == RESULT_OK)
+            result = files_remove(part, problem);
+    }
     if (result == RESULT_OK)
         result = migrate(setup, true, now, problem);
     if (result == RESULT_OK && chmod(setup->database, KEY_MODE) != 0)
         result = problem_set(problem, RESULT_REFUSED, "%s: %s", setup->database, strerror(errno));
     if (result == RESULT_OK)
         result = change_store(setup, devices_init, problem);
-    if (result == RESULT_OK) /* last: keys without a database would block the next try */
-        result = create_keys(setup, problem);
+    if (result == RESULT_OK)
+        result = files_sync_name(setup->database, problem);
+    memcpy(setup->database, final_path, sizeof final_path);
     return result;
+}
+
+/* The database gets its name last: until then the folder holds no installation, and the same
+ * command again begins anew. */
+static enum result create_all(struct setup *setup, const char *arriving, struct wall_time now,
+                              struct problem *problem)
+{
+    char keys[FILES_PATH_SIZE];
+    enum result result = files_join(setup->folder, "keys", keys, problem);
+
+    if (result == RESULT_OK)
+        result = files_make_folder(keys, problem);
+    if (result == RESULT_OK)
+        result = create_database(setup, arriving, now, problem);
+    if (result == RESULT_OK)
+        result = create_keys(setup, problem);
+    if (result == RESULT_OK && rename(arriving, setup->database) != 0)
+        result = problem_set(problem, RESULT_REFUSED, "%s: %s", arriving, strerror(errno));
+    if (result == RESULT_OK)
+        result = files_sync_name(setup->database, problem);
+    return result;
+}
+
+enum result setup_create(struct setup *setup, struct wall_time now, struct problem *problem)
+{
+    char arriving[FILES_PATH_SIZE];
+    enum result result = files_make_folder(setup->folder, problem);
+
+    if (result == RESULT_OK)
+        result = setup_lock(setup, problem);
+    if (result == RESULT_OK)
+        result = beside(setup, ".new", arriving, problem);
+    if (result != RESULT_OK)
+        return result;
+    if (files_exists(setup->database) ||
+        (!files_exists(arriving) &&
+         (files_exists(setup->root_key) || files_exists(setup->server_key))))
+        return problem_set(problem, RESULT_REFUSED,
+                           "%s holds an installation already; nothing was changed", setup->folder);
+    return create_all(setup, arriving, now, problem);
 }
 
 /* ---- restore ---- */
@@ -355,16 +409,6 @@ static enum result copy_database(const char *from, const char *to, struct proble
     if (result != RESULT_OK)
         problem_add(problem, "backup %s", from);
     return result;
-}
-
-static enum result beside(const struct setup *setup, const char *suffix,
-                          char ret_path[FILES_PATH_SIZE], struct problem *problem)
-{
-    int size = snprintf(ret_path, FILES_PATH_SIZE, "%s%s", setup->database, suffix);
-
-    if (size < 0 || size >= FILES_PATH_SIZE)
-        return problem_set(problem, RESULT_REFUSED, "the data folder's path is too long");
-    return RESULT_OK;
 }
 
 /* The database and what belongs to it step aside together; a log without its file is harmful. */

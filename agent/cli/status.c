@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the sync stands: status, fate, explain, verify, new-id. */
 #include "agent/cli/cli.h"
+#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
 #include "agent/service/fate.h"
 #include "agent/service/signatures.h"
@@ -99,6 +100,22 @@ static enum result say_counts(struct cli *cli, const struct replica_counts *coun
     return result;
 }
 
+/* Looks itself: on a full disk an agent can't even write its state. */
+static enum result say_disk(struct cli *cli, bool is_full, struct problem *problem)
+{
+    uint64_t free_size = 0;
+    enum reserve_room room = reserve_room(cli->data_folder, &free_size);
+
+    if (is_full || room == RESERVE_ROOM_NONE)
+        return cli_say(cli, problem,
+                       "disk       full: nothing can be stored until there is room\n");
+    if (room == RESERVE_ROOM_LOW)
+        return cli_say(cli, problem,
+                       "disk       nearly full, %" PRIu64 " KiB are left: make room\n",
+                       free_size / 1024);
+    return RESULT_OK;
+}
+
 static void json_time(struct terminal_json *json, const char *key, int64_t us)
 {
     char text[WALL_TEXT_SIZE];
@@ -118,6 +135,8 @@ static enum result json_status(struct cli *cli, bool is_running, const struct st
                                const struct replica_counts *counts, struct problem *problem)
 {
     struct terminal_json json;
+    uint64_t free_size = 0;
+    enum reserve_room room = reserve_room(cli->data_folder, &free_size);
 
     terminal_json_init(&json, &cli->out);
     terminal_json_object_begin(&json);
@@ -130,7 +149,9 @@ static enum result json_status(struct cli *cli, bool is_running, const struct st
     terminal_json_key(&json, "is_idle");
     terminal_json_boolean(&json, is_running && state->is_idle);
     terminal_json_key(&json, "is_disk_full");
-    terminal_json_boolean(&json, is_running && state->is_disk_full);
+    terminal_json_boolean(&json, room == RESERVE_ROOM_NONE || (is_running && state->is_disk_full));
+    terminal_json_key(&json, "is_disk_low");
+    terminal_json_boolean(&json, room != RESERVE_ROOM_AMPLE);
     json_time(&json, "connected_at", is_running ? state->connected_at : 0);
     json_time(&json, "unreachable_since", is_running ? state->unreachable_since : 0);
     json_time(&json, "next_try_at", is_running ? state->next_try_at : 0);
@@ -169,9 +190,8 @@ static enum result run_status(struct cli *cli, struct problem *problem)
                      cli->service.who.series[0] != '\0' ? cli->service.who.series : "no series");
     if (result == RESULT_OK)
         result = say_server(cli, is_running, &state, problem);
-    if (result == RESULT_OK && is_running && state.is_disk_full)
-        result =
-            cli_say(cli, problem, "disk       full: nothing can be stored until there is room\n");
+    if (result == RESULT_OK)
+        result = say_disk(cli, is_running && state.is_disk_full, problem);
     if (result == RESULT_OK && is_running && state.alarm[0] != '\0')
         result = cli_say(cli, problem, "alarm      %s\n", state.alarm);
     if (result == RESULT_OK)

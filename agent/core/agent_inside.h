@@ -112,6 +112,7 @@ struct agent_blobs {
     size_t window_used;          /* parts without a receipt */
     struct mono_time send_due;   /* when to look for the next one, or to give up on this one */
     struct replica_blob fetching;
+    bool is_resumed;    /* its beginning was here already */
     size_t parts_taken; /* since the last WANT */
     struct mono_time fetch_due;
 };

@@ -452,7 +452,8 @@ void replica_durable_end(struct replica *replica, struct sql_transaction *transa
     struct problem ignored = {0};
 
     sql_end(transaction);
-    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
+    if (!sql_in_transaction(replica->database) &&
+        sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
         trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
 }
 

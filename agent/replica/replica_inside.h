@@ -114,7 +114,9 @@ MUST_CHECK enum result state_set_data(struct replica *replica, const char *name,
 MUST_CHECK enum result replica_write_begin(struct replica *replica,
                                            struct sql_transaction *transaction,
                                            struct problem *problem);
-/* The same, and what is committed survives a power cut. Ends with replica_durable_end. */
+/* The same, for what must outlive a power cut before anybody hears of it: the commit syncs, and
+ * with itself all earlier ones. replica_durable_end ends it in any case: undoes what wasn't
+ * committed. */
 MUST_CHECK enum result replica_durable_begin(struct replica *replica,
                                              struct sql_transaction *transaction,
                                              struct problem *problem);

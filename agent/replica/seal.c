@@ -384,7 +384,7 @@ enum result replica_seal(struct replica *replica, struct wall_time now, int64_t 
         *ret_seal_no = 0;
         return RESULT_OK;
     }
-    if (result == RESULT_OK)
+    if (result == RESULT_OK) /* the server will know its number and digest for ever */
         result = replica_durable_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = seal_all(replica, now, &seal_no, &count, problem);
