@@ -32,7 +32,7 @@ PARTS = (
 def counts_of(build):
     """file -> line -> how often it ran, over all programs of the build."""
     counts = collections.defaultdict(lambda: collections.defaultdict(int))
-    for folder, _, names in os.walk(build):
+    for folder, _, names in os.walk(os.path.abspath(build)):
         data = [os.path.join(folder, name) for name in names if name.endswith(".gcda")]
         for begin in range(0, len(data), 50):
             run = subprocess.run(["gcov", "--json-format", "--stdout", *data[begin:begin + 50]],

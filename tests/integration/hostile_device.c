@@ -7,10 +7,10 @@
 #include "server/store/versions.h"
 
 /* What no honest device sends is audited; a reference to nothing comes about when a colleague was
- * faster. */
+ * faster, and what a table refuses is mostly a mistake. */
 static bool is_forgery(const char *reason)
 {
-    return strcmp(reason, "bad_reference") != 0;
+    return strcmp(reason, "bad_reference") != 0 && strcmp(reason, "check_failed") != 0;
 }
 
 /* The change alone is refused for this reason, and kept; a good one beside it is applied. */
@@ -33,7 +33,7 @@ static void expect_refused(struct attack *attack, struct change change, const ch
                  (int)verdict->reason.size, (const char *)verdict->reason.data, reason);
     assert_int_equal(verdict->row_id, change.row_id);
     assert_int_equal(number(attack, AUDITS), audit_count + is_forgery(reason));
-    assert_int_equal(number(attack, REVIEWS), review_count + 1);
+    assert_true(number(attack, REVIEWS) > review_count); /* a large one is kept in pieces */
     assert_non_null(
         read_row(attack->world, attack->world->other, table_of(attack, "call_note"), good_id));
 }
