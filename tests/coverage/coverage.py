@@ -4,7 +4,8 @@
     python3 tests/coverage/coverage.py BUILD-FOLDER [--missing PREFIX...]
 
 One line a room and a file; --missing lists the lines that no test ran in files that begin so. Exits
-with 1 if a part that has to be covered (PARTS) has less than LEAST of its lines run.
+with 1 if a part that has to be covered (PARTS) has less than LEAST of its lines run. The simulator
+isn't among the tests: its workers end without writing down what they counted.
 """
 
 import collections
@@ -16,16 +17,16 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LEAST = 0.90
 
-# What must be covered: the name, and how its files begin.
+# The name, whether it has to be covered, and how its files begin.
 PARTS = (
-    ("protocol", ("protocol/",)),
-    ("merge, feed, ingest", ("server/core/merge", "server/core/feed", "server/core/ingest")),
-    ("the rest of server/core", ("server/core/",)),
-    ("apply on the device", ("agent/replica/apply", "agent/replica/publish", "agent/replica/stage",
+    ("protocol", True, ("protocol/",)),
+    ("merge, feed, ingest", True, ("server/core/merge", "server/core/feed", "server/core/ingest")),
+    ("the rest of server/core", False, ("server/core/",)),
+    ("apply on the device", True, ("agent/replica/apply", "agent/replica/publish", "agent/replica/stage",
                              "agent/replica/bulk", "agent/replica/leave", "agent/replica/pending",
                              "agent/replica/quarantine", "agent/replica/verdict")),
-    ("the rest of agent/replica", ("agent/replica/",)),
-    ("agent/core", ("agent/core/",)),
+    ("the rest of agent/replica", False, ("agent/replica/",)),
+    ("agent/core", False, ("agent/core/",)),
 )
 
 
@@ -60,17 +61,17 @@ def report_parts(counts):
     """True if all parts have enough."""
     left = dict(counts)
     is_enough = True
-    for name, prefixes in PARTS:
+    for name, is_needed, prefixes in PARTS:
         files = sorted(path for path in left if path.startswith(prefixes))
         lines = [count for path in files for count in left.pop(path).values()]
         if not lines:
             print("%-32s not built" % name)
-            is_enough = False
+            is_enough = is_enough and not is_needed
             continue
         print("%-32s %5.1f %% of %5d lines" % (name, 100 * share(lines), len(lines)))
         for path in files:
             print("    %-40s %5.1f %%" % (path, 100 * share(counts[path].values())))
-        is_enough = is_enough and share(lines) >= LEAST
+        is_enough = is_enough and (not is_needed or share(lines) >= LEAST)
     return is_enough
 
 
