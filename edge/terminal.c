@@ -107,6 +107,19 @@ size_t terminal_width(struct bytes text)
     return width;
 }
 
+bool terminal_is_plain(struct bytes text)
+{
+    for (size_t done = 0; done < text.size;) {
+        size_t size = 0;
+        uint32_t code = code_first(bytes_of(text.data + done, text.size - done), &size);
+
+        if (code == CODE_BROKEN || code_steers(code))
+            return false;
+        done += size;
+    }
+    return true;
+}
+
 enum result terminal_append_plain(struct buffer *out, struct bytes text, struct problem *problem)
 {
     size_t size_before = out->size;

@@ -32,6 +32,8 @@ size_t terminal_width(struct bytes text);
  * writing direction and broken UTF-8 replaced by U+FFFD, so that data can't steer the terminal. */
 MUST_CHECK enum result terminal_append_plain(struct buffer *out, struct bytes text,
                                              struct problem *problem);
+/* Is this what terminal_append_plain would leave as it is? */
+bool terminal_is_plain(struct bytes text);
 
 /* ---- Tables ---------------------------------------------------------------------------------
  * Cells are kept until the table is printed, because the widest one sets the column. */

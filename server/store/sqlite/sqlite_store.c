@@ -174,8 +174,9 @@ static enum result sqlite_execute(struct store *store, const char *sql,
     for (size_t run = 0; run < run_count && result == RESULT_OK; run++) {
         bool has_row = true;
 
-        result =
-            sql_bind_all(statement, parameters + run * parameter_count, parameter_count, problem);
+        if (parameter_count > 0)
+            result = sql_bind_all(statement, parameters + run * parameter_count, parameter_count,
+                                  problem);
         while (result == RESULT_OK && has_row)
             result = sql_step(statement, &has_row, problem);
         sql_reset(statement);

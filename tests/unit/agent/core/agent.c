@@ -181,6 +181,49 @@ static void an_optional_message_that_nobody_knows_is_skipped(void **state)
     world_end(world);
 }
 
+/* I4: what left is gone with the publication, not before. */
+static void a_row_that_left_is_gone_at_the_publication(void **state)
+{
+    struct world *world = world_begin(state);
+    struct gone gone = {.kind = GONE_LEFT, .table_no = MEMO, .row_id = SERVER(1), .seq = 11};
+
+    world_go_live(world);
+    SAY(world, gone, MESSAGE_GONE,
+        {.bucket = SITE(1), .seq_after = 10, .seq_to = 11, .count = 1, .rows = &gone});
+    assert_string_equal(rows(world->kit, "SELECT count(*) FROM memo"), "1");
+    world_publish(world, 11);
+    assert_string_equal(rows(world->kit, "SELECT count(*) FROM memo"), "0");
+    assert_int_equal(state_of(world), AGENT_LIVE);
+    world_end(world);
+}
+
+/* Another program may drop or alter what captures its changes: an hour later they are captured
+ * again, and somebody is told. */
+static void capture_that_was_lost_is_put_back_within_an_hour(void **state)
+{
+    static const char COUNT[] =
+        "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'memo'";
+    struct world *world = world_begin(state);
+    const char *before = NULL;
+
+    world_go_live(world);
+    before = rows(world->kit, COUNT);
+    sql(world->kit, "DROP TRIGGER %s",
+        rows(world->kit, "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name ="
+                         " 'memo' ORDER BY name LIMIT 1"));
+    assert_string_not_equal(rows(world->kit, COUNT), before);
+    for (int seconds = 0; seconds < 3700; seconds += 50) {
+        world_pass(world, SECONDS(50));
+        SAY(world, ping, MESSAGE_PING, {.nonce = seconds}); /* it isn't silent */
+        world->heard_count = 0;
+    }
+    assert_int_equal(state_of(world), AGENT_LIVE);
+    assert_string_equal(rows(world->kit, COUNT), before);
+    assert_int_equal(world->alarms, 1);
+    assert_non_null(strstr(world->alarm, "capture triggers"));
+    world_end(world);
+}
+
 /* ---- backoff ---- */
 
 static void tries_spread_between_one_second_and_five_minutes(void **state)
@@ -617,6 +660,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_session_begins_where_the_replica_stands),
+        TEST(a_row_that_left_is_gone_at_the_publication),
+        TEST(capture_that_was_lost_is_put_back_within_an_hour),
         TEST(an_enrolment_gives_keys_and_goes_on_as_a_session),
         TEST(an_agent_without_keys_stays_unenrolled),
         TEST(a_key_that_the_root_did_not_sign_gets_no_word),
