@@ -79,6 +79,8 @@ class Machine:
     def journal(self):
         """(begun, done): number to kind."""
         begun, done = {}, {}
+        if not os.path.exists(self.journal_path):
+            return begun, done # the writer is still starting
         with open(self.journal_path, encoding="ascii") as journal:
             for line in journal:
                 words = line.split()

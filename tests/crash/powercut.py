@@ -53,7 +53,7 @@ class Disk:
         """After all programs were killed. `keep`: the share of unsynced sectors that survive."""
         records = self._records()
         if keep is None:
-            keep = random.choice((0, 0, 0.3, 0.7, 0.95, 1))
+            keep = 0 if self.lies else random.choice((0, 0, 0.3, 0.7, 0.95, 1))
         lost_names = self._lose_names(records, random, keep)
         damage = self._lose_contents(records, random, keep)
         for folder in (self.journal, self.kept):
