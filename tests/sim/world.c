@@ -324,11 +324,13 @@ void world_pass(struct world *world, int64_t time_us)
 
 /* ---- the end of a run ---- */
 
-static bool is_on_its_way(const struct world_event *event)
+static bool is_on_its_way(struct world *world, const struct world_event *event)
 {
-    return event->kind == EVENT_MESSAGE || event->kind == EVENT_WRITE ||
-           event->kind == EVENT_WROTE || event->kind == EVENT_READ || event->kind == EVENT_JOB ||
-           event->kind == EVENT_SERVER_CHANGE || event->kind == EVENT_AGENT_CHANGE;
+    if (event->kind == EVENT_MESSAGE)
+        return !network_link(world, event->link)->is_cut;
+    return event->kind == EVENT_WRITE || event->kind == EVENT_WROTE || event->kind == EVENT_READ ||
+           event->kind == EVENT_JOB || event->kind == EVENT_SERVER_CHANGE ||
+           event->kind == EVENT_AGENT_CHANGE;
 }
 
 bool world_is_settled(struct world *world)
@@ -337,7 +339,7 @@ bool world_is_settled(struct world *world)
         server_status(world->server.core).live_count != world->scenario.agent_count)
         return false;
     for (size_t i = 0; i < world->event_count; i++)
-        if (is_on_its_way(&world->events[i]))
+        if (is_on_its_way(world, &world->events[i]))
             return false;
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];
@@ -363,7 +365,9 @@ bool world_wait(struct world *world, int64_t limit_us)
 
 static void describe(struct world *world, struct sim_text *text)
 {
-    sim_text_add(text, "server %s, %zu events wait", world->server.is_running ? "runs" : "is down",
+    sim_text_add(text, "server %s, %zu sessions, %zu events wait",
+                 world->server.is_running ? "runs" : "is down",
+                 world->server.is_running ? server_status(world->server.core).live_count : 0,
                  world->event_count);
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];
