@@ -235,6 +235,28 @@ static void a_link_that_flaps_each_second_makes_progress(void **state)
     the_end(world);
 }
 
+/* FAULTS 17: a process that stood still for five minutes finds its connection dead, and goes on. */
+static void a_process_stopped_for_five_minutes_goes_on(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    write_note(world, ANNA, 1);
+    world_pass(world, MILLISECONDS(300)); /* in the midst of it */
+    world->agents[ANNA].stopped_until_us = world->now_us + MINUTES(5);
+    write_note(world, ANNA, 2); /* by another program */
+    write_note(world, BRUNO, 3);
+    world_pass(world, MINUTES(5));
+    assert_int_equal(count_notes(world, OFFICE, 2), 0);
+    world_pass(world, SECONDS(30));
+    assert_true(world_is_settled(world));
+    for (int64_t i = 1; i <= 3; i++) {
+        assert_int_equal(count_notes(world, ANNA, i), 1);
+        assert_int_equal(count_notes(world, BRUNO, i), 1);
+    }
+    the_end(world);
+}
+
 /* FAULTS 18: everybody is back within 15 s. */
 static void a_storm_of_thirty_devices_is_over_in_fifteen_seconds(void **state)
 {
@@ -497,6 +519,7 @@ int main(int count, char **words)
         STORY(a_link_that_loses_what_a_device_says_is_left_within_a_minute),
         STORY(a_link_that_loses_what_the_server_says_is_left_within_a_minute),
         STORY(a_link_that_flaps_each_second_makes_progress),
+        STORY(a_process_stopped_for_five_minutes_goes_on),
         STORY(a_storm_of_thirty_devices_is_over_in_fifteen_seconds),
         STORY(a_slow_reader_holds_up_nobody),
         STORY(a_snapshot_cut_many_times_costs_little_more),

@@ -139,10 +139,11 @@ struct world_agent {
     int64_t user_id;
     int64_t replica_no;
     int64_t skew_us;
-    int64_t slow_until_us; /* what comes from the server trickles */
-    int64_t slow_rate;     /* bytes a second */
-    sqlite3 *locker;       /* of a program that holds the write lock; NULL: none does */
-    sqlite3 *database;     /* of the programs on this machine, and of the checks */
+    int64_t stopped_until_us; /* the process stands still, whatever comes */
+    int64_t slow_until_us;    /* what comes from the server trickles */
+    int64_t slow_rate;        /* bytes a second */
+    sqlite3 *locker;          /* of a program that holds the write lock; NULL: none does */
+    sqlite3 *database;        /* of the programs on this machine, and of the checks */
     sqlite3_stmt **scans;
     int64_t data_version;
     size_t publish_count;
