@@ -7,6 +7,12 @@
 
 enum { TEXT_SIZE = 400, MESSAGES_MAX = 200 };
 
+#ifdef __SANITIZE_ADDRESS__
+enum { STRIDE = 4 }; /* each fourth message: a step costs four times as much here */
+#else
+enum { STRIDE = 1 };
+#endif
+
 static void write_note(struct world *world, int agent, int64_t number)
 {
     char script[TEXT_SIZE];
@@ -52,12 +58,12 @@ static void tell_of_each_message(void **state, enum fault fault)
         fired = world->counts.fired[fault];
         write_note(world, ANNA, number);
         cut(world, ANNA);
-        world->planned[fault] = ++number;
+        world->planned[fault] = number++ * STRIDE + 1;
         world_pass(world, SECONDS(20));
         world->planned[fault] = 0;
         assert_true(world_wait(world, MINUTES(6)));
     } while (world->counts.fired[fault] != fired && number < MESSAGES_MAX);
-    assert_in_range(number, 10, MESSAGES_MAX - 1);
+    assert_in_range(number, 10 / STRIDE, MESSAGES_MAX - 1);
     for (int64_t i = 0; i < number; i++) {
         assert_int_equal(count_notes(world, OFFICE, i), 1);
         assert_int_equal(count_notes(world, BRUNO, i), 1);
