@@ -94,8 +94,8 @@ MUST_CHECK enum result replica_verdict(struct replica *replica,
 
 /* --- down ----------------------------------------------------------------------------------- */
 
-/* Each stages (memory for a small delta, fs_stage_ tables once it grows), resumable across
- * disconnects; before the first publication rows go straight into the tables. */
+/* Each stages (memory for a small delta, fs_stage_ tables once it grows or a bucket comes in pages,
+ * resumable across disconnects); before the first publication rows go straight into the tables. */
 MUST_CHECK enum result replica_subscribed(struct replica *replica,
                                           const struct message_subscribed *subscribed,
                                           struct problem *problem);

@@ -129,6 +129,7 @@ void agent_node_stop(struct world *world, int number)
     if (!agent->is_running)
         return;
     agent->is_running = false;
+    agent->stopped_until_us = 0;
     agent->link = 0;
     (void)sqlite3_close(agent->locker);
     agent->locker = NULL;

@@ -60,12 +60,24 @@ struct link {
     bool is_accepted;    /* the server has been told of it */
     bool is_cut;         /* nothing gets through, both ends will be told */
     bool is_hole[2];     /* nothing gets through, nobody is told */
+    bool is_tainted;     /* a message of its handshake was altered */
     bool has_hung_up[2]; /* this end has closed it by itself */
     int64_t late_us;     /* what is for the server arrives only then; 0: in time */
     int64_t latency_us;
     int64_t last_us[2]; /* arrival of the last message: order is kept */
     int64_t sent_us[2]; /* the sender's queue is empty then */
     struct link *next;
+};
+
+/* What somebody on the line has heard. */
+struct tape {
+    size_t count, room;
+    struct heard {
+        uint64_t link;
+        int direction;
+        uint8_t *bytes;
+        size_t size;
+    } * messages;
 };
 
 enum event_kind {
@@ -127,10 +139,11 @@ struct world_agent {
     int64_t user_id;
     int64_t replica_no;
     int64_t skew_us;
-    int64_t slow_until_us; /* what comes from the server trickles */
-    int64_t slow_rate;     /* bytes a second */
-    sqlite3 *locker;       /* of a program that holds the write lock; NULL: none does */
-    sqlite3 *database;     /* of the programs on this machine, and of the checks */
+    int64_t stopped_until_us; /* the process stands still, whatever comes */
+    int64_t slow_until_us;    /* what comes from the server trickles */
+    int64_t slow_rate;        /* bytes a second */
+    sqlite3 *locker;          /* of a program that holds the write lock; NULL: none does */
+    sqlite3 *database;        /* of the programs on this machine, and of the checks */
     sqlite3_stmt **scans;
     int64_t data_version;
     size_t publish_count;
@@ -169,6 +182,7 @@ struct world_server {
 struct world_counts {
     size_t edits, office_edits, failed_edits, lost_acks, reopens;
     size_t fired[FAULT_COUNT];
+    size_t bytes[2]; /* arrived, by direction */
 };
 
 struct world {
@@ -187,9 +201,12 @@ struct world {
     uint64_t event_order;
     struct link *links;
     uint64_t link_last;
-    bool has_faults;   /* faults are drawn */
-    bool has_workload; /* people work */
-    bool is_story;     /* edits are not in the ledger: replicas are checked when they have none */
+    bool has_faults;              /* faults are drawn */
+    int64_t planned[FAULT_COUNT]; /* a story's: it strikes at the n-th message from now; 0: not */
+    struct tape *tape;            /* NULL: nobody listens */
+    bool has_workload;            /* people work */
+    bool has_rotten;              /* a replica is damaged on purpose: it isn't looked at */
+    bool is_story; /* edits are not in the ledger: replicas are checked when they have none */
     struct world_server server;
     struct world_agent *agents;
     struct history history;
@@ -249,6 +266,9 @@ void network_lose_process(struct world *world, int agent); /* WORLD_OFFICE: the 
 struct link *network_link(struct world *world, uint64_t number);
 void network_event(struct world *world, const struct world_event *event);
 void network_free(struct world *world);
+/* Opens a link that no device is at the other end of, and says on it what was heard before. */
+struct link *network_pretend(struct world *world, int agent);
+void network_replay(struct world *world, struct link *link, const struct heard *heard);
 
 /* server_node.c */
 void server_node_init(struct world *world);
