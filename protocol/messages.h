@@ -27,6 +27,7 @@ enum message_type {
     MESSAGE_NOTICE = 9,
     MESSAGE_REVOKED = 10,
     MESSAGE_SCHEMA = 11,
+    MESSAGE_RENEW = 12,
     /* device to server */
     MESSAGE_PUSH = 32,
     MESSAGE_PUBLISHED = 33,
@@ -49,6 +50,7 @@ enum {
     EPOCH_SIZE = 16,
     SESSION_ID_SIZE = 16,
     TOKEN_SIZE = 32, /* resume token */
+    RENEW_TOKEN_ID_SIZE = 16,
     PSK_SIZE = 32,
     PUBLIC_KEY_SIZE = 32, /* X25519 and Ed25519 alike */
     SEAL_DIGEST_SIZE = 32,
@@ -126,6 +128,15 @@ struct message_enrolled {
     struct bytes epoch;
     struct bytes digest_key;
     int64_t schema_version;
+};
+
+/* The only frame of a session whose device must take a new identity: its disk was copied or put
+ * back, and an admin has decided that another copy goes on as this replica, or that none can. It
+ * makes new keys, enrols with this code, and brings its unanswered work along. */
+struct message_renew {
+    struct bytes token_id;     /* RENEW_TOKEN_ID_SIZE: of the code */
+    struct bytes token_secret; /* PSK_SIZE */
+    struct bytes reason;       /* for people */
 };
 
 /* The device's buckets from `stamp_seq` on. Takes effect at the next PUBLISH. */
@@ -292,6 +303,8 @@ MESSAGE_ENCODER(welcome);
 MESSAGE_DECODER(welcome);
 MESSAGE_ENCODER(enrolled);
 MESSAGE_DECODER(enrolled);
+MESSAGE_ENCODER(renew);
+MESSAGE_DECODER(renew);
 MESSAGE_ENCODER(subscribed);
 MESSAGE_DECODER(subscribed);
 MESSAGE_ENCODER_BY_CATALOG(rows);

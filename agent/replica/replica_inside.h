@@ -294,6 +294,17 @@ MUST_CHECK enum result bucket_list(struct replica *replica, enum bucket_state st
                                    struct problem *problem);
 bool bucket_is_in(const int64_t *buckets, size_t count, int64_t bucket);
 
+/* --- seal.c ----------------------------------------------------------------------------------- */
+
+/* Inside a write transaction: seals what is recorded, at most REPLICA_SEAL_LINES_MAX lines.
+ * ret_seal_no 0: nothing came of them. */
+MUST_CHECK enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
+                                size_t *ret_count, struct problem *problem);
+/* Over the changes that are stored under head->seal_no. */
+MUST_CHECK enum result seal_compute_digest(struct replica *replica, const struct message_push *head,
+                                           uint8_t ret_digest[SEAL_DIGEST_SIZE],
+                                           struct problem *problem);
+
 /* --- verdict.c -------------------------------------------------------------------------------- */
 
 /* Forgets answered seals that no restored server will ask for. */

@@ -131,7 +131,7 @@ static enum result on_new_epoch(struct replica *replica, const struct message_we
     if (result == RESULT_OK)
         result = sql_run(replica->database,
                          "UPDATE fs_seal SET verdict_at = NULL, commit_seq = NULL"
-                         " WHERE lcn_last > ?1",
+                         " WHERE lcn_last > ?1 AND seal_no > 0", /* not of a former number */
                          &lcn_high, 1, problem);
     if (result == RESULT_OK)
         result = sql_run(replica->database,

@@ -10,6 +10,8 @@
 
 enum item_state { ITEM_WAITING, ITEM_DONE };
 
+enum { INGEST_FORMERS_MAX = 8 }; /* a disk that was copied more often sends some rows twice */
+
 /* One change of the seal on its way. */
 struct ingest_item {
     const struct change *change;
@@ -38,6 +40,8 @@ struct ingest {
     struct ingest_item *items;
     struct ingest_item **order;
     struct lookup by_row; /* (table number, id) -> struct ingest_item */
+    int64_t formers[INGEST_FORMERS_MAX]; /* replicas that this one was before, newest first */
+    size_t former_count;
 };
 
 /* ---- ingest_order.c ---- */
@@ -79,6 +83,17 @@ MUST_CHECK enum result ingest_merged_into(struct ingest *ingest, const struct ca
 /* Does any row refer to this one? Rows deleted in this work already don't count. */
 MUST_CHECK enum result ingest_has_children(struct ingest *ingest, const struct catalog_table *table,
                                            int64_t row_id, bool *ret_has, struct problem *problem);
+
+/* ---- ingest_twin.c ---- */
+
+/* Fills `formers`. */
+MUST_CHECK enum result ingest_read_formers(struct ingest *ingest, struct problem *problem);
+/* A device that goes on under another number (copies.h) brings rows along that had no verdict when
+ * its disk was copied: the other copy may have delivered the very same ones under their old ids.
+ * `values` as they would be inserted, references rewritten; *ret_row NULL: there is no such row. */
+MUST_CHECK enum result ingest_find_twin(struct ingest *ingest, const struct ingest_item *item,
+                                        const struct value *values, uint64_t mask,
+                                        const struct stored_row **ret_row, struct problem *problem);
 
 /* ---- ingest_keep.c ---- */
 

@@ -30,6 +30,7 @@ union any_message {
     struct message_blob blob;
     struct message_ping ping;
     struct message_text text;
+    struct message_renew renew;
 };
 
 enum message_kind {
@@ -50,6 +51,7 @@ enum message_kind {
     KIND_BLOB,
     KIND_PING,
     KIND_TEXT,
+    KIND_RENEW,
     KIND_COUNT,
 };
 
@@ -92,6 +94,8 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_ping_encode(&any->ping, body, problem);
     case KIND_TEXT:
         return message_text_encode(&any->text, body, problem);
+    case KIND_RENEW:
+        return message_renew_encode(&any->renew, body, problem);
     case KIND_COUNT:
         break;
     }
@@ -137,6 +141,8 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_ping_decode(body, arena, &any->ping, problem);
     case KIND_TEXT:
         return message_text_decode(body, arena, &any->text, problem);
+    case KIND_RENEW:
+        return message_renew_decode(body, arena, &any->renew, problem);
     case KIND_COUNT:
         break;
     }
@@ -392,6 +398,11 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
         break;
     case KIND_ENROLLED:
         say_enrolled(out, &any->enrolled);
+        break;
+    case KIND_RENEW:
+        say_hex(out, "token_id", any->renew.token_id);
+        say_hex(out, "token_secret", any->renew.token_secret);
+        say_text(out, "reason", any->renew.reason);
         break;
     case KIND_SUBSCRIBED:
         say_number(out, "stamp_seq", any->subscribed.stamp_seq);

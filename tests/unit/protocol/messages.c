@@ -302,6 +302,10 @@ static void random_greeting(struct dice *dice, enum message_kind kind, union any
             .digest_key = blob(dice, DIGEST_KEY_SIZE),
             .server_time = {number(dice, INT64_MIN, INT64_MAX)},
         };
+    else if (kind == KIND_RENEW)
+        any->renew = (struct message_renew){.token_id = blob(dice, RENEW_TOKEN_ID_SIZE),
+                                            .token_secret = blob(dice, PSK_SIZE),
+                                            .reason = text(dice, LIMIT_REASON_SIZE_MAX)};
     else
         any->enrolled = (struct message_enrolled){
             .replica_no = number(dice, 1, ID_REPLICA_MAX),
@@ -375,6 +379,7 @@ static void random_message(struct dice *dice, enum message_kind kind, union any_
     case KIND_ENROL:
     case KIND_WELCOME:
     case KIND_ENROLLED:
+    case KIND_RENEW:
         random_greeting(dice, kind, any);
         break;
     case KIND_SUBSCRIBED:

@@ -2,6 +2,7 @@
 /* Codes, replicas, resume tokens. */
 #include "tests/unit/server/core/master_kit.h" /* first: it asks for POSIX */
 
+#include "server/core/copies.h"
 #include "server/core/feed.h"
 
 enum { CARLA = 0 }; /* a device that isn't enrolled yet */
@@ -205,7 +206,9 @@ static void the_previous_token_after_work_with_the_current_one_is_a_copy(void **
 
 static enum result release(struct work *work, void *context, struct problem *problem)
 {
-    return devices_release(work, *(const int64_t *)context, problem);
+    bool goes_on = false;
+
+    return copies_choose(work, *(const int64_t *)context, 0, &goes_on, problem);
 }
 
 static enum result revoke(struct work *work, void *context, struct problem *problem)
