@@ -373,6 +373,8 @@ enum result replica_open(const struct replica_options *options, struct replica *
     stage_init(&replica->stage);
     replica->trace = options->trace;
     replica->is_read_only = options->is_read_only;
+    replica->checkpoint_rows =
+        options->checkpoint_rows != 0 ? options->checkpoint_rows : REPLICA_CHECKPOINT_EVERY;
     replica->path = copy_text(&replica->open_arena, options->path);
     replica->vfs_name = copy_text(&replica->open_arena, options->vfs_name);
     if (!options->is_read_only && options->vfs_name == NULL)
@@ -433,6 +435,27 @@ enum result replica_write_begin(struct replica *replica, struct sql_transaction 
     return sql_begin(transaction, replica->database, SQL_IMMEDIATE, problem);
 }
 
+enum result replica_durable_begin(struct replica *replica, struct sql_transaction *transaction,
+                                  struct problem *problem)
+{
+    enum result result = replica_settle(replica, problem); /* no change inside a transaction */
+
+    if (result == RESULT_OK)
+        result = sql_set_durable(replica->database, true, problem);
+    if (result == RESULT_OK)
+        result = replica_write_begin(replica, transaction, problem);
+    return result;
+}
+
+void replica_durable_end(struct replica *replica, struct sql_transaction *transaction)
+{
+    struct problem ignored = {0};
+
+    sql_end(transaction);
+    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
+        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+}
+
 /* A commit beside a checkpoint may reset the log under it (a flaw of SQLite before 3.51.3), so the
  * write lock is held meanwhile. A checkpoint that can't be made now is made later: no failure. */
 void replica_written(struct replica *replica, size_t row_count)
@@ -443,7 +466,7 @@ void replica_written(struct replica *replica, size_t row_count)
     int64_t copied_count = 0;
 
     replica->written_count += (int64_t)row_count + 10; /* a transaction costs pages, too */
-    if (replica->written_count < REPLICA_CHECKPOINT_EVERY)
+    if (replica->written_count < replica->checkpoint_rows)
         return;
     if (open_keeper(replica, &ignored) != RESULT_OK)
         return;
@@ -487,12 +510,9 @@ enum result replica_enrol(struct replica *replica, const struct message_enrolled
                           struct problem *problem)
 {
     struct sql_transaction transaction = {0};
-    struct problem ignored = {0};
     int64_t replica_no = 0;
-    enum result result = sql_set_durable(replica->database, true, problem);
+    enum result result = replica_durable_begin(replica, &transaction, problem);
 
-    if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = state_number(replica, "replica_no", -1, &replica_no, problem);
     if (result == RESULT_OK && replica_no >= 0 && replica_no != enrolled->replica_no)
@@ -504,9 +524,7 @@ enum result replica_enrol(struct replica *replica, const struct message_enrolled
         result = write_facts(replica, enrolled, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
-    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
-        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+    replica_durable_end(replica, &transaction);
     if (result != RESULT_OK)
         problem_add(problem, "storing the enrolment");
     return result;

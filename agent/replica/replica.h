@@ -20,7 +20,8 @@ struct replica_options {
     const char *path;
     const char *vfs_name; /* NULL: the system's; the simulator's faulty disk otherwise */
     bool is_read_only;
-    size_t extra_count; /* extra schema scripts (companies' own tables) */
+    int64_t checkpoint_rows; /* written from one checkpoint to the next, roughly; 0: 4,000 */
+    size_t extra_count;      /* extra schema scripts (companies' own tables) */
     const struct replica_script {
         const char *name;
         const char *sql;
@@ -83,7 +84,8 @@ MUST_CHECK enum result replica_welcome(struct replica *replica,
 /* Has anything been written here that isn't sealed yet? Cheap: one indexed look. */
 MUST_CHECK enum result replica_has_unsealed(struct replica *replica, bool *ret_has,
                                             struct problem *problem);
-/* Seals everything recorded so far, coalesced per row (R7). ret_seal_no 0: there was nothing. */
+/* Seals everything recorded so far, coalesced per row (R7), durably. ret_seal_no 0: there was
+ * nothing. */
 MUST_CHECK enum result replica_seal(struct replica *replica, struct wall_time now,
                                     int64_t *ret_seal_no, struct problem *problem);
 /* The oldest seal without verdict, after `seal_after`; ret_seal_no 0: none. */

@@ -78,6 +78,7 @@ struct bulk {
 
 struct replica {
     struct sql_database *database;
+    int64_t checkpoint_rows;
     struct sql_database *keeper; /* for checkpoints only; NULL: not opened yet */
     const char *path;
     const char *vfs_name;
@@ -113,6 +114,11 @@ MUST_CHECK enum result state_set_data(struct replica *replica, const char *name,
 MUST_CHECK enum result replica_write_begin(struct replica *replica,
                                            struct sql_transaction *transaction,
                                            struct problem *problem);
+/* The same, and what is committed survives a power cut. Ends with replica_durable_end. */
+MUST_CHECK enum result replica_durable_begin(struct replica *replica,
+                                             struct sql_transaction *transaction,
+                                             struct problem *problem);
+void replica_durable_end(struct replica *replica, struct sql_transaction *transaction);
 /* After a commit: `row_count` rows were written; now and then the log is copied into the file. */
 void replica_written(struct replica *replica, size_t row_count);
 bool table_is_synced(const struct catalog_table *table);

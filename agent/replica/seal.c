@@ -367,6 +367,8 @@ enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret
     return result;
 }
 
+/* Durable before it is sent: a seal that a power cut took back would be made again with more in it,
+ * and the server, which knows the first one, would take this device for a copy. */
 enum result replica_seal(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
                          struct problem *problem)
 {
@@ -381,12 +383,12 @@ enum result replica_seal(struct replica *replica, struct wall_time now, int64_t 
         return RESULT_OK;
     }
     if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
+        result = replica_durable_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = seal_all(replica, now, &seal_no, &count, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
+    replica_durable_end(replica, &transaction);
     if (result != RESULT_OK) {
         problem_add(problem, "sealing");
         return result;

@@ -188,12 +188,9 @@ enum result replica_welcome(struct replica *replica, const struct message_welcom
                             struct wall_time now, struct problem *problem)
 {
     struct sql_transaction transaction = {0};
-    struct problem ignored = {0};
     bool is_new_epoch = false;
-    enum result result = sql_set_durable(replica->database, true, problem);
+    enum result result = replica_durable_begin(replica, &transaction, problem);
 
-    if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = check_welcome(replica, welcome, &is_new_epoch, problem);
     if (result == RESULT_OK && is_new_epoch)
@@ -202,9 +199,7 @@ enum result replica_welcome(struct replica *replica, const struct message_welcom
         result = store_welcome(replica, welcome, now, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
-    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
-        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+    replica_durable_end(replica, &transaction);
     if (result != RESULT_OK) {
         problem_add(problem, "storing the server's greeting");
         return result;

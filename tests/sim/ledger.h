@@ -34,7 +34,7 @@ struct ledger {
     struct ledger_edit *edits;
     size_t count, room;
     uint64_t transaction_last;
-    size_t open_from; /* all before are settled on their devices (a short cut) */
+    struct ledger_edit nowhere; /* of transactions that have failed */
 };
 
 /* Notes one edit just written in the open transaction of that agent. */

@@ -44,14 +44,37 @@ static int64_t pick(const struct person *person, const char *table, const char *
     return id;
 }
 
+/* After a failure of the disk nothing of the transaction is tried any more. */
 static bool run(const struct person *person, const char *sql)
 {
-    char *problem = NULL;
+    struct world *world = person->world;
+    struct world_agent *agent = person->agent;
+    int code = SQLITE_OK;
 
-    if (sqlite3_exec(person->agent->database, sql, NULL, NULL, &problem) != SQLITE_OK) {
-        world_fail(person->world, "%s: %s: %s", person->agent->name, sql, problem);
-    }
-    return sqlite3_changes(person->agent->database) == 1;
+    if (agent->has_failed)
+        return false;
+    disk_arm_writes(&world->disk, world_machine(person->number));
+    code = sim_try(agent->database, sql);
+    world_disarm(world);
+    if (code == SQLITE_OK)
+        return sqlite3_changes(agent->database) == 1;
+    agent->has_failed = true;
+    world_say(world, "%s can't write: %s", agent->name, sqlite3_errmsg(agent->database));
+    if (world_disk(world, person->number)->struck_count == 0 &&
+        !world_disk(world, person->number)->is_dead)
+        world_fail(world, "%s: %s: %s", agent->name, sql, sqlite3_errmsg(agent->database));
+    return false;
+}
+
+/* In the ledger, unless the transaction has failed: then it goes nowhere. */
+static struct ledger_edit *note(const struct person *person, char op, const char *table, int64_t id,
+                                size_t column, const char *value)
+{
+    struct world *world = person->world;
+
+    if (person->agent->has_failed)
+        return &world->ledger.nowhere;
+    return ledger_add(world, person->number, op, table_no(person, table), id, column, value);
 }
 
 /* Sets a column to a value that occurs nowhere else. */
@@ -69,8 +92,7 @@ static struct ledger_edit *set_text(const struct person *person, const char *tab
                  id);
     if (run(person, sql.text)) {
         world_say(person->world, "%s writes %s", person->agent->name, sql.text);
-        edit = ledger_add(person->world, person->number, 'U', table_no(person, table), id,
-                          column_no(person, table, column), marker);
+        edit = note(person, 'U', table, id, column_no(person, table, column), marker);
     }
     free(sql.text);
     return edit;
@@ -99,8 +121,7 @@ static int64_t insert(const struct person *person, const char *table, const char
     (void)run(person, sql.text);
     world_say(person->world, "%s writes %s", person->agent->name, sql.text);
     free(sql.text);
-    (void)ledger_add(person->world, person->number, 'I', table_no(person, table), id,
-                     column_no(person, table, marked), marker);
+    (void)note(person, 'I', table, id, column_no(person, table, marked), marker);
     return id;
 }
 
@@ -108,9 +129,7 @@ static int64_t insert(const struct person *person, const char *table, const char
 static void add_common(const struct person *person, const char *table, int64_t id,
                        const char *column, char op, const char *value)
 {
-    ledger_add(person->world, person->number, op, table_no(person, table), id,
-               column_no(person, table, column), value)
-        ->is_common = true;
+    note(person, op, table, id, column_no(person, table, column), value)->is_common = true;
 }
 
 /* ---- what they do ---- */
@@ -258,8 +277,7 @@ static void open_call(const struct person *person)
         activity, call, person->user_id);
     (void)run(person, sql);
     world_say(person->world, "%s writes %s", person->agent->name, sql);
-    (void)ledger_add(person->world, person->number, 'I', table_no(person, "activity"), activity,
-                     HISTORY_NOTHING, "");
+    (void)note(person, 'I', "activity", activity, HISTORY_NOTHING, "");
     (void)insert(person, "call_note", "body", "call_id, occurred_at, by_id",
                  "%" PRId64 ", %" PRId64 ", %" PRId64, call, person->now_us, person->user_id);
 }
@@ -302,8 +320,10 @@ static void do_wrong(const struct person *person)
         break;
     }
     }
-    if (edit != NULL)
+    if (edit != NULL && !person->agent->has_failed) {
         edit->is_poison = true;
+        world_count(person->world, FAULT_POISON);
+    }
 }
 
 /* Help desk: a call turns out to be about another place; a contact goes. */
@@ -321,8 +341,7 @@ static void do_desk_work(const struct person *person)
         (void)snprintf(sql, sizeof sql, "DELETE FROM contact WHERE id = %" PRId64, contact);
         (void)run(person, sql);
         world_say(person->world, "%s writes %s", person->agent->name, sql);
-        (void)ledger_add(person->world, person->number, 'D', table_no(person, "contact"), contact,
-                         HISTORY_NOTHING, "");
+        (void)note(person, 'D', "contact", contact, HISTORY_NOTHING, "");
         return;
     }
     if (site == 0 || call == 0)
@@ -353,10 +372,50 @@ static void do_something(const struct person *person, bool is_desk)
 {
     if (is_desk && world_chance(person->world, 300000))
         do_desk_work(person);
-    else if (world_chance(person->world, person->world->scenario.poison_chance) && !is_desk)
+    else if (world_chance(person->world, person->world->scenario.faults[FAULT_POISON].chance) &&
+             !is_desk)
         do_wrong(person);
     else
         WORK[world_draw(person->world, 0, WORK_COUNT - 1)](person);
+}
+
+/* A commit that failed may have happened: whoever opens the file anew sees it (or not). */
+static bool is_there(struct world *world, const struct world_agent *agent, int64_t lcn)
+{
+    sqlite3 *database = sim_open(world, agent->path);
+    char sql[100];
+    bool is_found = false;
+
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM fs_outbox WHERE lcn = %" PRId64, lcn);
+    is_found = sim_integer(world, database, sql) != 0;
+    (void)sqlite3_close(database);
+    return is_found;
+}
+
+/* As a careful program does: everything is closed, opened and looked at. */
+static void recover(const struct person *person, uint64_t transaction, bool is_committing)
+{
+    struct world *world = person->world;
+    struct ledger *ledger = &world->ledger;
+    bool is_dead = world_disk(world, person->number)->is_dead;
+    int64_t lcn = 0;
+
+    (void)sim_try(person->agent->database, "ROLLBACK");
+    if (ledger->count != 0 && ledger->edits[ledger->count - 1].transaction == transaction)
+        lcn = ledger->edits[ledger->count - 1].lcn;
+    if (is_dead)
+        agent_node_die(world, person->number);
+    else if (is_committing)
+        agent_node_reopen(world, person->number, "a commit failed");
+    if (lcn != 0 && is_committing && is_there(world, person->agent, lcn)) {
+        world_say(world, "%s finds it stored", person->agent->name);
+        world->counts.edits++;
+        return;
+    }
+    if (lcn != 0 && !is_committing && is_there(world, person->agent, lcn))
+        world_fail(world, "G3: %s: a part of a transaction is there", person->agent->name);
+    world->counts.failed_edits++;
+    ledger_undo(world, person->number, transaction);
 }
 
 /* One transaction, now and then of several changes, now and then undone. */
@@ -367,22 +426,35 @@ void people_edit(struct world *world, int number)
     int64_t more = world_chance(world, 250000) ? world_draw(world, 1, 4) : 0;
     uint64_t transaction = 0;
 
-    if (!person.agent->is_running)
+    if (!person.agent->is_running || person.agent->locker != NULL)
         return;
     world_enter(world, number);
     person.user_id = person.agent->user_id;
     person.now_us = world_wall(world, number).us;
+    person.agent->has_failed = false;
     transaction = ++world->ledger.transaction_last;
-    sim_exec(world, person.agent->database, "BEGIN IMMEDIATE");
-    for (int64_t i = 0; i <= more; i++)
+    if (sim_try(person.agent->database, "BEGIN IMMEDIATE") != SQLITE_OK) {
+        if (!replica_is_unsettled(person.agent->replica))
+            world_fail(world, "%s: %s", person.agent->name, sqlite3_errmsg(person.agent->database));
+        return; /* a first snapshot holds the lock: later then */
+    }
+    for (int64_t i = 0; i <= more && !person.agent->has_failed; i++)
         do_something(&person, is_desk);
+    if (person.agent->has_failed) {
+        recover(&person, transaction, false);
+        return;
+    }
     if (world_chance(world, 40000)) {
         sim_exec(world, person.agent->database, "ROLLBACK");
         world_say(world, "%s undoes that", person.agent->name);
         ledger_undo(world, number, transaction);
         return;
     }
-    sim_exec(world, person.agent->database, "COMMIT");
+    (void)run(&person, "COMMIT");
+    if (person.agent->has_failed) {
+        recover(&person, transaction, true);
+        return;
+    }
     world->counts.edits++;
     agent_node_changed(world, number);
 }

@@ -74,13 +74,59 @@ _Noreturn void world_fail(struct world *world, const char *format, ...)
 struct wall_time world_wall(struct world *world, int node)
 {
     int64_t skew_us = node == WORLD_OFFICE ? world->server_skew_us : world->agents[node].skew_us;
+    int64_t drift_ppm = node == WORLD_OFFICE ? 0 : world->scenario.drift_ppm[node];
 
-    return (struct wall_time){world->base_us + world->now_us + skew_us};
+    return (struct wall_time){world->base_us + world->now_us + skew_us +
+                              world->now_us / 1000000 * drift_ppm};
 }
 
 void world_enter(struct world *world, int node)
 {
     world->disk.now = world_wall(world, node);
+}
+
+/* ---- disks ---- */
+
+int world_machine(int node)
+{
+    return node + 1; /* the server's is the first */
+}
+
+struct disk_machine *world_disk(struct world *world, int node)
+{
+    return &world->disk.machines[world_machine(node)];
+}
+
+void world_arm(struct world *world, int node)
+{
+    world_enter(world, node);
+    disk_arm(&world->disk, world_machine(node));
+}
+
+void world_count(struct world *world, enum fault fault)
+{
+    world->counts.fired[fault]++;
+}
+
+void world_disarm(struct world *world)
+{
+    static const enum fault FAULTS[DISK_TROUBLE_COUNT] = {
+        [DISK_READ_ERROR] = FAULT_READ_ERROR, [DISK_WRITE_ERROR] = FAULT_WRITE_ERROR,
+        [DISK_SYNC_ERROR] = FAULT_SYNC_ERROR, [DISK_FULL] = FAULT_DISK_FULL,
+        [DISK_SHORT_READ] = FAULT_SHORT_READ, [DISK_FLIPPED_BIT] = FAULT_FLIPPED_BIT,
+        [DISK_SLOW] = FAULT_SLOW_DISK,
+    };
+    struct disk_machine *machine = &world->disk.machines[world->disk.armed];
+
+    disk_disarm(&world->disk);
+    for (int i = 0; i < DISK_DEATH; i++) {
+        if (machine->struck[i] != 0)
+            world_say(world, "disk of %s: %s", machine->path + strlen(world->folder) + 1,
+                      fault_name(FAULTS[i]));
+        world->counts.fired[FAULTS[i]] += machine->struck[i];
+        machine->struck_count += machine->struck[i];
+        machine->struck[i] = 0;
+    }
 }
 
 int64_t world_draw(struct world *world, int64_t least, int64_t most)
@@ -160,42 +206,6 @@ static void push_for(struct world *world, enum event_kind kind, int agent, int64
                    (struct world_event){.kind = kind, .agent = agent});
 }
 
-static void go_offline(struct world *world, int agent)
-{
-    struct link *link = network_link(world, world->agents[agent].link);
-
-    world_say(world, "%s goes out of reach", world->agents[agent].name);
-    world->agents[agent].is_offline = true;
-    if (link != NULL)
-        network_cut(world, link);
-    push_for(world, EVENT_ONLINE, agent, world->scenario.offline_for_us);
-}
-
-static void on_fault(struct world *world, const struct world_event *event)
-{
-    const struct scenario *scenario = &world->scenario;
-
-    if (!world->has_faults && event->kind != EVENT_ONLINE)
-        return;
-    switch (event->kind) {
-    case EVENT_OFFLINE:
-        go_offline(world, event->agent);
-        break;
-    case EVENT_ONLINE:
-        world->agents[event->agent].is_offline = false;
-        push_for(world, EVENT_OFFLINE, event->agent, scenario->offline_every_us);
-        break;
-    case EVENT_AGENT_CRASH:
-        agent_node_crash(world, event->agent);
-        push_for(world, EVENT_AGENT_CRASH, event->agent, scenario->agent_crash_every_us);
-        break;
-    default:
-        server_node_crash(world);
-        push_for(world, EVENT_SERVER_CRASH, 0, scenario->server_crash_every_us);
-        break;
-    }
-}
-
 static void on_work(struct world *world, const struct world_event *event)
 {
     if (!world->has_workload)
@@ -230,17 +240,16 @@ static void handle(struct world *world, const struct world_event *event)
         break;
     case EVENT_AGENT_CHANGE:
     case EVENT_AGENT_START:
+    case EVENT_AGENT_SYNC:
         agent_node_event(world, event);
         break;
     case EVENT_EDIT:
     case EVENT_OFFICE:
         on_work(world, event);
         break;
-    case EVENT_OFFLINE:
-    case EVENT_ONLINE:
-    case EVENT_AGENT_CRASH:
-    case EVENT_SERVER_CRASH:
-        on_fault(world, event);
+    case EVENT_FAULT:
+    case EVENT_FAULT_END:
+        faults_event(world, event);
         break;
     }
 }
@@ -380,11 +389,7 @@ void world_settle(struct world *world)
     world->has_faults = false;
     world->has_workload = false;
     world_say(world, "faults end");
-    for (struct link *link = world->links; link != NULL; link = link->next)
-        if (link->is_hole[0] || link->is_hole[1])
-            network_cut(world, link);
-    for (size_t i = 0; i < world->scenario.agent_count; i++)
-        world->agents[i].is_offline = false;
+    faults_end(world);
     if (!world->server.is_running)
         server_node_start(world);
     world_pass(world, SECONDS(6)); /* cut links and vain attempts are noticed */
@@ -447,7 +452,7 @@ void world_prepare(const char *folder)
 
     if (sodium_init() < 0)
         exit(2);
-    disk_install(disk);
+    disk_install(disk, 1);
     disk->now.us = BASE_US;
     (void)snprintf(path, sizeof path, "%s/server.db", folder);
     prepare_server(path);
@@ -480,19 +485,16 @@ static void enrol_all(struct world *world)
     }
 }
 
-static void begin_faults(struct world *world)
+static void begin(struct world *world)
 {
     const struct scenario *scenario = &world->scenario;
 
     world->has_faults = true;
     world->has_workload = true;
     push_for(world, EVENT_OFFICE, 0, scenario->office_every_us);
-    push_for(world, EVENT_SERVER_CRASH, 0, scenario->server_crash_every_us);
-    for (size_t i = 0; i < scenario->agent_count; i++) {
+    for (size_t i = 0; i < scenario->agent_count; i++)
         push_for(world, EVENT_EDIT, (int)i, scenario->edit_every_us);
-        push_for(world, EVENT_OFFLINE, (int)i, scenario->offline_every_us);
-        push_for(world, EVENT_AGENT_CRASH, (int)i, scenario->agent_crash_every_us);
-    }
+    faults_begin(world);
 }
 
 struct world *world_create(const struct scenario *scenario, const char *folder, bool is_traced,
@@ -510,17 +512,20 @@ struct world *world_create(const struct scenario *scenario, const char *folder, 
     (void)snprintf(world->template_folder, sizeof world->template_folder, "%s", folder);
     (void)snprintf(world->folder, sizeof world->folder, "%s/run-%ld", folder, (long)getpid());
     (void)mkdir(world->folder, 0700);
-    disk_install(&world->disk);
+    disk_install(&world->disk, scenario->seed);
+    world->disk.on_death = faults_on_death;
+    world->disk.context = world;
     world->agents = sim_zero(scenario->agent_count * sizeof *world->agents);
     (void)snprintf(world->server.path, sizeof world->server.path, "%s/server.db", world->folder);
     (void)snprintf(from, sizeof from, "%s/server.db", folder);
     sim_copy_file(world, from, world->server.path);
+    disk_attach(&world->disk, world_machine(WORLD_OFFICE), world->server.path);
     server_node_init(world);
     server_node_start(world);
     office_fill(world);
     world_pass(world, SECONDS(3));
     enrol_all(world);
-    begin_faults(world);
+    begin(world);
     return world;
 }
 

@@ -43,6 +43,8 @@ void sim_restore_files(struct world *world, const char *path);
 sqlite3 *sim_open(struct world *world, const char *path);
 sqlite3_stmt *sim_prepare(struct world *world, sqlite3 *database, const char *sql);
 void sim_exec(struct world *world, sqlite3 *database, const char *sql);
+/* SQLite's code; nothing fails. */
+int sim_try(sqlite3 *database, const char *sql);
 int64_t sim_integer(struct world *world, sqlite3 *database, const char *sql); /* 0: none */
 
 /* ---- the network ---- */
@@ -53,10 +55,12 @@ struct link {
     uint64_t number; /* of the connection, as the server knows it */
     int agent;
     uint64_t agent_life, server_life;
-    bool is_up[2];    /* the end that receives in this direction still has it open */
-    bool is_accepted; /* the server has been told of it */
-    bool is_cut;      /* nothing gets through, both ends will be told */
-    bool is_hole[2];  /* nothing gets through, nobody is told */
+    bool is_up[2];       /* the end that receives in this direction still has it open */
+    bool is_accepted;    /* the server has been told of it */
+    bool is_cut;         /* nothing gets through, both ends will be told */
+    bool is_hole[2];     /* nothing gets through, nobody is told */
+    bool has_hung_up[2]; /* this end has closed it by itself */
+    int64_t late_us;     /* what is for the server arrives only then; 0: in time */
     int64_t latency_us;
     int64_t last_us[2]; /* arrival of the last message: order is kept */
     int64_t sent_us[2]; /* the sender's queue is empty then */
@@ -80,22 +84,23 @@ enum event_kind {
     EVENT_AGENT_START,
     EVENT_EDIT, /* somebody wants to do something */
     EVENT_OFFICE,
-    EVENT_OFFLINE,
-    EVENT_ONLINE,
-    EVENT_AGENT_CRASH,
-    EVENT_SERVER_CRASH,
+    EVENT_AGENT_SYNC, /* somebody asks for it */
+    EVENT_FAULT,
+    EVENT_FAULT_END,
 };
 
 struct world_event {
     int64_t at_us;
     uint64_t order;
     enum event_kind kind;
-    int agent;
+    int agent;     /* or WORLD_OFFICE */
     uint64_t life; /* of the process it is for */
     uint64_t link;
     int direction;
     uint8_t *bytes;
     size_t size;
+    bool is_damaged; /* a message that was never sent like this */
+    enum fault fault;
     struct job *job;
 };
 
@@ -108,6 +113,7 @@ struct world_agent {
     bool is_running;
     bool is_offline;
     bool is_enrolled;
+    bool has_failed; /* its program's transaction, because of the disk */
     struct replica *replica;
     struct agent *core;
     uint64_t link; /* 0: none */
@@ -119,7 +125,10 @@ struct world_agent {
     int64_t user_id;
     int64_t replica_no;
     int64_t skew_us;
-    sqlite3 *database; /* of the programs on this machine, and of the checks */
+    int64_t slow_until_us; /* what comes from the server trickles */
+    int64_t slow_rate;     /* bytes a second */
+    sqlite3 *locker;       /* of a program that holds the write lock; NULL: none does */
+    sqlite3 *database;     /* of the programs on this machine, and of the checks */
     sqlite3_stmt **scans;
     int64_t data_version;
     size_t publish_count;
@@ -155,7 +164,8 @@ struct world_server {
 };
 
 struct world_counts {
-    size_t edits, office_edits, cuts, holes, agent_crashes, server_crashes, lost_acks, wrong_times;
+    size_t edits, office_edits, failed_edits, lost_acks, reopens;
+    size_t fired[FAULT_COUNT];
 };
 
 struct world {
@@ -167,7 +177,9 @@ struct world {
     int64_t now_us;
     int64_t base_us; /* wall clock of the server at 0 */
     int64_t server_skew_us;
-    struct world_event *events; /* a heap */
+    int64_t refused_until_us;            /* no new connections */
+    enum fault death[DISK_MACHINES_MAX]; /* how a machine with DISK_DEATH ends */
+    struct world_event *events;          /* a heap */
     size_t event_count, event_room;
     uint64_t event_order;
     struct link *links;
@@ -211,6 +223,12 @@ void world_push(struct world *world, int64_t delay_us, struct world_event event)
 void world_pass(struct world *world, int64_t time_us);
 /* Whose clock SQLite shows. */
 void world_enter(struct world *world, int node);
+/* The same, and the node's disk is in the trouble it has, until world_disarm. */
+void world_arm(struct world *world, int node);
+void world_disarm(struct world *world);
+int world_machine(int node); /* number of its disk */
+struct disk_machine *world_disk(struct world *world, int node);
+void world_count(struct world *world, enum fault fault);
 /* Faults off, all machines on; everything must be delivered within 30 s. */
 void world_settle(struct world *world);
 bool world_is_settled(struct world *world);
@@ -230,7 +248,8 @@ void network_free(struct world *world);
 /* server_node.c */
 void server_node_init(struct world *world);
 void server_node_start(struct world *world);
-void server_node_crash(struct world *world);
+void server_node_crash(struct world *world); /* kill -9 */
+void server_node_power_cut(struct world *world);
 void server_node_stop(struct world *world); /* frees; files stay as they are */
 void server_node_event(struct world *world, const struct world_event *event);
 void server_node_step(struct world *world, struct server_event *event);
@@ -242,12 +261,23 @@ void server_node_changed(struct world *world);
 /* agent_node.c */
 void agent_node_init(struct world *world, int agent);
 void agent_node_start(struct world *world, int agent);
-void agent_node_crash(struct world *world, int agent);
+void agent_node_crash(struct world *world, int agent); /* kill -9 */
+void agent_node_power_cut(struct world *world, int agent);
+/* Its disk has taken the machine down in the midst of something: the rest of that. */
+void agent_node_die(struct world *world, int agent);
+/* As a service manager: ends it, starts it again a little later. */
+void agent_node_reopen(struct world *world, int agent, const char *why);
 void agent_node_stop(struct world *world, int agent);
 void agent_node_event(struct world *world, const struct world_event *event);
 void agent_node_step(struct world *world, int agent, struct agent_event *event);
 void agent_node_changed(struct world *world, int agent);
 int64_t agent_node_state(struct world *world, int agent, const char *name); /* of fs_state */
+
+/* faults.c */
+void faults_begin(struct world *world);
+void faults_event(struct world *world, const struct world_event *event);
+void faults_end(struct world *world); /* whatever lasts */
+void faults_on_death(void *world, int machine);
 
 /* people.c, office.c */
 void people_edit(struct world *world, int agent);

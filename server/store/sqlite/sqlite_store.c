@@ -19,6 +19,7 @@ struct sqlite_store {
     struct triggers_pause pause; /* of the writer: what it writes is never captured */
     enum store_mode mode;
     int wal_page_count; /* as of the last commit */
+    int64_t wal_size_soft;
     struct buffer text; /* of the statement being built */
 };
 
@@ -483,7 +484,7 @@ static enum result sqlite_tidy(struct store *store, struct problem *problem)
     enum result result;
 
     if (self->checkpointer == NULL ||
-        (int64_t)self->wal_page_count * PAGE_SIZE_BYTES < SQLITE_STORE_WAL_SIZE_SOFT)
+        (int64_t)self->wal_page_count * PAGE_SIZE_BYTES < self->wal_size_soft)
         return RESULT_OK;
     result = sql_begin(&lock, self->database, SQL_IMMEDIATE, problem);
     if (result == RESULT_OK)
@@ -576,6 +577,8 @@ enum result sqlite_store_open(const struct sqlite_store_options *options,
     if (self == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a store");
     self->store = (struct store){.operations = &SQLITE_OPERATIONS, .catalog = catalog};
+    self->wal_size_soft =
+        options->wal_size_soft != 0 ? options->wal_size_soft : SQLITE_STORE_WAL_SIZE_SOFT;
     buffer_init(&self->text, STATEMENT_SIZE_MAX);
     result = sql_open(&database_options, &self->database, problem);
     if (result == RESULT_OK && !options->is_reader) {
