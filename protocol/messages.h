@@ -79,6 +79,8 @@ struct message_resume {
     int64_t schema_version;
     struct wall_time device_time;
     struct bytes app_version;
+    int64_t seal_no;          /* newest seal of this device, 0: none */
+    struct bytes seal_digest; /* SEAL_DIGEST_SIZE: its digest, zeros for none; empty: not told */
     size_t cursor_count; /* only buckets that differ from published_seq, ascending */
     struct bucket_cursor *cursors;
     size_t subscribed_digest_size; /* 0 or 8 */

@@ -465,6 +465,9 @@ static enum result change_identity(struct renewal *renewal, struct wall_time now
         result = renumber_seals(renewal);
     if (result == RESULT_OK)
         result = write_identity(renewal);
+    /* a disk that was put back lacks rows that the server took from it and doesn't send again */
+    if (result == RESULT_OK)
+        result = replica_read_anew(renewal->replica, renewal->problem);
     return result;
 }
 
@@ -473,24 +476,21 @@ enum result replica_renew(struct replica *replica, const struct message_enrolled
 {
     struct renewal renewal = {.replica = replica, .enrolled = enrolled, .problem = problem};
     struct sql_transaction transaction = {0};
-    struct problem ignored = {0};
-    enum result result = sql_set_durable(replica->database, true, problem);
+    enum result result = replica_durable_begin(replica, &transaction, problem);
 
-    if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = state_number(replica, "replica_no", 0, &renewal.former_no, problem);
     if (result == RESULT_OK && renewal.former_no != enrolled->replica_no)
         result = change_identity(&renewal, now);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
-    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
-        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+    replica_durable_end(replica, &transaction);
     if (result != RESULT_OK) {
         problem_add(problem, "taking another replica number");
         return result;
     }
+    stage_reset(&replica->stage);
+    replica->stage.is_spilled = false;
     replica->part_seal_no = 0; /* the cache was of a seal of that name */
     trace_line(replica->trace, "replica: %" PRId64 " is %" PRId64 " now", renewal.former_no,
                enrolled->replica_no);

@@ -124,6 +124,12 @@ void replica_written(struct replica *replica, size_t row_count);
 bool table_is_synced(const struct catalog_table *table);
 const struct catalog_table *replica_table(const struct replica *replica, int64_t table_no);
 
+/* --- session.c ------------------------------------------------------------------------------- */
+
+/* Inside a write transaction: all buckets are asked for from 0; what is published stays until it is
+ * replaced. stage_reset follows the commit. */
+MUST_CHECK enum result replica_read_anew(struct replica *replica, struct problem *problem);
+
 /* --- bulk.c: many messages in one transaction ------------------------------------------------- */
 
 /* Begins, or goes on with, the transaction; empties the step arena. Capture is off in it, without

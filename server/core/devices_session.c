@@ -22,6 +22,7 @@ struct standing {
     struct bytes app_version;
     struct bytes epoch;
     int64_t head;
+    const char *seal_fault; /* NULL: its newest seal is as it must be */
     struct bytes digest_key;
     struct bytes user_login;
 };
@@ -84,6 +85,36 @@ static const char *token_fault(const struct standing *standing, const struct mes
     return "a resume token that was replaced came again";
 }
 
+/* A device's seals are on its disk durably before it sends them: it has those that the server has
+ * applied, or its disk was put back. */
+static enum result read_seal_fault(struct store *store, struct job *job,
+                                   const struct standing *standing,
+                                   const struct message_resume *resume, const char **ret_fault,
+                                   struct problem *problem)
+{
+    const struct value parameters[] = {value_integer(job->replica_no),
+                                       value_integer(standing->replica.incarnation),
+                                       value_integer(resume->seal_no)};
+    struct store_result found = {0};
+    enum result result = RESULT_OK;
+
+    *ret_fault = NULL;
+    if (resume->seal_digest.size == 0)
+        return RESULT_OK;
+    if (resume->seal_no < standing->replica.seal_high) {
+        *ret_fault = "the device has lost seals that it had delivered";
+        return RESULT_OK;
+    }
+    result = store_query(store,
+                         "SELECT digest FROM fs_seal WHERE replica_no=?1 AND incarnation=?2"
+                         " AND seal_no=?3",
+                         parameters, 3, &job->arena, &found, problem);
+    if (result == RESULT_OK && found.row_count > 0 &&
+        !bytes_equal(store_bytes_at(&found, 0, 0), resume->seal_digest))
+        *ret_fault = "the device has sealed other contents under a number that was applied";
+    return result;
+}
+
 /* A device writes its changes to its disk durably before it sends them. One that knows fewer than
  * the server has from it was put back to an older state. */
 static const char *fault_of(const struct standing *standing, const struct message_resume *resume)
@@ -92,7 +123,7 @@ static const char *fault_of(const struct standing *standing, const struct messag
 
     if (fault == NULL && resume->lcn_last < standing->replica.lcn_high)
         fault = "the device has lost changes that it had delivered";
-    return fault;
+    return fault == NULL ? standing->seal_fault : fault;
 }
 
 /* The token by which its copy is known: one that never learned of the current token presents the
@@ -268,6 +299,8 @@ enum result devices_resume(struct work *work, struct store *store, struct job *j
         job->result = problem_set(&job->problem, RESULT_REFUSED, "%s", problem->text);
         return RESULT_OK;
     }
+    if (result == RESULT_OK)
+        result = read_seal_fault(store, job, &standing, &resume, &standing.seal_fault, problem);
     if (result != RESULT_OK)
         return result;
     job->state = standing.replica.state;

@@ -277,6 +277,8 @@ static inline void say_resume(struct buffer *out, const struct message_resume *m
     say_number(out, "schema_version", m->schema_version);
     say_number(out, "device_time", m->device_time.us);
     say_text(out, "app_version", m->app_version);
+    say_number(out, "seal_no", m->seal_no);
+    say_hex(out, "seal_digest", m->seal_digest);
     for (size_t i = 0; i < m->cursor_count; i++)
         say(out,
             "cursor: bucket %" PRId64 " seq %" PRId64 " page_table_no %" PRId64 " page_seq %" PRId64

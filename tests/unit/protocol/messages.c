@@ -262,6 +262,8 @@ static void random_resume(struct dice *dice, struct message_resume *m)
         .schema_version = number(dice, 0, INT64_MAX),
         .device_time = {number(dice, INT64_MIN, INT64_MAX)},
         .app_version = text(dice, LIMIT_NAME_SIZE_MAX),
+        .seal_no = number(dice, 0, INT64_MAX),
+        .seal_digest = blob(dice, flip(dice) ? SEAL_DIGEST_SIZE : 0),
         .cursor_count = below(dice, 5),
         .subscribed_digest_size = flip(dice) ? 8 : 0,
     };
