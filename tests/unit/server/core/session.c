@@ -546,6 +546,7 @@ static void held_device_may_do_nothing_and_loses_nothing(void **state)
     struct device *device = NULL;
 
     desk->state = REPLICA_HELD;
+    desk->resume_state = REPLICA_HELD; /* it has said which copy it is */
     device = dial(world, 0);
     world_work(world);
     assert_string_equal(device->heard, "BYE ");
