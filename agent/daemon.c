@@ -195,7 +195,7 @@ static void on_enrolled(struct daemon *daemon, struct bytes psk)
 /* The code becomes a file, then everything begins anew with it. */
 static void on_renew(struct daemon *daemon, struct bytes token)
 {
-    struct identity_code code = {.address = "renewal:0"};
+    struct identity_code code = {.address = "renewal:1"};
     struct replica_identity who = {0};
     struct problem problem = {0};
     enum result result = replica_identity(daemon->replica, &who, &problem);
