@@ -65,8 +65,8 @@ struct daemon {
     bool is_state_due;
     bool is_stopping;
     bool is_ending;
-    bool is_reopening; /* the replica's file is in trouble: close it, open it, look */
-    bool is_renewing;  /* other keys or none: everything begins anew */
+    bool is_reopening;  /* the replica's file is in trouble: close it, open it, look */
+    bool is_renewing;   /* other keys or none: everything begins anew */
     int rejected_count; /* times that the code of the renewal was turned away */
     bool is_wiping;
 };
@@ -250,8 +250,8 @@ static void on_revoked(struct daemon *daemon, const struct agent_effect *effect)
 static void dial(struct daemon *daemon)
 {
     struct problem problem = {0};
-    enum result result = websocket_connect(daemon->websocket, daemon->keys->url,
-                                           &daemon->connection, &problem);
+    enum result result =
+        websocket_connect(daemon->websocket, daemon->keys->url, &daemon->connection, &problem);
 
     if (result == RESULT_OK)
         return;
@@ -605,8 +605,7 @@ static enum result create_agent(struct daemon *daemon, struct problem *problem)
     struct keys *keys = daemon->keys;
     struct identity_signer signer;
     bool is_renewal = daemon->renewal->keys != NULL;
-    bool is_enrolment =
-        (options->mode == DAEMON_ENROL || is_renewal) && !keys_are_enrolled(keys);
+    bool is_enrolment = (options->mode == DAEMON_ENROL || is_renewal) && !keys_are_enrolled(keys);
     const struct identity_code *code = is_renewal ? &daemon->renewal->code : options->code;
     struct agent_options agent = {
         .replica = daemon->replica,
@@ -669,8 +668,7 @@ static void make_watches(struct daemon *daemon)
 
 static enum result begin(struct daemon *daemon, struct problem *problem)
 {
-    const struct loop_options loop_options = {
-        .tls = strncmp(daemon->keys->url, "wss:", 4) == 0};
+    const struct loop_options loop_options = {.tls = strncmp(daemon->keys->url, "wss:", 4) == 0};
     const struct websocket_options websocket_options = {.queue_size_max = QUEUE_SIZE_MAX};
     const struct websocket_events events = {.context = daemon,
                                             .opened = on_opened,
@@ -719,8 +717,9 @@ static void finish(struct daemon *daemon)
 static void wipe(struct daemon *daemon)
 {
     static const char *const NAMES[] = {
-        KEY_FILE_NAME,    RENEWAL_KEY_FILE_NAME, RENEWAL_FILE_NAME, REPLICA_FILE_NAME, REPLICA_FILE_NAME "-wal", REPLICA_FILE_NAME "-shm",
-        SERVER_FILE_NAME, STATE_FILE_NAME};
+        KEY_FILE_NAME,     RENEWAL_KEY_FILE_NAME,    RENEWAL_FILE_NAME,
+        REPLICA_FILE_NAME, REPLICA_FILE_NAME "-wal", REPLICA_FILE_NAME "-shm",
+        SERVER_FILE_NAME,  STATE_FILE_NAME};
     char path[FILES_PATH_SIZE];
     struct problem problem = {0};
     enum result result = RESULT_OK;
@@ -778,8 +777,8 @@ static enum result run_once(const struct daemon_options *options, struct handove
     }
     ret_outcome->duration_us = clock_mono_now().us - daemon.started_at.us;
     /* a file that is in trouble again at once isn't helped by opening it */
-    handover->is_again = daemon.is_renewing || (daemon.is_reopening &&
-                                                ret_outcome->duration_us > REOPEN_EVERY_US);
+    handover->is_again =
+        daemon.is_renewing || (daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US);
     handover->request = daemon.is_renewing ? daemon.request : 0;
     finish(&daemon);
     if (daemon.is_wiping)
@@ -795,8 +794,7 @@ enum result daemon_run(const struct daemon_options *options, struct daemon_outco
 
     do {
         *ret_outcome = (struct daemon_outcome){.exit_code = EXIT_CODE_OK};
-        result =
-            renewal_load(options->data_folder, options->keys, &handover.renewal, problem);
+        result = renewal_load(options->data_folder, options->keys, &handover.renewal, problem);
         if (result == RESULT_OK)
             result = run_once(options, &handover, ret_outcome, problem);
         renewal_done(&handover.renewal);

@@ -228,8 +228,8 @@ static enum result prepare_again(struct program *program, const struct identity_
     struct keys *keys = NULL;
     enum result result = keys_load(program->data_folder, &keys, problem);
 
-    if (result == RESULT_OK && !identity_equal(keys->file.root_public_key, code->root_public_key,
-                                               IDENTITY_KEY_SIZE))
+    if (result == RESULT_OK &&
+        !identity_equal(keys->file.root_public_key, code->root_public_key, IDENTITY_KEY_SIZE))
         result = problem_set(problem, RESULT_REFUSED, "the code is another company's");
     if (result == RESULT_OK)
         result = open_folder(program->data_folder, true, NULL, &replica, problem);

@@ -51,11 +51,10 @@ enum result renewal_begin(const char *data_folder, const struct keys *keys,
     size = snprintf(text, sizeof text, "%" PRId64 " %s\n", former_no,
                     result == RESULT_OK ? code_text : "");
     if (result == RESULT_OK)
-        result = write_text(data_folder, RENEWAL_KEY_FILE_NAME, bytes_of(key_text, key_size),
-                            problem);
-    if (result == RESULT_OK) /* last: with it the renewal has begun */
         result =
-            write_text(data_folder, RENEWAL_FILE_NAME, bytes_of(text, (size_t)size), problem);
+            write_text(data_folder, RENEWAL_KEY_FILE_NAME, bytes_of(key_text, key_size), problem);
+    if (result == RESULT_OK) /* last: with it the renewal has begun */
+        result = write_text(data_folder, RENEWAL_FILE_NAME, bytes_of(text, (size_t)size), problem);
     identity_wipe(&file, sizeof file);
     identity_wipe(key_text, sizeof key_text);
     identity_wipe(code_text, sizeof code_text);
@@ -96,8 +95,8 @@ enum result renewal_load(const char *data_folder, const struct keys *keys,
     if (result == RESULT_OK && text.size > 0)
         result = buffer_append(&text, "", 1, problem);
     if (result == RESULT_OK && text.size > 0)
-        result = decode(buffer_bytes(&key_text), (const char *)text.data, keys, ret_renewal,
-                        problem);
+        result =
+            decode(buffer_bytes(&key_text), (const char *)text.data, keys, ret_renewal, problem);
     if (key_text.data != NULL)
         identity_wipe(key_text.data, key_text.capacity);
     if (text.data != NULL)

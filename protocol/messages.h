@@ -81,7 +81,7 @@ struct message_resume {
     struct bytes app_version;
     int64_t seal_no;          /* newest seal of this device, 0: none */
     struct bytes seal_digest; /* SEAL_DIGEST_SIZE: its digest, zeros for none; empty: not told */
-    size_t cursor_count; /* only buckets that differ from published_seq, ascending */
+    size_t cursor_count;      /* only buckets that differ from published_seq, ascending */
     struct bucket_cursor *cursors;
     size_t subscribed_digest_size; /* 0 or 8 */
     uint8_t subscribed_digest[8];  /* of the sorted bucket numbers the device holds: equal to the

@@ -35,8 +35,7 @@ static enum result read_manifest(struct source *source, struct problem *problem)
     enum result result = files_join(source->folder, MANIFEST_FILE_NAME, path, problem);
 
     if (result == RESULT_OK)
-        result =
-            files_join(source->folder, MANIFEST_DATABASE_NAME, source->database, problem);
+        result = files_join(source->folder, MANIFEST_DATABASE_NAME, source->database, problem);
     if (result == RESULT_OK)
         result = files_join(source->folder, MANIFEST_BLOBS_NAME, source->blobs, problem);
     if (result != RESULT_OK)
@@ -48,8 +47,7 @@ static enum result read_manifest(struct source *source, struct problem *problem)
     buffer_init(&text, MANIFEST_SIZE_MAX);
     result = files_read(path, &text, problem);
     if (result == RESULT_OK)
-        result =
-            manifest_decode(buffer_bytes(&text), &source->arena, &source->manifest, problem);
+        result = manifest_decode(buffer_bytes(&text), &source->arena, &source->manifest, problem);
     buffer_done(&text);
     if (result != RESULT_OK)
         problem_add(problem, "%s", path);
@@ -121,8 +119,7 @@ static enum result look_inside(struct source *source, struct contents *ret_conte
         result = contents_check(store, &catalog, &source->arena, &report, ret_contents, problem);
     if (result == RESULT_OK && ret_contents->wrong > 0)
         result = problem_set(problem, RESULT_REFUSED, "%zu faults in it, the first: %.*s",
-                             ret_contents->wrong,
-                             (int)strcspn((const char *)report.data, "\n"),
+                             ret_contents->wrong, (int)strcspn((const char *)report.data, "\n"),
                              (const char *)report.data);
     if (result != RESULT_OK)
         problem_add(problem, "%s", source->database);
@@ -239,8 +236,7 @@ static enum result prepare(struct setup *setup, const struct source *source, con
         result = file_copy(source->database, arriving, &content, problem);
     if (result == RESULT_OK &&
         memcmp(content.hash, source->manifest.database.hash, sizeof content.hash) != 0)
-        result = problem_set(problem, RESULT_REFUSED, "%s has changed meanwhile",
-                             source->database);
+        result = problem_set(problem, RESULT_REFUSED, "%s has changed meanwhile", source->database);
     if (result != RESULT_OK)
         return result;
     result = setup_init(&aside, setup->folder, problem);
@@ -271,7 +267,8 @@ static enum result bring_blobs(struct setup *setup, const struct source *source,
 
         result = files_blob_path(source->blobs, source->manifest.blobs[i].hash, from, problem);
         if (result == RESULT_OK)
-            result = files_blob_path(setup->blobs_path, source->manifest.blobs[i].hash, to, problem);
+            result =
+                files_blob_path(setup->blobs_path, source->manifest.blobs[i].hash, to, problem);
         if (result != RESULT_OK || files_exists(to))
             continue;
         snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(to, '/') - to), to);

@@ -188,9 +188,8 @@ static enum result on_enrolled(struct agent *agent, struct bytes body, struct pr
     result = message_enrolled_decode(body, &agent->decode_arena, &enrolled, problem);
     if (result != RESULT_OK)
         return result;
-    result = agent->is_renewal
-                 ? replica_renew(agent->replica, &enrolled, agent->wall, problem)
-                 : replica_enrol(agent->replica, &enrolled, problem);
+    result = agent->is_renewal ? replica_renew(agent->replica, &enrolled, agent->wall, problem)
+                               : replica_enrol(agent->replica, &enrolled, problem);
     if (result != RESULT_OK)
         return agent_hold(agent, result, &agent->link.inbox_due, problem);
     memcpy(agent->secrets->psk, enrolled.psk.data, PSK_SIZE);
@@ -263,8 +262,8 @@ static enum result on_renew(struct agent *agent, struct bytes body, struct probl
     move(agent, AGENT_OFFLINE);
     agent->is_stopped = true;
     agent->next_try = MONO_NEVER;
-    agent_effect_add(agent, AGENT_EFFECT_RENEW,
-                     bytes_of(code, RENEW_TOKEN_ID_SIZE + PSK_SIZE), false, NULL);
+    agent_effect_add(agent, AGENT_EFFECT_RENEW, bytes_of(code, RENEW_TOKEN_ID_SIZE + PSK_SIZE),
+                     false, NULL);
     return RESULT_OK;
 }
 

@@ -2,8 +2,9 @@
 /* Another replica number: what has no answer yet moves to it, in one transaction.
  *
  * A row of the device's own keeps the counter of its id and changes the number in front of it, so
- * nothing new has to be given, and the server can tell which row it was. Change numbers go on. Seals
- * without an answer are written anew, from 1; answered ones are history and get numbers below 1. */
+ * nothing new has to be given, and the server can tell which row it was. Change numbers go on.
+ * Seals without an answer are written anew, from 1; answered ones are history and get numbers
+ * below 1. */
 #include "agent/replica/replica_inside.h"
 
 #include "base/invariant.h"
@@ -27,7 +28,8 @@ static enum result run(struct renewal *renewal, const char *sql, const struct va
     return sql_run(renewal->replica->database, sql, values, count, renewal->problem);
 }
 
-/* ---- which rows -------------------------------------------------------------------------------- */
+/* ---- which rows --------------------------------------------------------------------------------
+ */
 
 /* Everything recorded is in seals afterwards, but for what can't be sent. */
 static enum result seal_rest(struct renewal *renewal, struct wall_time now)
@@ -83,7 +85,8 @@ static enum result collect_rows(struct renewal *renewal)
     return result;
 }
 
-/* ---- the tables that people see ---------------------------------------------------------------- */
+/* ---- the tables that people see ----------------------------------------------------------------
+ */
 
 /* # is the table, @ the column. ?1: of the table whose ids are meant; 0: of any. */
 static const char OWN_IDS[] =
@@ -110,8 +113,8 @@ static enum result rewrite(struct renewal *renewal, const char *form,
     buffer_init(&text, RENEW_TEXT_SIZE_MAX);
     for (const char *at = form; result == RESULT_OK && at <= form + strlen(form); at++) {
         if (*at == '#' || *at == '@')
-            result = sql_append_identifier(&text, *at == '#' ? table->name : column,
-                                           renewal->problem);
+            result =
+                sql_append_identifier(&text, *at == '#' ? table->name : column, renewal->problem);
         else
             result = buffer_append(&text, at, 1, renewal->problem);
     }
@@ -176,7 +179,8 @@ static enum result rewrite_tables(struct renewal *renewal)
     return result;
 }
 
-/* ---- what waits -------------------------------------------------------------------------------- */
+/* ---- what waits --------------------------------------------------------------------------------
+ */
 
 /* The server's words about a row under its old id are about another row now. */
 static enum result rewrite_books(struct renewal *renewal)
@@ -299,7 +303,8 @@ static enum result rewrite_changes(struct renewal *renewal)
     return result;
 }
 
-/* ---- seals ------------------------------------------------------------------------------------- */
+/* ---- seals -------------------------------------------------------------------------------------
+ */
 
 /* Answered ones were another replica's: they count down from 0 and are never sent again. */
 static enum result put_history_aside(struct renewal *renewal)
@@ -309,13 +314,13 @@ static enum result put_history_aside(struct renewal *renewal)
     const struct value shift = value_integer(newest);
 
     if (result == RESULT_OK)
-        result = run(renewal,
-                     "UPDATE fs_seal_change SET seal_no = seal_no - ?1 WHERE is_pending = 0",
-                     &shift, 1);
+        result =
+            run(renewal, "UPDATE fs_seal_change SET seal_no = seal_no - ?1 WHERE is_pending = 0",
+                &shift, 1);
     if (result == RESULT_OK)
-        result = run(renewal,
-                     "UPDATE fs_seal SET seal_no = seal_no - ?1 WHERE verdict_at IS NOT NULL",
-                     &shift, 1);
+        result =
+            run(renewal, "UPDATE fs_seal SET seal_no = seal_no - ?1 WHERE verdict_at IS NOT NULL",
+                &shift, 1);
     return result;
 }
 
@@ -359,8 +364,8 @@ static enum result write_seal_again(struct renewal *renewal, int64_t old_no,
         result = read_seal_head(renewal, old_no, head);
 
     if (result == RESULT_OK)
-        result = run(renewal, "UPDATE fs_seal_change SET seal_no = ?2 WHERE seal_no = ?1", numbers,
-                     2);
+        result =
+            run(renewal, "UPDATE fs_seal_change SET seal_no = ?2 WHERE seal_no = ?1", numbers, 2);
     if (result == RESULT_OK)
         result = seal_compute_digest(renewal->replica, head, digest, renewal->problem);
     if (result == RESULT_OK) {
@@ -399,9 +404,11 @@ static enum result renumber_seals(struct renewal *renewal)
     return result;
 }
 
-/* ---- who it is now ----------------------------------------------------------------------------- */
+/* ---- who it is now -----------------------------------------------------------------------------
+ */
 
-/* The epoch stays what this device has seen: WELCOME will tell it whether the server was restored. */
+/* The epoch stays what this device has seen: WELCOME will tell it whether the server was restored.
+ */
 static enum result write_identity(struct renewal *renewal)
 {
     const struct message_enrolled *enrolled = renewal->enrolled;
@@ -409,9 +416,12 @@ static enum result write_identity(struct renewal *renewal)
         const char *name;
         int64_t number;
     } numbers[] = {
-        {"replica_no", enrolled->replica_no},   {"device_id", enrolled->device_id},
-        {"incarnation", enrolled->incarnation}, {"van_id", enrolled->van_id},
-        {"former_no", renewal->former_no},      {"lcn_high", 0},
+        {"replica_no", enrolled->replica_no},
+        {"device_id", enrolled->device_id},
+        {"incarnation", enrolled->incarnation},
+        {"van_id", enrolled->van_id},
+        {"former_no", renewal->former_no},
+        {"lcn_high", 0},
         {"backup_lcn", 0},
     };
     enum result result = RESULT_OK;
@@ -430,8 +440,7 @@ static enum result write_identity(struct renewal *renewal)
 static enum result check_person(struct renewal *renewal)
 {
     int64_t user_id = 0;
-    enum result result =
-        state_number(renewal->replica, "user_id", 0, &user_id, renewal->problem);
+    enum result result = state_number(renewal->replica, "user_id", 0, &user_id, renewal->problem);
 
     if (result == RESULT_OK && user_id != renewal->enrolled->user_id)
         result = problem_set(renewal->problem, RESULT_REFUSED,

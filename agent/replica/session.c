@@ -151,7 +151,8 @@ static enum result on_new_epoch(struct replica *replica, const struct message_we
     enum result result = replica_read_anew(replica, problem);
 
     if (result == RESULT_OK)
-        result = sql_run(replica->database, "DELETE FROM fs_blob WHERE state = 1", NULL, 0, problem);
+        result =
+            sql_run(replica->database, "DELETE FROM fs_blob WHERE state = 1", NULL, 0, problem);
     if (result == RESULT_OK)
         result = sql_run(replica->database,
                          "UPDATE fs_seal SET verdict_at = NULL, commit_seq = NULL"

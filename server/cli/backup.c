@@ -141,8 +141,8 @@ static enum result copy_blobs(struct backup *backup, struct problem *problem)
     char target[FILES_PATH_SIZE];
     const char *const *firsts = NULL;
     size_t first_count = 0;
-    enum result result = files_join(config_text(backup->cli->config, "data"), MANIFEST_BLOBS_NAME,
-                                    source, problem);
+    enum result result =
+        files_join(config_text(backup->cli->config, "data"), MANIFEST_BLOBS_NAME, source, problem);
 
     if (result == RESULT_OK)
         result = files_join(backup->folder, MANIFEST_BLOBS_NAME, target, problem);
@@ -181,8 +181,8 @@ static enum result finish(struct backup *backup, struct problem *problem)
     enum result result = files_join(backup->folder, MANIFEST_FILE_NAME, path, problem);
 
     for (size_t i = 0; i < backup->damaged_count && result == RESULT_OK; i++)
-        result = manifest_add_damaged(&backup->manifest,
-                                      backup->damaged.data + i * FILE_HASH_SIZE, problem);
+        result = manifest_add_damaged(&backup->manifest, backup->damaged.data + i * FILE_HASH_SIZE,
+                                      problem);
     if (result == RESULT_OK)
         result = manifest_end(&backup->manifest, problem);
     if (result == RESULT_OK) /* with it the backup is complete */

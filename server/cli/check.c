@@ -17,9 +17,9 @@ static enum result run_check(struct cli *cli, struct problem *problem)
                                 &contents, problem);
     wrong = contents.wrong + wrong_in_file;
     if (result == RESULT_OK)
-        result = cli_say(cli, problem, "%s: %" PRId64 " rows, %zu buckets, %zu faults\n",
-                         wrong == 0 ? "ok" : "NOT OK", contents.row_count, contents.bucket_count,
-                         wrong);
+        result =
+            cli_say(cli, problem, "%s: %" PRId64 " rows, %zu buckets, %zu faults\n",
+                    wrong == 0 ? "ok" : "NOT OK", contents.row_count, contents.bucket_count, wrong);
     cli->exit_code = wrong == 0 ? EXIT_CODE_OK : EXIT_CODE_DATABASE;
     return result;
 }

@@ -147,9 +147,9 @@ static enum result check_buckets(struct check *check, struct problem *problem)
 {
     static const uint8_t EMPTY[DIGEST_SIZE];
     struct store_result rows = {0};
-    enum result result = store_query(check->store,
-                                     "SELECT bucket, digest, row_count FROM fs_bucket", NULL, 0,
-                                     check->arena, &rows, problem);
+    enum result result =
+        store_query(check->store, "SELECT bucket, digest, row_count FROM fs_bucket", NULL, 0,
+                    check->arena, &rows, problem);
 
     for (size_t i = 0; i < rows.row_count && result == RESULT_OK; i++) {
         int64_t bucket = store_integer_at(&rows, i, 0, 0);

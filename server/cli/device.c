@@ -235,7 +235,8 @@ static const struct cli_action ACTIONS[] = {
 
 const struct cli_family CLI_DEVICE = {
     .command = {"device", "enrolment codes and enrolled devices",
-                "enrol|list|revoke|copies|release [REPLICA]", 1, 2, SPECS, sizeof SPECS / sizeof *SPECS},
+                "enrol|list|revoke|copies|release [REPLICA]", 1, 2, SPECS,
+                sizeof SPECS / sizeof *SPECS},
     .actions = ACTIONS,
     .action_count = sizeof ACTIONS / sizeof *ACTIONS,
 };

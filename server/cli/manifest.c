@@ -47,10 +47,10 @@ enum result manifest_begin(struct buffer *text, struct wall_time made_at, int64_
     enum result result = buffer_append(text, TITLE, sizeof TITLE - 1, problem);
 
     if (result == RESULT_OK)
-        result = add(text, line,
-                     snprintf(line, sizeof line, "made_at %" PRId64 "\nseq %" PRId64 "\n",
-                              made_at.us, seq),
-                     problem);
+        result = add(
+            text, line,
+            snprintf(line, sizeof line, "made_at %" PRId64 "\nseq %" PRId64 "\n", made_at.us, seq),
+            problem);
     return result == RESULT_OK ? add_content(text, "database", database, problem) : result;
 }
 
@@ -134,8 +134,8 @@ static size_t count_lines(struct bytes text)
     return count;
 }
 
-/* Is the last line the hash of all before it? Looked at first: nothing of a text that was cut off or
- * changed is to be believed. */
+/* Is the last line the hash of all before it? Looked at first: nothing of a text that was cut off
+ * or changed is to be believed. */
 static bool is_whole(struct bytes text)
 {
     uint8_t hash[FILE_HASH_SIZE];

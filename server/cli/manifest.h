@@ -3,7 +3,8 @@
  *
  *     BACKUP/fieldsync.db      the master dataset, one whole file
  *     BACKUP/blobs/ab/cd/...   attachments, by the hash of their content
- *     BACKUP/MANIFEST          written last: without it, or with another end, the backup was cut off
+ *     BACKUP/MANIFEST          written last: without it, or with another end, the backup was cut
+ * off
  *
  * MANIFEST is lines of text:
  *
@@ -39,8 +40,7 @@ MUST_CHECK enum result manifest_begin(struct buffer *text, struct wall_time made
                                       const struct file_content *database, struct problem *problem);
 MUST_CHECK enum result manifest_add_blob(struct buffer *text, const struct file_content *blob,
                                          struct problem *problem);
-MUST_CHECK enum result manifest_add_damaged(struct buffer *text,
-                                            const uint8_t hash[FILE_HASH_SIZE],
+MUST_CHECK enum result manifest_add_damaged(struct buffer *text, const uint8_t hash[FILE_HASH_SIZE],
                                             struct problem *problem);
 MUST_CHECK enum result manifest_end(struct buffer *text, struct problem *problem);
 

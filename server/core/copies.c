@@ -7,7 +7,8 @@
 
 #include <inttypes.h>
 
-/* A device may lie in a drawer for long; its code is good for nothing but this one replica's work. */
+/* A device may lie in a drawer for long; its code is good for nothing but this one replica's work.
+ */
 #define CODE_LIFE_US (HOURS(24) * 366)
 
 static struct value value_of_token(struct bytes token)
@@ -52,15 +53,12 @@ enum result copies_find(struct work *work, int64_t replica_no, struct bytes toke
 static enum result add_copy(struct work *work, const struct copy_sight *sight,
                             struct problem *problem)
 {
-    const struct value parameters[] = {value_integer(sight->replica_no),
-                                       value_of_token(sight->token),
-                                       value_integer(sight->is_newest),
-                                       value_text_of(sight->why),
-                                       value_integer(sight->seen_at.us),
-                                       value_text_of(sight->peer),
-                                       value_text(sight->app_version),
-                                       value_integer(sight->lcn_last),
-                                       value_integer(sight->published_seq)};
+    const struct value parameters[] = {
+        value_integer(sight->replica_no),   value_of_token(sight->token),
+        value_integer(sight->is_newest),    value_text_of(sight->why),
+        value_integer(sight->seen_at.us),   value_text_of(sight->peer),
+        value_text(sight->app_version),     value_integer(sight->lcn_last),
+        value_integer(sight->published_seq)};
 
     return work_execute(work,
                         "INSERT INTO fs_copy(replica_no, copy_no, token, is_newest, why,"
@@ -73,14 +71,11 @@ static enum result add_copy(struct work *work, const struct copy_sight *sight,
 static enum result update_copy(struct work *work, const struct copy_sight *sight, int64_t copy_no,
                                struct problem *problem)
 {
-    const struct value parameters[] = {value_integer(sight->replica_no),
-                                       value_integer(copy_no),
-                                       value_integer(sight->is_newest),
-                                       value_integer(sight->seen_at.us),
-                                       value_text_of(sight->peer),
-                                       value_text(sight->app_version),
-                                       value_integer(sight->lcn_last),
-                                       value_integer(sight->published_seq)};
+    const struct value parameters[] = {
+        value_integer(sight->replica_no), value_integer(copy_no),
+        value_integer(sight->is_newest),  value_integer(sight->seen_at.us),
+        value_text_of(sight->peer),       value_text(sight->app_version),
+        value_integer(sight->lcn_last),   value_integer(sight->published_seq)};
 
     return work_execute(work,
                         "UPDATE fs_copy SET is_newest=min(is_newest,?3),"
@@ -114,10 +109,10 @@ struct renewal {
 static enum result read_renewal(struct work *work, const struct job *job, const struct copy *copy,
                                 struct renewal *ret_renewal, struct problem *problem)
 {
-    const struct value parameters[] = {
-        value_integer(job->replica_no),
-        copy->code_id.size == 0 ? value_null() : value_blob(copy->code_id),
-        value_integer(job->now.us)};
+    const struct value parameters[] = {value_integer(job->replica_no),
+                                       copy->code_id.size == 0 ? value_null()
+                                                               : value_blob(copy->code_id),
+                                       value_integer(job->now.us)};
     struct store_result found = {0};
     enum result result =
         work_query(work,
@@ -133,8 +128,7 @@ static enum result read_renewal(struct work *work, const struct job *job, const 
     ret_renewal->van_id = store_integer_at(&found, 0, 1, 0);
     ret_renewal->token_id = store_bytes_at(&found, 0, 2);
     ret_renewal->is_used = store_integer_at(&found, 0, 4, 0) != 0;
-    ret_renewal->secret =
-        ret_renewal->is_used ? (struct bytes){0} : store_bytes_at(&found, 0, 3);
+    ret_renewal->secret = ret_renewal->is_used ? (struct bytes){0} : store_bytes_at(&found, 0, 3);
     return RESULT_OK;
 }
 
@@ -158,9 +152,9 @@ static enum result make_code(struct work *work, struct job *job, const struct co
                               " WHERE token_id=?1",
                               code, 3, problem);
     if (result == RESULT_OK)
-        result = work_execute(work,
-                              "UPDATE fs_copy SET code_id=?3 WHERE replica_no=?1 AND copy_no=?2",
-                              given, 3, problem);
+        result =
+            work_execute(work, "UPDATE fs_copy SET code_id=?3 WHERE replica_no=?1 AND copy_no=?2",
+                         given, 3, problem);
     renewal->token_id = token_id;
     renewal->secret = bytes_of(job->seed.data + DEVICES_TOKEN_ID_SIZE, PSK_SIZE);
     return result;

@@ -131,8 +131,7 @@ static const char *fault_of(const struct standing *standing, const struct messag
 static struct bytes token_of_copy(const struct standing *standing,
                                   const struct message_resume *resume)
 {
-    bool is_previous = standing->token_current.size > 0 &&
-                       token_fault(standing, resume) == NULL;
+    bool is_previous = standing->token_current.size > 0 && token_fault(standing, resume) == NULL;
 
     return is_previous ? standing->token_current : resume->resume_token;
 }
@@ -149,13 +148,12 @@ static enum result turn_token(struct work *work, struct job *job,
         value_text(resume->app_version),
         value_integer(resume->published_seq)};
     struct store_result turned = {0};
-    enum result result =
-        work_query(work,
-                   "UPDATE fs_replica SET token_previous=?3, token_current=?2,"
-                   " is_current_used=0, last_seen_at=?4, clock_offset_us=?5,"
-                   " app_version=?6, published_seq=?7, contact_no=contact_no+1"
-                   " WHERE replica_no=?1 RETURNING contact_no",
-                   parameters, 7, &turned, problem);
+    enum result result = work_query(work,
+                                    "UPDATE fs_replica SET token_previous=?3, token_current=?2,"
+                                    " is_current_used=0, last_seen_at=?4, clock_offset_us=?5,"
+                                    " app_version=?6, published_seq=?7, contact_no=contact_no+1"
+                                    " WHERE replica_no=?1 RETURNING contact_no",
+                                    parameters, 7, &turned, problem);
 
     if (result == RESULT_OK)
         job->contact_no = store_integer_at(&turned, 0, 0, 0);
@@ -221,10 +219,9 @@ static enum result renew(struct work *work, struct job *job, const struct copy *
     if (result != RESULT_OK && result != RESULT_REFUSED)
         return problem_set(problem, result, "%s", job->problem.text);
     job->state = result == RESULT_OK ? REPLICA_RENEWED : REPLICA_HELD;
-    job->result = result == RESULT_REFUSED
-                      ? result
-                      : problem_set(&job->problem, RESULT_REFUSED,
-                                    "this copy becomes another replica");
+    job->result = result == RESULT_REFUSED ? result
+                                           : problem_set(&job->problem, RESULT_REFUSED,
+                                                         "this copy becomes another replica");
     trace_line(trace, "server: replica %" PRId64 ", copy %" PRId64 ": %s", job->replica_no,
                copy->copy_no, job->problem.text);
     return RESULT_OK;
@@ -247,7 +244,8 @@ static enum result let_in(struct work *work, struct job *job, const struct stand
 {
     if (!bytes_equal(resume->epoch, standing->epoch) || resume->published_seq <= standing->head)
         return turn_token(work, job, resume, problem);
-    trace_line(trace, "server: replica %" PRId64 " has seen %" PRId64 ", this database is at %" PRId64
+    trace_line(trace,
+               "server: replica %" PRId64 " has seen %" PRId64 ", this database is at %" PRId64
                ": was it put back without `restore`?",
                job->replica_no, resume->published_seq, standing->head);
     job->result = problem_set(&job->problem, RESULT_REFUSED,

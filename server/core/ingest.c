@@ -26,11 +26,11 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
     const struct value parameter = value_integer(replica_no);
     struct store_result found = {0};
     struct bytes state;
-    enum result result =
-        store_query(store,
-                    "SELECT device_id, user_id, incarnation, lcn_high, seal_high, seal_digest,"
-                    " state, former_no, token_current, published_seq FROM fs_replica WHERE replica_no=?1",
-                    &parameter, 1, arena, &found, problem);
+    enum result result = store_query(
+        store,
+        "SELECT device_id, user_id, incarnation, lcn_high, seal_high, seal_digest,"
+        " state, former_no, token_current, published_seq FROM fs_replica WHERE replica_no=?1",
+        &parameter, 1, arena, &found, problem);
 
     if (result != RESULT_OK)
         return result;
@@ -120,8 +120,8 @@ static enum result judge_seal(struct ingest *ingest, const struct message_push *
         if (result != RESULT_OK)
             return result;
         if (!bytes_equal(digest, push->digest))
-            return hold_replica(ingest, push, job, "an applied seal came again with another content",
-                                problem);
+            return hold_replica(ingest, push, job,
+                                "an applied seal came again with another content", problem);
         *ret_fate = SEAL_REPEATED;
         return RESULT_OK;
     }
@@ -393,7 +393,8 @@ static enum result store_progress(struct ingest *ingest, const struct message_pu
                                   int64_t contact_no, struct problem *problem)
 {
     const struct value replica[] = {value_integer(ingest->replica.replica_no),
-                                    value_integer(push->lcn_last), value_integer(push->seal_no),
+                                    value_integer(push->lcn_last),
+                                    value_integer(push->seal_no),
                                     value_blob(push->digest),
                                     value_integer(work_now(ingest->work).us),
                                     value_integer(contact_no)};

@@ -39,7 +39,7 @@ struct ingest {
     size_t count;
     struct ingest_item *items;
     struct ingest_item **order;
-    struct lookup by_row; /* (table number, id) -> struct ingest_item */
+    struct lookup by_row;                /* (table number, id) -> struct ingest_item */
     int64_t formers[INGEST_FORMERS_MAX]; /* replicas that this one was before, newest first */
     size_t former_count;
 };

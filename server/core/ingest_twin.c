@@ -15,9 +15,8 @@ enum result ingest_read_formers(struct ingest *ingest, struct problem *problem)
         struct store_result found = {0};
 
         ingest->formers[ingest->former_count++] = former_no;
-        result =
-            store_query(ingest->store, "SELECT former_no FROM fs_replica WHERE replica_no=?1",
-                        &parameter, 1, ingest->arena, &found, problem);
+        result = store_query(ingest->store, "SELECT former_no FROM fs_replica WHERE replica_no=?1",
+                             &parameter, 1, ingest->arena, &found, problem);
         former_no = store_integer_at(&found, 0, 0, 0);
     }
     return result;

@@ -114,6 +114,16 @@ bool life_choose(struct world *world, int64_t replica_no, int64_t copy_no)
 
 /* ---- another number ---- */
 
+static void make_keys(struct world *world, struct world_agent *agent)
+{
+    for (size_t i = 0; i < sizeof agent->secret; i++) {
+        agent->secret[i] = (uint8_t)prng_next(&world->prng);
+        agent->sign_public[i] = (uint8_t)prng_next(&world->prng);
+    }
+    agent->is_enrolled = false;
+    agent->is_renewing = true;
+}
+
 /* In the midst of a step: the process goes on with other keys as soon as it is over. */
 void life_renew(struct world *world, int number, struct bytes code)
 {
@@ -123,12 +133,7 @@ void life_renew(struct world *world, int number, struct bytes code)
         world_fail(world, "%s: a code of %zu bytes", agent->name, code.size);
     memcpy(agent->token_id, code.data, sizeof agent->token_id);
     memcpy(agent->token_secret, code.data + sizeof agent->token_id, sizeof agent->token_secret);
-    for (size_t i = 0; i < sizeof agent->secret; i++) {
-        agent->secret[i] = (uint8_t)prng_next(&world->prng);
-        agent->sign_public[i] = (uint8_t)prng_next(&world->prng);
-    }
-    agent->is_enrolled = false;
-    agent->is_renewing = true;
+    make_keys(world, agent);
     agent->has_old_core = true;
 }
 
@@ -138,4 +143,14 @@ void life_start_again(struct world *world, int number)
     network_lose_process(world, number);
     agent_node_stop(world, number);
     agent_node_start(world, number);
+}
+
+void life_enrol_again(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
+
+    world_say(world, "%s: a new code is entered", agent->name);
+    server_node_invite(world, agent);
+    make_keys(world, agent);
+    life_start_again(world, number);
 }

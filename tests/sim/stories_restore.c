@@ -60,14 +60,13 @@ static void call(struct world *world, int number)
 static int64_t copy_that_called(struct world *world, bool is_newest)
 {
     return number(world, OFFICE,
-                  is_newest
-                      ? "SELECT copy_no FROM fs_copy WHERE decision IS NULL AND is_newest = 1"
-                      : "SELECT copy_no FROM fs_copy WHERE decision IS NULL AND is_newest = 0"
-                        " AND peer IS NOT NULL ORDER BY last_seen_at DESC LIMIT 1");
+                  is_newest ? "SELECT copy_no FROM fs_copy WHERE decision IS NULL AND is_newest = 1"
+                            : "SELECT copy_no FROM fs_copy WHERE decision IS NULL AND is_newest = 0"
+                              " AND peer IS NOT NULL ORDER BY last_seen_at DESC LIMIT 1");
 }
 
-/* Row 20: a disk copied into two living devices. Both have recorded the same row before the copy and
- * other rows with the same ids after it. */
+/* Row 20: a disk copied into two living devices. Both have recorded the same row before the copy
+ * and other rows with the same ids after it. */
 static void a_cloned_disk_is_seen_held_and_both_deliver_all(void **state)
 {
     struct world *world = world_of(state, 3);
@@ -81,8 +80,7 @@ static void a_cloned_disk_is_seen_held_and_both_deliver_all(void **state)
     life_clone(world, ANNA, CARLA);
     note(world, ANNA, "by the original");
     note(world, CARLA, "by the copy");
-    sql(world, CARLA,
-        "UPDATE site SET access_note = 'seen by the copy' WHERE id = 1");
+    sql(world, CARLA, "UPDATE site SET access_note = 'seen by the copy' WHERE id = 1");
     call(world, ANNA);
     assert_int_equal(held_count(world), 0);
     call(world, CARLA); /* both have connected once */
@@ -279,8 +277,9 @@ static void a_copy_made_within_a_session_is_a_copy_like_any_other(void **state)
     note(world, ANNA, "by the original");
     world_pass(world, SECONDS(30));
     assert_int_equal(held_count(world), 1);
-    assert_true(life_choose(world, replica_no, number(world, OFFICE,
-                            "SELECT max(copy_no) FROM fs_copy WHERE decision IS NULL")));
+    assert_true(life_choose(
+        world, replica_no,
+        number(world, OFFICE, "SELECT max(copy_no) FROM fs_copy WHERE decision IS NULL")));
     world_settle(world);
     assert_int_equal(stored(world, "on its way"), 1);
     assert_int_equal(stored(world, "by the copy"), 1);

@@ -113,7 +113,7 @@ struct world_agent {
     bool is_running;
     bool is_offline;
     bool is_enrolled;
-    bool has_failed; /* its program's transaction, because of the disk */
+    bool has_failed;   /* its program's transaction, because of the disk */
     bool is_renewing;  /* it has a code for another replica number, and keys for it */
     bool has_old_core; /* the process still has the former keys */
     struct replica *replica;
@@ -292,6 +292,8 @@ void life_clone(struct world *world, int from, int to);
 bool life_choose(struct world *world, int64_t replica_no, int64_t copy_no);
 void life_renew(struct world *world, int agent, struct bytes code);
 void life_start_again(struct world *world, int agent);
+/* A person enters a new code at a device that the server has forgotten. */
+void life_enrol_again(struct world *world, int agent);
 
 /* backups.c: a server that goes back to an older state */
 void backups_take(struct world *world);

@@ -342,10 +342,10 @@ static void a_device_that_has_seen_a_later_state_is_told_so(void **state)
     struct world *world = *state;
     struct job *job = make_job(world, JOB_RESUME, ANNA);
     struct store_result epoch = {0};
-    struct message_resume resume = {
-        .resume_token = bytes_of(world->devices[ANNA].token, TOKEN_SIZE),
-        .incarnation = 1,
-        .published_seq = head(world) + 1};
+    struct message_resume resume = {.resume_token =
+                                        bytes_of(world->devices[ANNA].token, TOKEN_SIZE),
+                                    .incarnation = 1,
+                                    .published_seq = head(world) + 1};
     struct store *store = master_store(world->master);
     struct buffer body;
 
