@@ -222,12 +222,47 @@ static enum result step_aside(const struct setup *setup, struct problem *problem
     return result;
 }
 
+/* By the database that is there. One that can't be read any more is no reason to stay down. */
+static enum result read_given(const struct setup *setup, struct devices_given *ret_given,
+                              struct problem *problem)
+{
+    const struct sqlite_store_options options = {.path = setup->database, .is_reader = true};
+    static const struct catalog NO_CATALOG = {0};
+    struct problem reason = {0};
+    struct store *store = NULL;
+    struct arena arena;
+    enum result result;
+
+    if (!files_exists(setup->database))
+        return RESULT_OK;
+    arena_init(&arena, 1 << 20);
+    result = sqlite_store_open(&options, &NO_CATALOG, &store, &reason);
+    if (result == RESULT_OK)
+        result = store_begin(store, STORE_READ, &reason);
+    if (result == RESULT_OK)
+        result = devices_read_given(store, &arena, ret_given, &reason);
+    if (store != NULL)
+        store_rollback(store);
+    store_close(store);
+    arena_done(&arena);
+    if (result == RESULT_WAIT || result == RESULT_EXHAUSTED)
+        return problem_set(problem, result, "%s", reason.text);
+    return RESULT_OK;
+}
+
+static enum result begin_epoch(struct store *store, const uint8_t *seed, void *context,
+                               struct problem *problem)
+{
+    return devices_restored(store, seed, context, problem);
+}
+
 /* A copy that is brought up to date and into a new epoch before it takes the database's place: one
  * with the old epoch never does. */
 static enum result prepare(struct setup *setup, const struct source *source, const char *arriving,
                            struct wall_time now, struct problem *problem)
 {
     struct file_content content = {0};
+    struct devices_given given = {0};
     struct setup aside;
     char log[FILES_PATH_SIZE];
     enum result result = remove_database(setup, ".arriving", problem);
@@ -239,12 +274,16 @@ static enum result prepare(struct setup *setup, const struct source *source, con
         result = problem_set(problem, RESULT_REFUSED, "%s has changed meanwhile", source->database);
     if (result != RESULT_OK)
         return result;
-    result = setup_init(&aside, setup->folder, problem);
+    result = read_given(setup, &given, problem);
+    if (result == RESULT_OK)
+        result = setup_init(&aside, setup->folder, problem);
+    else
+        return result;
     snprintf(aside.database, sizeof aside.database, "%s", arriving);
     if (result == RESULT_OK)
         result = setup_migrate(&aside, now, problem);
     if (result == RESULT_OK)
-        result = setup_change(&aside, devices_restored, problem);
+        result = setup_change(&aside, begin_epoch, &given, problem);
     setup_done(&aside);
     if (result == RESULT_OK)
         result = beside(setup, ".arriving-wal", log, problem);

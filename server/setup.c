@@ -286,8 +286,8 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
 
 enum result setup_change(struct setup *setup,
                          enum result (*change)(struct store *store, const uint8_t *seed,
-                                               struct problem *problem),
-                         struct problem *problem)
+                                               void *context, struct problem *problem),
+                         void *context, struct problem *problem)
 {
     const struct sqlite_store_options options = {.path = setup->database};
     uint8_t seed[DEVICES_INIT_SEED_SIZE];
@@ -298,7 +298,7 @@ enum result setup_change(struct setup *setup,
     if (result == RESULT_OK)
         result = store_begin(store, STORE_WRITE, problem);
     if (result == RESULT_OK)
-        result = change(store, seed, problem);
+        result = change(store, seed, context, problem);
     if (result == RESULT_OK)
         result = store_commit(store, problem);
     if (store != NULL)
@@ -306,6 +306,13 @@ enum result setup_change(struct setup *setup,
     store_close(store);
     identity_wipe(seed, sizeof seed);
     return result;
+}
+
+static enum result initialise(struct store *store, const uint8_t *seed, void *context,
+                              struct problem *problem)
+{
+    (void)context;
+    return devices_init(store, seed, problem);
 }
 
 enum result setup_create(struct setup *setup, struct wall_time now, struct problem *problem)
@@ -329,7 +336,7 @@ enum result setup_create(struct setup *setup, struct wall_time now, struct probl
     if (result == RESULT_OK && chmod(setup->database, KEY_MODE) != 0)
         result = problem_set(problem, RESULT_REFUSED, "%s: %s", setup->database, strerror(errno));
     if (result == RESULT_OK)
-        result = setup_change(setup, devices_init, problem);
+        result = setup_change(setup, initialise, NULL, problem);
     if (result == RESULT_OK) /* last: keys without a database would block the next try */
         result = create_keys(setup, problem);
     return result;

@@ -54,12 +54,12 @@ MUST_CHECK enum result setup_open_blobs(struct setup *setup, struct problem *pro
 MUST_CHECK enum result setup_open_master(struct setup *setup, bool is_reader,
                                          const struct trace *trace, struct master **ret_master,
                                          struct problem *problem);
-/* Runs `change` on the store in one write transaction, below all services; `seed`: 32 random
- * bytes. Only with the lock. */
+/* Runs `change` on the store in one transaction, below all services; `seed`: 32 random bytes. Only
+ * with the lock. */
 MUST_CHECK enum result setup_change(struct setup *setup,
                                     enum result (*change)(struct store *store, const uint8_t *seed,
-                                                          struct problem *problem),
-                                    struct problem *problem);
+                                                          void *context, struct problem *problem),
+                                    void *context, struct problem *problem);
 /* Integrity of the file, references, triggers. Appends what is wrong to `report`, a line each. */
 MUST_CHECK enum result setup_check(struct setup *setup, struct buffer *report,
                                    size_t *ret_wrong_count, struct problem *problem);

@@ -137,16 +137,13 @@ static enum result copy_folder(struct backup *backup, const char *folder, const 
 
 static enum result copy_blobs(struct backup *backup, struct problem *problem)
 {
-    char source[FILES_PATH_SIZE];
+    const char *source = backup->cli->host->blobs_path;
     char target[FILES_PATH_SIZE];
     const char *const *firsts = NULL;
     size_t first_count = 0;
-    enum result result =
-        files_join(config_text(backup->cli->config, "data"), MANIFEST_BLOBS_NAME, source, problem);
+    enum result result = files_join(backup->folder, MANIFEST_BLOBS_NAME, target, problem);
 
-    if (result == RESULT_OK)
-        result = files_join(backup->folder, MANIFEST_BLOBS_NAME, target, problem);
-    if (result == RESULT_OK)
+    if (result == RESULT_OK && source != NULL)
         result = list(backup, source, &firsts, &first_count, problem);
     for (size_t i = 0; i < first_count && result == RESULT_OK; i++) {
         char folder[FILES_PATH_SIZE];

@@ -43,29 +43,61 @@ enum result devices_init(struct store *store, const uint8_t *seed, struct proble
     return result;
 }
 
-enum result devices_restored(struct store *store, const uint8_t *epoch, struct problem *problem)
+enum result devices_read_given(struct store *store, struct arena *arena,
+                               struct devices_given *ret_given, struct problem *problem)
 {
-    const struct value data = value_blob(bytes_of(epoch, EPOCH_SIZE));
-    const struct value gap = value_integer(RESTORE_GAP);
-    const struct value replicas = value_integer(RESTORE_REPLICAS_GAP);
+    struct store_result found = {0};
+    enum result result = store_query(store,
+                                     "SELECT (SELECT number FROM fs_state WHERE name='seq'),"
+                                     " (SELECT max(lcn) FROM fs_outbox),"
+                                     " (SELECT number FROM fs_state WHERE name='replica_no_last')",
+                                     NULL, 0, arena, &found, problem);
+
+    if (result == RESULT_OK)
+        *ret_given = (struct devices_given){.seq = store_integer_at(&found, 0, 0, 0),
+                                            .lcn = store_integer_at(&found, 0, 1, 0),
+                                            .replica_no = store_integer_at(&found, 0, 2, 0)};
+    return result;
+}
+
+/* Past what is known to be given, and by chance a little or much further: what a server gave whose
+ * disk is lost is known to nobody. */
+static struct value beyond(int64_t gap, uint8_t chance, unsigned choices)
+{
+    return value_integer(gap * (1 + chance % choices));
+}
+
+enum result devices_restored(struct store *store, const uint8_t *seed,
+                             const struct devices_given *given, struct problem *problem)
+{
+    enum { SEQ_CHOICES = 256, ID_CHOICES = 8, REPLICA_CHOICES = 4 };
+    const uint8_t *chance = seed + EPOCH_SIZE;
+    const struct value epoch = value_blob(bytes_of(seed, EPOCH_SIZE));
+    const struct value seq[] = {value_integer(given->seq),
+                                beyond(RESTORE_GAP, chance[0], SEQ_CHOICES)};
+    const struct value lcn[] = {value_integer(given->lcn),
+                                beyond(RESTORE_GAP, chance[1], ID_CHOICES)};
+    const struct value replica_no[] = {value_integer(given->replica_no),
+                                       beyond(RESTORE_REPLICAS_GAP, chance[2], REPLICA_CHOICES)};
     enum result result = store_execute(store, "UPDATE fs_state SET data=?1 WHERE name='epoch'",
-                                       &data, 1, 1, NULL, problem);
+                                       &epoch, 1, 1, NULL, problem);
 
     if (result == RESULT_OK)
         result = store_execute(store,
-                               "UPDATE fs_state SET number=number+?1"
+                               "UPDATE fs_state SET number=max(number,?1)+?2"
                                " WHERE name IN ('seq','published_seq')",
-                               &gap, 1, 1, NULL, problem);
+                               seq, 2, 1, NULL, problem);
     if (result == RESULT_OK)
         result = store_execute(store,
-                               "UPDATE fs_state SET number=number+?1 WHERE name='replica_no_last'",
-                               &replicas, 1, 1, NULL, problem);
+                               "UPDATE fs_state SET number=max(number,?1)+?2"
+                               " WHERE name='replica_no_last'",
+                               replica_no, 2, 1, NULL, problem);
     if (result == RESULT_OK)
         result = store_execute(store,
                                "INSERT INTO fs_outbox(lcn, tbl, row_id, op, mask, edited_at,"
-                               " base_seq) SELECT coalesce(max(lcn),0)+?1,0,0,'-',0,0,0"
+                               " base_seq) SELECT max(coalesce(max(lcn),0),?1)+?2,0,0,'-',0,0,0"
                                " FROM fs_outbox",
-                               &gap, 1, 1, NULL, problem);
+                               lcn, 2, 1, NULL, problem);
     if (result == RESULT_OK)
         result = store_execute(store,
                                "UPDATE fs_replica SET token_current=NULL, token_previous=NULL,"

@@ -26,10 +26,22 @@ enum {
  * them. `seed`: DEVICES_INIT_SEED_SIZE random bytes. The store is inside a write transaction. */
 MUST_CHECK enum result devices_init(struct store *store, const uint8_t *seed,
                                     struct problem *problem);
-/* After a restore from a backup: a new epoch (EPOCH_SIZE random bytes), ids and seqs past
- * everything that may have been given since, resume tokens forgotten. In a write transaction. */
-MUST_CHECK enum result devices_restored(struct store *store, const uint8_t *epoch,
-                                        struct problem *problem);
+/* What was given last: of these numbers none is given again. */
+struct devices_given {
+    int64_t seq;
+    int64_t lcn; /* counter of the server's own ids */
+    int64_t replica_no;
+};
+MUST_CHECK enum result devices_read_given(struct store *store, struct arena *arena,
+                                          struct devices_given *ret_given, struct problem *problem);
+/* After a restore from a backup: a new epoch, numbers past everything that may have been given
+ * since, resume tokens forgotten. In a write transaction.
+ *
+ *   seed   DEVICES_INIT_SEED_SIZE random bytes: the epoch, and by how much numbers jump
+ *   given  by the database that is replaced, if it can still be read; zeros otherwise. A backup may
+ *          be restored twice, and what the first restored server gave must not be given again */
+MUST_CHECK enum result devices_restored(struct store *store, const uint8_t *seed,
+                                        const struct devices_given *given, struct problem *problem);
 /* A code for one device of this person; van_id 0: none. `seed`: DEVICES_CODE_SEED_SIZE random
  * bytes, of which the first 16 are the token's id and the rest its secret (identity_code).
  * RESULT_REFUSED: no such active user, or no such location. */

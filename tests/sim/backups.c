@@ -36,18 +36,29 @@ void backups_take(struct world *world)
         history_commit(&world->history);
 }
 
-static void change_epoch(struct world *world)
+static struct devices_given read_given(struct world *world)
+{
+    sqlite3 *office = world->server.office;
+
+    return (struct devices_given){
+        .seq = sim_integer(world, office, "SELECT number FROM fs_state WHERE name = 'seq'"),
+        .lcn = sim_integer(world, office, "SELECT max(lcn) FROM fs_outbox"),
+        .replica_no = sim_integer(world, office,
+                                  "SELECT number FROM fs_state WHERE name = 'replica_no_last'")};
+}
+
+static void change_epoch(struct world *world, const struct devices_given *given)
 {
     const struct sqlite_store_options options = {.path = world->server.path};
-    uint8_t epoch[EPOCH_SIZE];
+    uint8_t seed[DEVICES_INIT_SEED_SIZE];
     struct store *store = NULL;
     struct problem problem = {0};
 
-    for (size_t i = 0; i < sizeof epoch; i++)
-        epoch[i] = (uint8_t)prng_next(&world->prng);
+    for (size_t i = 0; i < sizeof seed; i++)
+        seed[i] = (uint8_t)prng_next(&world->prng);
     if (sqlite_store_open(&options, &world->server.catalog, &store, &problem) != RESULT_OK ||
         store_begin(store, STORE_WRITE, &problem) != RESULT_OK ||
-        devices_restored(store, epoch, &problem) != RESULT_OK ||
+        devices_restored(store, seed, given, &problem) != RESULT_OK ||
         store_commit(store, &problem) != RESULT_OK)
         world_fail(world, "restoring: %s", problem.text);
     store_close(store);
@@ -55,6 +66,7 @@ static void change_epoch(struct world *world)
 
 void backups_restore(struct world *world)
 {
+    struct devices_given given = read_given(world);
     struct sim_text shared = {0};
     char path[200];
 
@@ -68,7 +80,7 @@ void backups_restore(struct world *world)
     free(shared.text);
     disk_restart(&world->disk, world_machine(WORLD_OFFICE));
     world_enter(world, WORLD_OFFICE);
-    change_epoch(world);
+    change_epoch(world, &given);
     history_open(&world->history, world, world->server.path);
     history_restored(&world->history);
     history_close(&world->history);

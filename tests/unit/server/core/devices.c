@@ -397,16 +397,38 @@ static void a_restore_starts_an_epoch_and_forgets_tokens(void **state)
 {
     struct world *world = *state;
     struct store *store = master_store(world->master);
-    uint8_t epoch[EPOCH_SIZE] = {5};
+    uint8_t seed[DEVICES_INIT_SEED_SIZE] = {5};
+    struct devices_given given = {.seq = 0};
     uint8_t token[TOKEN_SIZE] = {77};
     int64_t seq = head(world);
+    int64_t replica_no = integer(world, "SELECT number FROM fs_state WHERE name='replica_no_last'");
 
     kit_ok(world, store_begin(store, STORE_WRITE, &world->problem));
-    kit_ok(world, devices_restored(store, epoch, &world->problem));
+    kit_ok(world, devices_restored(store, seed, &given, &world->problem));
     kit_ok(world, store_commit(store, &world->problem));
     assert_int_equal(head(world), seq + (1 << 24));
     assert_int_equal(integer(world, "SELECT id>(1<<24) FROM new_id"), 1);
+    assert_int_equal(integer(world, "SELECT number FROM fs_state WHERE name='replica_no_last'"),
+                     replica_no + 1024);
     assert_int_equal(resume(world, ANNA, token, token), RESULT_OK);
+}
+
+/* The same backup again: what the server gave since the first time isn't given once more. */
+static void a_second_restore_goes_past_what_the_first_one_gave(void **state)
+{
+    struct world *world = *state;
+    struct store *store = master_store(world->master);
+    uint8_t seed[DEVICES_INIT_SEED_SIZE] = {6};
+    struct devices_given given = {
+        .seq = INT64_C(1) << 30, .lcn = INT64_C(1) << 29, .replica_no = 5000};
+
+    kit_ok(world, store_begin(store, STORE_WRITE, &world->problem));
+    kit_ok(world, devices_restored(store, seed, &given, &world->problem));
+    kit_ok(world, store_commit(store, &world->problem));
+    assert_true(head(world) > given.seq);
+    assert_int_equal(integer(world, "SELECT id > (1<<29) FROM new_id"), 1);
+    assert_int_equal(
+        integer(world, "SELECT number>5000 FROM fs_state WHERE name='replica_no_last'"), 1);
 }
 
 static void a_code_for_nobody_is_refused(void **state)
@@ -442,6 +464,7 @@ int main(void)
         STORY(a_revoked_device_is_told_so_and_nothing_else),
         STORY(a_device_revoked_by_plain_sql_is_revoked),
         STORY(a_restore_starts_an_epoch_and_forgets_tokens),
+        STORY(a_second_restore_goes_past_what_the_first_one_gave),
         STORY(a_code_for_nobody_is_refused),
     };
 
