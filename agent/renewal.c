@@ -46,7 +46,8 @@ enum result renewal_begin(const char *data_folder, const struct keys *keys,
 
     memcpy(file.root_public_key, keys->file.root_public_key, sizeof file.root_public_key);
     entropy_fill(file.noise_private, sizeof file.noise_private);
-    entropy_fill(file.sign_seed, sizeof file.sign_seed);
+    /* what it has signed must stay its own: the signing key goes along */
+    memcpy(file.sign_seed, keys->file.sign_seed, sizeof file.sign_seed);
     key_size = identity_file_encode(&file, key_text);
     size = snprintf(text, sizeof text, "%" PRId64 " %s\n", former_no,
                     result == RESULT_OK ? code_text : "");

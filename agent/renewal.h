@@ -18,8 +18,8 @@ struct renewal {
     int64_t former_no;
 };
 
-/* Makes new keys for the company of `keys` and stores them with the code. A renewal that was begun
- * before is replaced. */
+/* Makes a new key for the channel, keeps the one for signatures, and stores both with the code. A
+ * renewal that was begun before is replaced. */
 MUST_CHECK enum result renewal_begin(const char *data_folder, const struct keys *keys,
                                      const struct identity_code *code, int64_t former_no,
                                      struct problem *problem);

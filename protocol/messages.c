@@ -55,6 +55,7 @@ static const struct field ENROL_FIELDS[] = {
     {"app_version", FIELD_TEXT, IN(app_version), 0, LIMIT_NAME_SIZE_MAX},
     {"schema_version", FIELD_INTEGER, IN(schema_version), 0, INT64_MAX},
     {"device_time", FIELD_INTEGER, IN(device_time.us), INT64_MIN, INT64_MAX},
+    {"first_no", FIELD_INTEGER, IN(first_no), 0, ID_REPLICA_MAX},
 };
 static const struct field_table ENROL = TABLE_OF("ENROL", ENROL_FIELDS);
 #undef IN

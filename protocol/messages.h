@@ -95,6 +95,7 @@ struct message_enrol {
     struct bytes app_version;
     int64_t schema_version;
     struct wall_time device_time;
+    int64_t first_no; /* the replica number that this disk had first, 0: it is new */
 };
 
 /* First frame of a session. */

@@ -420,12 +420,15 @@ static enum result write_identity(struct renewal *renewal)
         {"device_id", enrolled->device_id},
         {"incarnation", enrolled->incarnation},
         {"van_id", enrolled->van_id},
-        {"former_no", renewal->former_no},
         {"lcn_high", 0},
         {"backup_lcn", 0},
     };
-    enum result result = RESULT_OK;
+    int64_t first_no = 0;
+    enum result result =
+        state_number(renewal->replica, "first_no", renewal->former_no, &first_no, renewal->problem);
 
+    if (result == RESULT_OK)
+        result = state_set_number(renewal->replica, "first_no", first_no, renewal->problem);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && result == RESULT_OK; i++)
         result = state_set_number(renewal->replica, numbers[i].name, numbers[i].number,
                                   renewal->problem);

@@ -48,6 +48,7 @@ struct replica_identity {
     char series[16]; /* prefix of human numbers */
     int64_t van_id;
     int64_t published_seq; /* 0: not ready, the first snapshot isn't complete */
+    int64_t first_no;      /* the number that it had first; 0: always this one */
 };
 /* Once, with the answer to an enrolment. Durable when it returns. */
 MUST_CHECK enum result replica_enrol(struct replica *replica,

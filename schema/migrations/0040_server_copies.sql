@@ -20,7 +20,9 @@ CREATE TABLE fs_copy (
 );
 
 ALTER TABLE fs_replica ADD COLUMN contact_no BIGINT NOT NULL DEFAULT 0; -- rises with each token
-ALTER TABLE fs_replica ADD COLUMN former_no BIGINT;  -- the replica whose unanswered work it brings along
+ALTER TABLE fs_replica ADD COLUMN former_no BIGINT; -- the replica whose unanswered work it brings along
+ALTER TABLE fs_replica ADD COLUMN first_no BIGINT;  -- the number under which its disk began; NULL: this
+CREATE INDEX fs_replica_first ON fs_replica (first_no) WHERE first_no IS NOT NULL;
 
 -- A code for a copy: the new replica brings the work of this one along; takes_over: it is the same
 -- device, with its series and its van, under a new number.

@@ -248,8 +248,10 @@ static enum result decide(struct work *work, int64_t replica_no, const struct ch
 {
     const struct value parameters[] = {value_integer(replica_no), value_integer(choice->copy_no)};
     enum result result = work_execute(work,
-                                      "UPDATE fs_copy SET decision=CASE WHEN copy_no=?2 THEN"
-                                      " 'take_over' ELSE 'renew' END"
+                                      "UPDATE fs_copy SET decision=CASE WHEN copy_no=?2 AND NOT"
+                                      " EXISTS(SELECT 1 FROM fs_copy o WHERE o.replica_no=?1"
+                                      " AND o.decision='take_over') THEN 'take_over'"
+                                      " ELSE 'renew' END"
                                       " WHERE replica_no=?1 AND decision IS NULL",
                                       parameters, 2, problem);
 

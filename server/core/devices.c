@@ -437,27 +437,30 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
         result = arena_copy(&job->arena, enrol->device_name, &copy, problem);
     if (result != RESULT_OK)
         return result;
-    const struct value replica[] = {value_integer(replica_no),
-                                    value_integer(device_id),
-                                    value_integer(code->user_id),
-                                    value_blob(job->static_key),
-                                    value_blob(enrol->sign_public_key),
-                                    value_blob(psk),
-                                    value_blob(token),
-                                    value_integer(job->now.us),
-                                    value_text(enrol->app_version),
-                                    value_text(copy),
-                                    code->former_no == 0 ? value_null()
-                                                         : value_integer(code->former_no)};
+    const struct value replica[] = {
+        value_integer(replica_no),
+        value_integer(device_id),
+        value_integer(code->user_id),
+        value_blob(job->static_key),
+        value_blob(enrol->sign_public_key),
+        value_blob(psk),
+        value_blob(token),
+        value_integer(job->now.us),
+        value_text(enrol->app_version),
+        value_text(copy),
+        code->former_no == 0 ? value_null() : value_integer(code->former_no),
+        enrol->first_no == 0 ? value_null() : value_integer(enrol->first_no)};
     const struct value burnt[] = {value_blob(job->key), value_blob(job->static_key),
                                   value_integer(replica_no)};
 
     result = work_execute(work,
                           "INSERT INTO fs_replica(replica_no, device_id, user_id,"
                           " static_public_key, sign_public_key, psk, token_current, enrolled_at,"
-                          " last_seen_at, app_version, device_name, former_no)"
-                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11)",
-                          replica, 11, problem);
+                          " last_seen_at, app_version, device_name, former_no, first_no)"
+                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11,"
+                          " coalesce((SELECT coalesce(first_no,replica_no) FROM fs_replica"
+                          " WHERE replica_no=?11),?12))",
+                          replica, 12, problem);
     if (result == RESULT_OK)
         result = work_execute(work,
                               "UPDATE fs_enrolment SET used_by=?2, replica_no=?3 WHERE token_id=?1",

@@ -29,7 +29,7 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
     enum result result = store_query(
         store,
         "SELECT device_id, user_id, incarnation, lcn_high, seal_high, seal_digest,"
-        " state, former_no, token_current, published_seq FROM fs_replica WHERE replica_no=?1",
+        " state, first_no, token_current, published_seq FROM fs_replica WHERE replica_no=?1",
         &parameter, 1, arena, &found, problem);
 
     if (result != RESULT_OK)
@@ -45,7 +45,7 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
         .lcn_high = store_integer_at(&found, 0, 3, 0),
         .seal_high = store_integer_at(&found, 0, 4, 0),
         .seal_digest = store_bytes_at(&found, 0, 5),
-        .former_no = store_integer_at(&found, 0, 7, 0),
+        .first_no = store_integer_at(&found, 0, 7, 0),
         .token_current = store_bytes_at(&found, 0, 8),
         .published_seq = store_integer_at(&found, 0, 9, 0),
         .state = bytes_equal(state, bytes_of_text("active")) ? REPLICA_ACTIVE
@@ -552,7 +552,7 @@ enum result ingest_push(struct work *work, struct store *store, struct job *job,
                              ingest.arena, &head, problem);
     if (result != RESULT_OK)
         return result;
-    result = ingest_read_formers(&ingest, problem);
+    result = ingest_read_family(&ingest, problem);
     if (result != RESULT_OK)
         return result;
     ingest.head = store_integer_at(&head, 0, 0, 0);

@@ -4,21 +4,24 @@
 
 #include "base/invariant.h"
 
-enum result ingest_read_formers(struct ingest *ingest, struct problem *problem)
+enum result ingest_read_family(struct ingest *ingest, struct problem *problem)
 {
-    int64_t former_no = ingest->replica.former_no;
+    const struct value parameters[] = {value_integer(ingest->replica.first_no),
+                                       value_integer(ingest->replica.replica_no),
+                                       value_integer(INGEST_FAMILY_MAX - 1)};
+    struct store_result found = {0};
     enum result result = RESULT_OK;
 
-    ingest->former_count = 0;
-    while (former_no != 0 && ingest->former_count < INGEST_FORMERS_MAX && result == RESULT_OK) {
-        const struct value parameter = value_integer(former_no);
-        struct store_result found = {0};
-
-        ingest->formers[ingest->former_count++] = former_no;
-        result = store_query(ingest->store, "SELECT former_no FROM fs_replica WHERE replica_no=?1",
-                             &parameter, 1, ingest->arena, &found, problem);
-        former_no = store_integer_at(&found, 0, 0, 0);
-    }
+    ingest->family_count = 0;
+    if (ingest->replica.first_no == 0)
+        return RESULT_OK;
+    result = store_query(ingest->store,
+                         "SELECT replica_no FROM fs_replica WHERE first_no=?1 AND replica_no<>?2"
+                         " ORDER BY replica_no DESC LIMIT ?3",
+                         parameters, 3, ingest->arena, &found, problem);
+    ingest->family[ingest->family_count++] = ingest->replica.first_no;
+    for (size_t i = 0; i < found.row_count; i++)
+        ingest->family[ingest->family_count++] = store_integer_at(&found, i, 0, 0);
     return result;
 }
 
@@ -41,11 +44,11 @@ static bool is_same(const struct ingest_item *item, const struct stored_row *row
     return equal_count > 0;
 }
 
-static enum result look_at(struct ingest *ingest, const struct ingest_item *item, int64_t former_no,
-                           const struct value *values, uint64_t mask,
+static enum result look_at(struct ingest *ingest, const struct ingest_item *item,
+                           int64_t replica_no, const struct value *values, uint64_t mask,
                            const struct stored_row **ret_row, struct problem *problem)
 {
-    int64_t id = id_of(former_no, id_counter(item->change->row_id));
+    int64_t id = id_of(replica_no, id_counter(item->change->row_id));
     const struct stored_row *row = NULL;
     struct versions versions;
     bool may_see = false;
@@ -68,7 +71,7 @@ enum result ingest_find_twin(struct ingest *ingest, const struct ingest_item *it
     enum result result = RESULT_OK;
 
     *ret_row = NULL;
-    for (size_t i = 0; i < ingest->former_count && *ret_row == NULL && result == RESULT_OK; i++)
-        result = look_at(ingest, item, ingest->formers[i], values, mask, ret_row, problem);
+    for (size_t i = 0; i < ingest->family_count && *ret_row == NULL && result == RESULT_OK; i++)
+        result = look_at(ingest, item, ingest->family[i], values, mask, ret_row, problem);
     return result;
 }

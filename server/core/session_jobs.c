@@ -99,6 +99,7 @@ static void say_revoked(struct session *session, bool wipe)
 
 static void say_held(struct session *session)
 {
+    session->server->status.held_contacts++;
     session_bye(session, "held",
                 "Two copies of this device were seen. Nothing is lost; ask your office.",
                 HELD_RETRY_MS);

@@ -295,6 +295,7 @@ static inline void say_enrol(struct buffer *out, const struct message_enrol *m)
     say_text(out, "app_version", m->app_version);
     say_number(out, "schema_version", m->schema_version);
     say_number(out, "device_time", m->device_time.us);
+    say_number(out, "first_no", m->first_no);
 }
 
 static inline void say_welcome(struct buffer *out, const struct message_welcome *m)

@@ -286,6 +286,7 @@ static void random_greeting(struct dice *dice, enum message_kind kind, union any
             .app_version = text(dice, LIMIT_NAME_SIZE_MAX),
             .schema_version = number(dice, 0, INT64_MAX),
             .device_time = {number(dice, INT64_MIN, INT64_MAX)},
+            .first_no = number(dice, 0, ID_REPLICA_MAX),
         };
     else if (kind == KIND_WELCOME)
         any->welcome = (struct message_welcome){

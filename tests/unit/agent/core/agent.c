@@ -551,6 +551,30 @@ static void only_an_authenticated_word_revokes(void **state)
     world_end(world);
 }
 
+/* A copy of a disk: the edge goes on with other keys, this agent has nothing more to do. */
+static void renew_ends_this_agent_and_hands_the_code_over(void **state)
+{
+    struct world *world = world_begin(state);
+    uint8_t token[RENEW_TOKEN_ID_SIZE + PSK_SIZE];
+
+    memset(token, 0x5a, sizeof token);
+    token[0] = 1;
+    world_step(world, (struct agent_event){.kind = AGENT_EVENT_START});
+    world_connect(world);
+    SAY(world, renew, MESSAGE_RENEW,
+        {.token_id = bytes_of(token, RENEW_TOKEN_ID_SIZE),
+         .token_secret = bytes_of(token + RENEW_TOKEN_ID_SIZE, PSK_SIZE),
+         .reason = bytes_of_text("another copy goes on")});
+    assert_int_equal(world->renewals, 1);
+    assert_true(bytes_equal(world->code, bytes_of(token, sizeof token)));
+    assert_int_equal(state_of(world), AGENT_OFFLINE);
+    assert_false(world->is_connected);
+    world_step(world, (struct agent_event){.kind = AGENT_EVENT_SYNC_NOW});
+    world_pass(world, HOURS(24));
+    assert_int_equal(world->connects, 1);
+    world_end(world);
+}
+
 static void silence_is_met_with_a_ping_and_then_with_an_end(void **state)
 {
     struct world *world = world_begin(state);
@@ -641,6 +665,7 @@ int main(void)
         TEST(frames_wait_while_another_program_locks_the_replica),
         TEST(a_cut_at_any_message_is_healed_by_the_next_session),
         TEST(only_an_authenticated_word_revokes),
+        TEST(renew_ends_this_agent_and_hands_the_code_over),
         TEST(silence_is_met_with_a_ping_and_then_with_an_end),
         TEST(stop_says_bye_and_does_not_come_back),
         TEST(digests_are_sent_in_idle_time_and_repairs_are_limited),
