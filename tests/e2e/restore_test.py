@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 
@@ -151,6 +152,31 @@ def verify(company, folder, code=0):
     return company.cli("restore", "--verify", folder, code=code)
 
 
+def files_below(folder):
+    return [os.path.join(root, name) for root, _, names in os.walk(folder) for name in names]
+
+
+def add_photo(company, device):
+    """A photo that the server holds; its bytes."""
+    expect_equal(device.sync().code, 0, "sync")
+    content = b"\xff\xd8\xff\xe0" + os.urandom(100000)
+    path = os.path.join(device.folder, "photo.jpg")
+    with open(path, "wb") as file:
+        file.write(content)
+    device.cli("photo", "add", str(small_company.visit_of(company, device.login)), path)
+    device.sync()
+    lib.wait_for("the photo", lambda: content in stored_files(company))
+    return content
+
+
+def stored_files(company):
+    contents = []
+    for path in files_below(os.path.join(company.data, "blobs")):
+        with open(path, "rb") as file:
+            contents.append(file.read())
+    return contents
+
+
 def a_backup_is_made_while_devices_write_and_is_whole(company):
     carla = company.device_add("carla")
     carla.run()
@@ -180,11 +206,11 @@ def a_backup_is_made_while_devices_write_and_is_whole(company):
 
 
 def a_backup_that_was_cut_off_or_changed_is_refused(company):
-    blobs = os.path.join(company.data, "blobs", "ab", "cd")
-    os.makedirs(blobs, exist_ok=True)
+    add_photo(company, company.device_add("anna"))
     folder, _ = backup(company, "backup-good")
     manifest = os.path.join(folder, "MANIFEST")
     database = os.path.join(folder, "fieldsync.db")
+    photo = os.path.relpath(files_below(os.path.join(folder, "blobs"))[0], folder)
 
     def refused(change):
         spoilt = folder + "-spoilt"
@@ -212,6 +238,9 @@ def a_backup_that_was_cut_off_or_changed_is_refused(company):
     refused(lambda spoilt: flip(os.path.join(spoilt, "MANIFEST"), 30))
     refused(lambda spoilt: flip(os.path.join(spoilt, "fieldsync.db"),
                                 os.path.getsize(database) // 2))
+    refused(lambda spoilt: flip(os.path.join(spoilt, photo), 100))
+    refused(lambda spoilt: os.truncate(os.path.join(spoilt, photo), 100))
+    refused(lambda spoilt: os.remove(os.path.join(spoilt, photo)))
     expect_equal(company.value("SELECT count(*) FROM call_note"), count, "notes after refusals")
 
 
@@ -221,11 +250,28 @@ def a_backup_that_was_cut_off_moves_no_watermark(company):
     expect_equal(anna.sync().code, 0, "sync")
     before = company.value("SELECT backup_lcn FROM fs_replica WHERE replica_no = ?",
                            replica_of(anna))
-    blocked = os.path.join(company.folder, "not-a-folder")
-    with open(blocked, "w", encoding="ascii") as file:
-        file.write("x")
-    output = company.cli("backup", os.path.join(blocked, "backup"), code=None)
+    # a folder that can't be made in the midst of the attachments
+    blobs = os.path.join(company.data, "blobs", "00", "00")
+    os.makedirs(blobs, exist_ok=True)
+    unreadable = os.path.join(blobs, "0" * 60)
+    os.makedirs(unreadable)
+    folder, output = backup(company, "backup-cut-off", code=None)
     expect(output.code != 0 and "isn't complete" in output.err, output.err)
+    expect(not os.path.exists(os.path.join(folder, "MANIFEST")), "it has a manifest")
+    expect(verify(company, folder, code=None).code != 0, "it passes")
+    os.rmdir(unreadable)
+    for moment in (0.002, 0.01, 0.03, 0.1):
+        killed = os.path.join(company.folder, "backup-killed-%s" % moment)
+        program = subprocess.Popen([company.server_program, "backup", killed, "--data",
+                                    company.data], stdout=subprocess.DEVNULL)
+        time.sleep(moment)
+        program.kill()
+        if program.wait() == 0:
+            break # it was quicker
+        has_moved = company.value("SELECT backup_lcn FROM fs_replica WHERE replica_no = ?",
+                                  replica_of(anna)) != before
+        is_whole = verify(company, killed, code=None).code == 0
+        expect(is_whole or not has_moved, "the watermark has moved, the backup was cut off")
     expect_equal(company.value("SELECT backup_lcn FROM fs_replica WHERE replica_no = ?",
                                replica_of(anna)), before, "watermark")
     backup(company, "backup-after")
@@ -239,8 +285,9 @@ def a_restored_server_gets_back_what_devices_still_hold(company):
         device.run()
     note(anna, "in the backup")
     anna.wait_idle()
-    anna.cli("sign", "C2026-000001", "--name", "Maria Bianchi", code=None)
-    anna.wait_idle()
+    anna.stop()
+    photo = add_photo(company, anna)
+    anna.run()
     folder, _ = backup(company, "backup-monday")
     note(anna, "after the backup, by anna")
     note(bruno, "after the backup, by bruno")
@@ -256,7 +303,9 @@ def a_restored_server_gets_back_what_devices_still_hold(company):
     company.server.stop()
     output = company.cli("restore", folder, code=None)
     expect(output.code != 0 and "--yes" in output.err, output.err)
+    shutil.rmtree(os.path.join(company.data, "blobs"))
     company.cli("restore", "--yes", folder)
+    expect(photo in stored_files(company), "the photo is lost")
     note(anna, "while the server was away")
     company.serve()
     for device in (anna, bruno):
