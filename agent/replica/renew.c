@@ -186,14 +186,14 @@ static enum result rewrite_tables(struct renewal *renewal)
 static enum result rewrite_books(struct renewal *renewal)
 {
     static const char *const BOOKS[] = {
-        "UPDATE fs_seal_change SET row_id = (SELECT new_id FROM fs_renewed AS r WHERE"
-        " r.table_no = fs_seal_change.table_no AND r.old_id = row_id) WHERE is_pending = 1"
-        " AND (table_no, row_id) IN (SELECT table_no, old_id FROM fs_renewed)",
-        "UPDATE fs_unsendable SET row_id = (SELECT new_id FROM fs_renewed AS r WHERE"
-        " r.table_no = fs_unsendable.table_no AND r.old_id = row_id)"
-        " WHERE (table_no, row_id) IN (SELECT table_no, old_id FROM fs_renewed)",
-        "DELETE FROM fs_shadow WHERE (table_no, row_id) IN"
-        " (SELECT table_no, old_id FROM fs_renewed)",
+        ("UPDATE fs_seal_change SET row_id = (SELECT new_id FROM fs_renewed AS r WHERE"
+         " r.table_no = fs_seal_change.table_no AND r.old_id = row_id) WHERE is_pending = 1"
+         " AND (table_no, row_id) IN (SELECT table_no, old_id FROM fs_renewed)"),
+        ("UPDATE fs_unsendable SET row_id = (SELECT new_id FROM fs_renewed AS r WHERE"
+         " r.table_no = fs_unsendable.table_no AND r.old_id = row_id)"
+         " WHERE (table_no, row_id) IN (SELECT table_no, old_id FROM fs_renewed)"),
+        ("DELETE FROM fs_shadow WHERE (table_no, row_id) IN"
+         " (SELECT table_no, old_id FROM fs_renewed)"),
         "DELETE FROM fs_hold WHERE (table_no, row_id) IN (SELECT table_no, old_id FROM fs_renewed)",
     };
     enum result result = RESULT_OK;

@@ -11,6 +11,9 @@
  */
 #define CODE_LIFE_US (HOURS(24) * 366)
 
+/* Whoever has a device's keys may claim to be one more copy of it: not for ever. */
+enum { COPIES_MAX = 32 };
+
 static struct value value_of_token(struct bytes token)
 {
     return value_blob(token.size == 0 ? bytes_of("", 0) : token);
@@ -54,17 +57,17 @@ static enum result add_copy(struct work *work, const struct copy_sight *sight,
                             struct problem *problem)
 {
     const struct value parameters[] = {
-        value_integer(sight->replica_no),   value_of_token(sight->token),
-        value_integer(sight->is_newest),    value_text_of(sight->why),
-        value_integer(sight->seen_at.us),   value_text_of(sight->peer),
-        value_text(sight->app_version),     value_integer(sight->lcn_last),
-        value_integer(sight->published_seq)};
+        value_integer(sight->replica_no),    value_of_token(sight->token),
+        value_integer(sight->is_newest),     value_text_of(sight->why),
+        value_integer(sight->seen_at.us),    value_text_of(sight->peer),
+        value_text(sight->app_version),      value_integer(sight->lcn_last),
+        value_integer(sight->published_seq), value_integer(COPIES_MAX)};
 
     return work_execute(work,
                         "INSERT INTO fs_copy(replica_no, copy_no, token, is_newest, why,"
                         " first_seen_at, last_seen_at, peer, app_version, lcn_last, published_seq)"
                         " SELECT ?1, coalesce(max(copy_no),0)+1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9"
-                        " FROM fs_copy WHERE replica_no=?1",
+                        " FROM fs_copy WHERE replica_no=?1 HAVING count(*) < ?10",
                         parameters, sizeof parameters / sizeof *parameters, problem);
 }
 
@@ -142,10 +145,17 @@ static enum result make_code(struct work *work, struct job *job, const struct co
                                  value_integer(takes_over)};
     const struct value given[] = {value_integer(job->replica_no), value_integer(copy->copy_no),
                                   value_blob(token_id)};
-    enum result result =
-        devices_create_code(work, renewal->user_id, renewal->van_id, job->seed.data,
-                            (struct wall_time){job->now.us + CODE_LIFE_US}, problem);
+    struct store_result earlier = {0};
+    enum result result = work_query(work, "SELECT count(*) FROM fs_enrolment WHERE former_no=?1",
+                                    given, 1, &earlier, problem);
 
+    if (result == RESULT_OK && store_integer_at(&earlier, 0, 0, 0) >= COPIES_MAX)
+        result = problem_set(problem, RESULT_REFUSED,
+                             "replica %" PRId64 " had %d copies: no more of them get a number",
+                             job->replica_no, COPIES_MAX);
+    if (result == RESULT_OK)
+        result = devices_create_code(work, renewal->user_id, renewal->van_id, job->seed.data,
+                                     (struct wall_time){job->now.us + CODE_LIFE_US}, problem);
     if (result == RESULT_OK)
         result = work_execute(work,
                               "UPDATE fs_enrolment SET former_no=?2, takes_over=?3"

@@ -336,6 +336,20 @@ static void the_chosen_copy_takes_its_device_over_if_it_is_behind(void **state)
     assert_int_equal(integer(world, "SELECT takes_over FROM fs_enrolment ORDER BY rowid DESC"), 0);
 }
 
+/* Whoever has the keys can't make the server remember for ever. */
+static void copies_beyond_a_number_are_held_and_not_listed(void **state)
+{
+    struct world *world = *state;
+    uint8_t other[TOKEN_SIZE];
+    uint8_t token[TOKEN_SIZE];
+
+    for (int i = 0; i < 40; i++) {
+        memset(other, 100 + i, sizeof other);
+        assert_int_equal(resume(world, ANNA, other, token), RESULT_REFUSED);
+    }
+    assert_int_equal(integer(world, "SELECT count(*) FROM fs_copy"), 32);
+}
+
 /* A database that was put back by hand keeps its epoch: seqs would mean two things. */
 static void a_device_that_has_seen_a_later_state_is_told_so(void **state)
 {
@@ -460,6 +474,7 @@ int main(void)
         STORY(a_released_copy_may_go_on),
         STORY(a_copy_that_does_not_live_gets_one_code_for_a_number_of_its_own),
         STORY(the_chosen_copy_takes_its_device_over_if_it_is_behind),
+        STORY(copies_beyond_a_number_are_held_and_not_listed),
         STORY(a_device_that_has_seen_a_later_state_is_told_so),
         STORY(a_revoked_device_is_told_so_and_nothing_else),
         STORY(a_device_revoked_by_plain_sql_is_revoked),
