@@ -39,6 +39,8 @@ static const struct sentence SENTENCES[REASON_COUNT] = {
     [REASON_NATURAL_KEY_MERGED] = {"natural_key_merged",
         "The same record had already been entered: the two were joined.",
         "La stessa registrazione esisteva già: le due sono state unite."},
+    [REASON_COPY_MERGED] = {"copy_merged", "The other copy of this device had sent this already.",
+                            "L'altra copia di questo dispositivo l'aveva già inviato."},
     [REASON_OLDER_EDIT] = {"older_edit",
         "Someone changed the same field later: their value stays, yours is kept aside.",
         "Qualcuno ha cambiato lo stesso campo più tardi: resta il suo valore, il tuo è tenuto."},

@@ -122,6 +122,7 @@ struct agent {
     struct agent_secrets *secrets;
     bool has_psk;
     bool has_token;
+    bool is_renewal; /* the token is for a replica that is enrolled already */
     bool is_stopped;
     bool is_disk_full; /* shown once, forgotten when something could be stored again */
     uint8_t token_id[IDENTITY_TOKEN_ID_SIZE];

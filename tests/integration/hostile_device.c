@@ -4,6 +4,7 @@
  * honest device of the same person goes on working, and nothing is lost. */
 #include "tests/integration/attack.h" /* first: it asks for POSIX */
 
+#include "server/core/copies.h"
 #include "server/store/versions.h"
 
 /* What no honest device sends is audited; a reference to nothing comes about when a colleague was
@@ -538,8 +539,9 @@ static void a_seal_larger_than_allowed_is_dropped(void **state)
 static enum result release(struct work *work, void *context, struct problem *problem)
 {
     const int64_t *replica_no = context;
+    bool goes_on = false;
 
-    return devices_release(work, *replica_no, problem);
+    return copies_choose(work, *replica_no, 0, &goes_on, problem);
 }
 
 static void an_applied_seal_with_another_content_holds_the_device(void **state)
@@ -570,8 +572,9 @@ static void an_applied_seal_with_another_content_holds_the_device(void **state)
     ok(attack.world, master_run(attack.world->master, attack.world->now, release,
                                 &attack.forger->replica_no, &outcome, &attack.world->problem));
     wire_close(attack.station, attack.wire);
-    attack.wire = wire_connect(attack.station, attack.forger);
-    assert_int_equal(attack.wire->heard[MESSAGE_WELCOME], 1);
+    attack.wire = wire_connect(attack.station, attack.forger); /* never again under this number */
+    assert_int_equal(attack.wire->heard[MESSAGE_WELCOME], 0);
+    assert_int_equal(attack.wire->heard[MESSAGE_RENEW], 1);
     attack_end(&attack);
 }
 

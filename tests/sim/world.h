@@ -126,7 +126,9 @@ struct world_agent {
     bool is_running;
     bool is_offline;
     bool is_enrolled;
-    bool has_failed; /* its program's transaction, because of the disk */
+    bool has_failed;   /* its program's transaction, because of the disk */
+    bool is_renewing;  /* it has a code for another replica number, and keys for it */
+    bool has_old_core; /* the process still has the former keys */
     struct replica *replica;
     struct agent *core;
     struct sim_blobs blobs;
@@ -303,6 +305,24 @@ void faults_begin(struct world *world);
 void faults_event(struct world *world, const struct world_event *event);
 void faults_end(struct world *world); /* whatever lasts */
 void faults_on_death(void *world, int machine);
+
+/* life.c: disks that are copied or put back, and what an admin says about them */
+/* File and log as they are now. */
+void life_copy_database(struct world *world, const char *from, const char *to);
+void life_keep_image(struct world *world, int agent);
+void life_put_image_back(struct world *world, int agent);
+/* `to` becomes a copy of `from`, to the last byte; what it was is gone. */
+void life_clone(struct world *world, int from, int to);
+/* An admin decides about a held replica; copy_no 0: the only one. False: refused. */
+bool life_choose(struct world *world, int64_t replica_no, int64_t copy_no);
+void life_renew(struct world *world, int agent, struct bytes code);
+void life_start_again(struct world *world, int agent);
+/* A person enters a new code at a device that the server has forgotten. */
+void life_enrol_again(struct world *world, int agent);
+
+/* backups.c: a server that goes back to an older state */
+void backups_take(struct world *world);
+void backups_restore(struct world *world);
 
 /* people.c, office.c */
 void people_edit(struct world *world, int agent);

@@ -559,6 +559,8 @@ static enum result sqlite_backup(struct store *store, const char *path, struct p
         result = problem_set(problem, RESULT_WAIT, "the database is locked");
     else if (code != SQLITE_OK)
         result = problem_set(problem, RESULT_STORAGE, "%s", sqlite3_errstr(code));
+    if (result == RESULT_OK) /* one file, which can be read without writing anything beside it */
+        result = sql_exec(target, "PRAGMA journal_mode = DELETE", problem);
     if (result == RESULT_OK)
         result = sql_integrity_check(target, problem);
 done:

@@ -457,8 +457,8 @@ static void rows_are_visible_at_publish_and_not_before(void **state)
     struct message_published receipt = {0};
 
     world_go_live(world);
-    world_pass(world, SECONDS(2));
-    assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 1);
+    world_pass(world, SECONDS(2)); /* at once for the new resume token, then for the rows */
+    assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 2);
     world_rows(world, 2, 10, 12, "two");
     assert_string_equal(rows(world->kit, "SELECT title FROM memo ORDER BY id"), "one");
     assert_false(agent_status(world->agent).is_idle);
@@ -467,9 +467,9 @@ static void rows_are_visible_at_publish_and_not_before(void **state)
     assert_int_equal(world->published, 2);
     world_rows(world, 3, 12, 13, "three");
     world_publish(world, 13);
-    assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 1);
-    world_pass(world, SECONDS(2)); /* lazily, one for both */
     assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 2);
+    world_pass(world, SECONDS(2)); /* lazily, one for both */
+    assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 3);
     OK(world, message_published_decode(world_last(world, MESSAGE_PUBLISHED), &world->arena,
                                        &receipt, &world->problem));
     assert_int_equal(receipt.seq, 13);
@@ -594,6 +594,30 @@ static void only_an_authenticated_word_revokes(void **state)
     world_end(world);
 }
 
+/* A copy of a disk: the edge goes on with other keys, this agent has nothing more to do. */
+static void renew_ends_this_agent_and_hands_the_code_over(void **state)
+{
+    struct world *world = world_begin(state);
+    uint8_t token[RENEW_TOKEN_ID_SIZE + PSK_SIZE];
+
+    memset(token, 0x5a, sizeof token);
+    token[0] = 1;
+    world_step(world, (struct agent_event){.kind = AGENT_EVENT_START});
+    world_connect(world);
+    SAY(world, renew, MESSAGE_RENEW,
+        {.token_id = bytes_of(token, RENEW_TOKEN_ID_SIZE),
+         .token_secret = bytes_of(token + RENEW_TOKEN_ID_SIZE, PSK_SIZE),
+         .reason = bytes_of_text("another copy goes on")});
+    assert_int_equal(world->renewals, 1);
+    assert_true(bytes_equal(world->code, bytes_of(token, sizeof token)));
+    assert_int_equal(state_of(world), AGENT_OFFLINE);
+    assert_false(world->is_connected);
+    world_step(world, (struct agent_event){.kind = AGENT_EVENT_SYNC_NOW});
+    world_pass(world, HOURS(24));
+    assert_int_equal(world->connects, 1);
+    world_end(world);
+}
+
 static void silence_is_met_with_a_ping_and_then_with_an_end(void **state)
 {
     struct world *world = world_begin(state);
@@ -686,6 +710,7 @@ int main(void)
         TEST(frames_wait_while_another_program_locks_the_replica),
         TEST(a_cut_at_any_message_is_healed_by_the_next_session),
         TEST(only_an_authenticated_word_revokes),
+        TEST(renew_ends_this_agent_and_hands_the_code_over),
         TEST(silence_is_met_with_a_ping_and_then_with_an_end),
         TEST(stop_says_bye_and_does_not_come_back),
         TEST(digests_are_sent_in_idle_time_and_repairs_are_limited),
