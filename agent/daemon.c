@@ -146,6 +146,9 @@ static void note_state(struct daemon *daemon, const struct agent_status *status)
     state->unreachable_since = status->unreachable_since.us;
     if (is_urgent || state->next_try_at == 0)
         state->next_try_at = wall_of(daemon, status->next_try);
+    is_urgent |= state->is_pending != status->is_pending;
+    state->is_pending = status->is_pending;
+    snprintf(state->fingerprint, sizeof state->fingerprint, "%s", status->fingerprint);
     daemon->is_state_due |= state->is_idle != status->is_idle ||
                             state->bytes_sent != status->bytes_sent ||
                             state->bytes_received != status->bytes_received ||
@@ -299,7 +302,13 @@ static void judge_single(struct daemon *daemon, const struct agent_status *statu
     } else if (status->state == AGENT_OFFLINE && status->last_failure[0] != '\0') {
         bool is_refused = daemon->options->mode == DAEMON_ENROL && !daemon->outcome->is_enrolled;
 
-        end_with(daemon, is_refused ? EXIT_CODE_AUTHENTICATION : EXIT_CODE_NETWORK,
+        daemon->outcome->is_pending = status->is_pending;
+        snprintf(daemon->outcome->fingerprint, sizeof daemon->outcome->fingerprint, "%s",
+                 status->fingerprint);
+        end_with(daemon,
+                 is_refused           ? EXIT_CODE_AUTHENTICATION
+                 : status->is_pending ? EXIT_CODE_TEMPORARY
+                                      : EXIT_CODE_NETWORK,
                  daemon->state.alarm[0] != '\0' ? daemon->state.alarm : status->last_failure);
     }
 }

@@ -202,8 +202,16 @@ static enum exit_code say_enrolled(struct program *program, const struct daemon_
     replica_close(replica);
     if (program->is_json)
         snprintf(text, sizeof text,
-                 "{\"enrolled\":true,\"replica_no\":%" PRId64 ",\"first_sync\":%s}\n",
-                 who.replica_no, outcome->is_delivered ? "true" : "false");
+                 "{\"enrolled\":true,\"replica_no\":%" PRId64
+                 ",\"first_sync\":%s,\"pending\":%s,\"fingerprint\":\"%s\"}\n",
+                 who.replica_no, outcome->is_delivered ? "true" : "false",
+                 outcome->is_pending ? "true" : "false", outcome->fingerprint);
+    else if (outcome->is_pending)
+        snprintf(text, sizeof text,
+                 "enrolled as %s (%s), replica %" PRId64 "\n"
+                 "waiting for confirmation, fingerprint:  %s\n"
+                 "Read the fingerprint to the office. `fieldsync-agent run` goes on by itself.\n",
+                 who.user_login, who.series, who.replica_no, outcome->fingerprint);
     else if (outcome->is_delivered)
         snprintf(text, sizeof text,
                  "enrolled as %s (%s)\nfirst sync: %" PRId64 " KiB received in %.1f s\n",
@@ -278,6 +286,14 @@ static enum exit_code end_of(const struct daemon_outcome *outcome)
         return fail(EXIT_CODE_AUTHENTICATION, outcome->reason,
                     outcome->is_wiped ? "The keys and data of this device are destroyed."
                                       : "Everything recorded stays here. Ask the office.");
+    if (outcome->is_pending) {
+        char text[128];
+
+        snprintf(text, sizeof text, "waiting for confirmation, fingerprint %s",
+                 outcome->fingerprint);
+        return fail(outcome->exit_code, text,
+                    "Read the fingerprint to the office; everything recorded stays here.");
+    }
     if (outcome->exit_code != EXIT_CODE_OK)
         return fail(outcome->exit_code, outcome->reason,
                     outcome->exit_code == EXIT_CODE_NETWORK

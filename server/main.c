@@ -305,7 +305,8 @@ static enum result check_file(void *context, struct buffer *report, size_t *ret_
 
 static enum exit_code run_family(struct call *call)
 {
-    const struct cli_host host = {call, encode_code, check_file};
+    const struct cli_host host = {call, encode_code, check_file,
+                                  config_boolean(call->config, "enrolment.confirm")};
     const struct cli_action *action = NULL;
     struct cli cli = {.options = &call->options,
                       .config = call->config,
@@ -341,7 +342,7 @@ static enum exit_code run_family(struct call *call)
 static enum result greet(void *context, uint16_t port, struct buffer *text, struct problem *problem)
 {
     struct call *call = context;
-    const struct cli_host host = {call, encode_code, check_file};
+    const struct cli_host host = {call, encode_code, check_file, false};
     const struct demo_invitation invitation = {
         .host = &host,
         .program = call->program_path,

@@ -61,6 +61,11 @@ static enum result say_server(struct cli *cli, bool is_running, const struct sta
     if (strcmp(state->state, "revoked") == 0)
         return cli_say(cli, problem, "server     this device was revoked: %s\n",
                        state->last_failure);
+    if (state->is_pending)
+        return cli_say(cli, problem,
+                       "server     waiting for confirmation, fingerprint %s: read it to the"
+                       " office; it goes on by itself\n",
+                       state->fingerprint);
     if (state->unreachable_since == 0)
         return cli_say(cli, problem, "server     %s\n",
                        state->state[0] != '\0' ? state->state : "starting");

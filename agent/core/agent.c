@@ -169,6 +169,7 @@ static enum result on_welcome(struct agent *agent, struct bytes body, struct pro
     agent->status.connected_at = agent->wall;
     agent->status.unreachable_since = (struct wall_time){0};
     agent->status.last_failure[0] = '\0';
+    agent->status.is_pending = false;
     agent->down.published_seq = identity.published_seq;
     uplink_begin(agent);
     downlink_begin(agent, welcome.head);
@@ -290,6 +291,7 @@ static enum result on_bye(struct agent *agent, struct bytes body, struct problem
 
     if (result != RESULT_OK)
         return result;
+    agent->status.is_pending = bytes_equal(text.code, bytes_of_text("pending"));
     if (bytes_equal(text.code, bytes_of_text("held")))
         agent_alarm(agent, words); /* a copy of this device was seen: the office decides */
     else if (!bytes_equal(text.code, bytes_of_text("replaced")))
@@ -595,6 +597,7 @@ static enum result take_keys(struct agent *agent, const struct agent_options *op
         return problem_set(problem, RESULT_EXHAUSTED, "no guarded memory for the device's keys");
     sodium_memzero(agent->secrets, sizeof *agent->secrets);
     noise_keypair_from(options->static_secret, &agent->secrets->static_keys);
+    identity_fingerprint(agent->secrets->static_keys.public_key, agent->status.fingerprint);
     memcpy(agent->root_public_key, options->root_public_key, sizeof agent->root_public_key);
     if (options->psk != NULL) {
         memcpy(agent->secrets->psk, options->psk, PSK_SIZE);

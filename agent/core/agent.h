@@ -14,6 +14,7 @@
 #include "agent/replica/replica.h"
 #include "base/blob_store.h"
 #include "base/trace.h"
+#include "protocol/identity.h"
 
 struct agent;
 
@@ -111,6 +112,8 @@ struct agent_status {
     int64_t key_serial; /* highest of a server that has proven itself: store it when it rises */
     int64_t repairs;    /* parts of buckets asked for again since the start */
     bool is_disk_full;  /* nothing can be stored at the moment; tried again every 10 s */
-    bool is_idle;       /* live, nothing unsent, nothing staged: all delivered both ways */
+    bool is_pending;    /* the office hasn't confirmed this device yet */
+    char fingerprint[IDENTITY_FINGERPRINT_SIZE]; /* of its key, for the office to compare */
+    bool is_idle; /* live, nothing unsent, nothing staged: all delivered both ways */
 };
 struct agent_status agent_status(const struct agent *agent);

@@ -24,6 +24,7 @@ struct cli_host {
     /* Integrity, references, triggers; appends a line for each fault. */
     enum result (*check_file)(void *context, struct buffer *report, size_t *ret_wrong_count,
                               struct problem *problem);
+    bool asks_confirmation; /* enrolment.confirm: of new devices */
 };
 
 struct cli {

@@ -3,6 +3,7 @@
 #include "edge/entropy.h"
 #include "server/cli/cli_commands.h"
 #include "server/core/devices.h"
+#include "server/core/devices_confirm.h"
 #include "server/service/people.h"
 #include "server/service/rows.h"
 
@@ -17,8 +18,11 @@ struct device_order {
     const char *van;
     uint8_t seed[DEVICES_CODE_SEED_SIZE];
     struct wall_time expires_at;
+    bool asks_confirmation;
     int64_t replica_no;
     bool is_wipe;
+    const char *fingerprint;
+    bool is_same; /* as the device's own */
 };
 
 /* ---- enrol ---- */
@@ -51,6 +55,8 @@ static enum result enrol(struct work *work, void *context, struct problem *probl
     if (result == RESULT_OK)
         result =
             devices_create_code(work, user_id, van_id, order->seed, order->expires_at, problem);
+    if (result == RESULT_OK && order->asks_confirmation)
+        result = devices_ask_confirmation(work, order->seed, problem);
     return result;
 }
 
@@ -64,8 +70,12 @@ static enum result print_code(struct cli *cli, const struct device_order *order,
     if (!cli->is_json)
         return cli_say(cli, problem,
                        "%.*s\n\nOne device of %s may use this code once, until %s:\n"
-                       "  fieldsync-agent enrol CODE\n",
-                       (int)code.size, (const char *)code.data, order->login, expires);
+                       "  fieldsync-agent enrol CODE\n%s",
+                       (int)code.size, (const char *)code.data, order->login, expires,
+                       order->asks_confirmation
+                           ? "It then shows a fingerprint; let its person read it to you:\n"
+                             "  fieldsync-server device confirm REPLICA FINGERPRINT\n"
+                           : "");
     terminal_json_init(&json, &cli->out);
     terminal_json_object_begin(&json);
     terminal_json_key(&json, "code");
@@ -74,6 +84,8 @@ static enum result print_code(struct cli *cli, const struct device_order *order,
     terminal_json_text(&json, order->login);
     terminal_json_key(&json, "expires_at");
     terminal_json_text(&json, expires);
+    terminal_json_key(&json, "asks_confirmation");
+    terminal_json_boolean(&json, order->asks_confirmation);
     terminal_json_object_end(&json);
     return terminal_json_finish(&json, problem);
 }
@@ -90,6 +102,8 @@ static enum result run_enrol(struct cli *cli, struct problem *problem)
     buffer_init(&code, 4096);
     entropy_fill(order.seed, sizeof order.seed);
     order.expires_at.us = cli->now.us + CODE_LIFE_US;
+    order.asks_confirmation =
+        options_count(cli->options, "confirmed") == 0 && cli->host->asks_confirmation;
     result = cli->host->encode_code(cli->host->context, order.seed, &code, problem);
     if (result == RESULT_OK)
         result = cli_write(cli, enrol, &order, problem);
@@ -99,6 +113,34 @@ static enum result run_enrol(struct cli *cli, struct problem *problem)
         sodium_memzero(code.data, code.size);
     sodium_memzero(&order, sizeof order);
     buffer_done(&code);
+    return result;
+}
+
+/* ---- confirm ---- */
+
+static enum result confirm(struct work *work, void *context, struct problem *problem)
+{
+    struct device_order *order = context;
+
+    return devices_confirm(work, order->replica_no, order->fingerprint, &order->is_same, problem);
+}
+
+static enum result run_confirm(struct cli *cli, struct problem *problem)
+{
+    struct device_order order = {.fingerprint = cli_argument(cli, 1)};
+    enum result result = cli_integer(cli_argument(cli, 0), "replica", &order.replica_no, problem);
+
+    if (result == RESULT_OK)
+        result = cli_write(cli, confirm, &order, problem);
+    if (result == RESULT_OK && !order.is_same)
+        return problem_set(problem, RESULT_REFUSED,
+                           "that is not the fingerprint of replica %" PRId64
+                           "; it goes on waiting. If its person sees another one than you typed,"
+                           " somebody else has used the code: revoke the replica",
+                           order.replica_no);
+    if (result == RESULT_OK)
+        result = cli_say(cli, problem, "replica %" PRId64 " is confirmed: it begins by itself\n",
+                         order.replica_no);
     return result;
 }
 
@@ -117,17 +159,20 @@ static enum result run_list(struct cli *cli, struct problem *problem)
         {"PUBLISHED", "published_seq", CLI_NUMBER},
         {"BEHIND", "behind", CLI_NUMBER},
         {"APP", "app_version", CLI_TEXT},
+        {"FINGERPRINT", "fingerprint", CLI_TEXT},
     };
     struct store_result rows = {0};
-    enum result result =
-        cli_query(cli,
-                  "SELECT r.replica_no, d.series, u.login, r.device_name, r.state, r.enrolled_at,"
-                  " r.last_seen_at, r.published_seq,"
-                  " (SELECT number FROM fs_state WHERE name='seq') - r.published_seq,"
-                  " r.app_version FROM fs_replica r"
-                  " LEFT JOIN device d ON d.id=r.device_id LEFT JOIN app_user u ON u.id=r.user_id"
-                  " ORDER BY r.replica_no",
-                  NULL, 0, &rows, problem);
+    enum result result = cli_query(
+        cli,
+        "SELECT r.replica_no, d.series, u.login, r.device_name,"
+        " CASE WHEN r.state='active' AND r.is_confirmed=0 THEN 'pending' ELSE r.state END,"
+        " r.enrolled_at,"
+        " r.last_seen_at, r.published_seq,"
+        " (SELECT number FROM fs_state WHERE name='seq') - r.published_seq,"
+        " r.app_version, d.key_fingerprint FROM fs_replica r"
+        " LEFT JOIN device d ON d.id=r.device_id LEFT JOIN app_user u ON u.id=r.user_id"
+        " ORDER BY r.replica_no",
+        NULL, 0, &rows, problem);
 
     return result == RESULT_OK ? cli_print(cli, &rows, COLUMNS, problem) : result;
 }
@@ -176,11 +221,13 @@ static enum result run_release(struct cli *cli, struct problem *problem)
 static const struct option_spec SPECS[] = {
     {"user", 'u', "LOGIN", "whose device it will be (enrol)"},
     {"van", 0, "NAME", "location of its van (enrol)"},
+    {"confirmed", 0, NULL, "the device is before me: it need not wait for `confirm` (enrol)"},
     {"wipe", 0, NULL, "tell the device to remove its data (revoke)"},
 };
 
 static const struct cli_action ACTIONS[] = {
-    {"enrol", "--user LOGIN [--van NAME]", 0, 0, run_enrol},
+    {"enrol", "--user LOGIN [--van NAME] [--confirmed]", 0, 0, run_enrol},
+    {"confirm", "REPLICA FINGERPRINT", 2, 2, run_confirm},
     {"list", NULL, 0, 0, run_list},
     {"revoke", "REPLICA [--wipe]", 1, 1, run_revoke},
     {"release", "REPLICA", 1, 1, run_release},
@@ -188,7 +235,8 @@ static const struct cli_action ACTIONS[] = {
 
 const struct cli_family CLI_DEVICE = {
     .command = {"device", "enrolment codes and enrolled devices",
-                "enrol|list|revoke|release [REPLICA]", 1, 2, SPECS, sizeof SPECS / sizeof *SPECS},
+                "enrol|confirm|list|revoke|release [REPLICA]", 1, 3, SPECS,
+                sizeof SPECS / sizeof *SPECS},
     .actions = ACTIONS,
     .action_count = sizeof ACTIONS / sizeof *ACTIONS,
 };

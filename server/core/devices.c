@@ -4,6 +4,7 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "server/core/devices_confirm.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -229,6 +230,7 @@ struct code {
     int64_t van_id;
     int64_t expires_at;
     int64_t replica_no;
+    bool is_confirmed;
 };
 
 static enum result read_code(struct store *store, struct job *job, struct bytes token_id,
@@ -238,7 +240,7 @@ static enum result read_code(struct store *store, struct job *job, struct bytes 
     struct store_result found = {0};
     enum result result =
         store_query(store,
-                    "SELECT secret, used_by, user_id, van_id, expires_at, replica_no"
+                    "SELECT secret, used_by, user_id, van_id, expires_at, replica_no, is_confirmed"
                     " FROM fs_enrolment WHERE token_id=?1 AND tries_left>0",
                     &parameter, 1, &job->arena, &found, problem);
 
@@ -249,7 +251,8 @@ static enum result read_code(struct store *store, struct job *job, struct bytes 
                               .user_id = store_integer_at(&found, 0, 2, 0),
                               .van_id = store_integer_at(&found, 0, 3, 0),
                               .expires_at = store_integer_at(&found, 0, 4, 0),
-                              .replica_no = store_integer_at(&found, 0, 5, 0)};
+                              .replica_no = store_integer_at(&found, 0, 5, 0),
+                              .is_confirmed = store_integer_at(&found, 0, 6, 0) != 0};
     *ret_found = found.row_count > 0 && ret_code->secret.size == PSK_SIZE &&
                  ret_code->expires_at > job->now.us;
     return RESULT_OK;
@@ -287,8 +290,8 @@ enum result devices_authenticate(struct store *store, struct job *job, struct pr
     if (job->is_enrolment)
         return authenticate_code(store, job, problem);
     result = store_query(store,
-                         "SELECT replica_no, user_id, psk, state, is_wipe FROM fs_replica"
-                         " WHERE static_public_key=?1",
+                         "SELECT replica_no, user_id, psk, state, is_wipe, is_confirmed"
+                         " FROM fs_replica WHERE static_public_key=?1",
                          &parameter, 1, &job->arena, &found, problem);
     psk = store_bytes_at(&found, 0, 2);
     if (result != RESULT_OK || found.row_count == 0 || psk.size != PSK_SIZE)
@@ -298,9 +301,7 @@ enum result devices_authenticate(struct store *store, struct job *job, struct pr
     job->replica_no = store_integer_at(&found, 0, 0, 0);
     job->user_id = store_integer_at(&found, 0, 1, 0);
     memcpy(job->psk, psk.data, PSK_SIZE);
-    job->state = bytes_equal(state, bytes_of_text("active")) ? REPLICA_ACTIVE
-                 : bytes_equal(state, bytes_of_text("held")) ? REPLICA_HELD
-                                                             : REPLICA_REVOKED;
+    job->state = replica_state_of(state, store_integer_at(&found, 0, 5, 0) != 0);
     job->wipe = store_integer_at(&found, 0, 4, 0) != 0;
     return RESULT_OK;
 }
@@ -380,16 +381,17 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
                                     value_blob(token),
                                     value_integer(job->now.us),
                                     value_text(enrol->app_version),
-                                    value_text(copy)};
+                                    value_text(copy),
+                                    value_integer(code->is_confirmed ? 1 : 0)};
     const struct value burnt[] = {value_blob(job->key), value_blob(job->static_key),
                                   value_integer(replica_no)};
 
     result = work_execute(work,
                           "INSERT INTO fs_replica(replica_no, device_id, user_id,"
                           " static_public_key, sign_public_key, psk, token_current, enrolled_at,"
-                          " last_seen_at, app_version, device_name)"
-                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10)",
-                          replica, 10, problem);
+                          " last_seen_at, app_version, device_name, is_confirmed)"
+                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11)",
+                          replica, 11, problem);
     if (result == RESULT_OK)
         result = work_execute(work,
                               "UPDATE fs_enrolment SET used_by=?2, replica_no=?3 WHERE token_id=?1",

@@ -4,6 +4,7 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "server/core/devices_confirm.h"
 #include "server/core/ingest.h"
 
 #include <inttypes.h>
@@ -137,7 +138,7 @@ enum result devices_resume(struct work *work, struct store *store, struct job *j
     job->user_id = standing.replica.user_id;
     if (job->state != REPLICA_ACTIVE) {
         job->result = problem_set(&job->problem, RESULT_REFUSED, "replica %" PRId64 " is %s",
-                                  job->replica_no, job->state == REPLICA_HELD ? "held" : "revoked");
+                                  job->replica_no, replica_state_name(job->state));
         return RESULT_OK;
     }
     fault = token_fault(&standing, &resume);

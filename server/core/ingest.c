@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "server/core/devices_confirm.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -26,7 +27,7 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
     enum result result =
         store_query(store,
                     "SELECT device_id, user_id, incarnation, lcn_high, seal_high, seal_digest,"
-                    " state FROM fs_replica WHERE replica_no=?1",
+                    " state, is_confirmed FROM fs_replica WHERE replica_no=?1",
                     &parameter, 1, arena, &found, problem);
 
     if (result != RESULT_OK)
@@ -42,9 +43,7 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
         .lcn_high = store_integer_at(&found, 0, 3, 0),
         .seal_high = store_integer_at(&found, 0, 4, 0),
         .seal_digest = store_bytes_at(&found, 0, 5),
-        .state = bytes_equal(state, bytes_of_text("active")) ? REPLICA_ACTIVE
-                 : bytes_equal(state, bytes_of_text("held")) ? REPLICA_HELD
-                                                             : REPLICA_REVOKED};
+        .state = replica_state_of(state, store_integer_at(&found, 0, 7, 0) != 0)};
     return RESULT_OK;
 }
 
@@ -526,9 +525,8 @@ enum result ingest_push(struct work *work, struct store *store, struct job *job,
         return problem_set(problem, result, "%s", job->problem.text);
     job->state = ingest.replica.state;
     if (ingest.replica.state != REPLICA_ACTIVE) {
-        job->result =
-            problem_set(&job->problem, RESULT_REFUSED, "replica %" PRId64 " is %s", job->replica_no,
-                        ingest.replica.state == REPLICA_HELD ? "held" : "revoked");
+        job->result = problem_set(&job->problem, RESULT_REFUSED, "replica %" PRId64 " is %s",
+                                  job->replica_no, replica_state_name(ingest.replica.state));
         return RESULT_OK;
     }
     scope_rights_init(&ingest.rights, store, ingest.arena, ingest.replica.user_id);

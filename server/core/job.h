@@ -42,7 +42,12 @@ struct shared_frame {
 struct shared_frame *shared_frame_hold(struct shared_frame *frame);
 void shared_frame_release(struct shared_frame *frame); /* takes NULL */
 
-enum replica_state { REPLICA_ACTIVE = 1, REPLICA_HELD = 2, REPLICA_REVOKED = 3 };
+enum replica_state {
+    REPLICA_ACTIVE = 1,
+    REPLICA_HELD = 2,
+    REPLICA_REVOKED = 3,
+    REPLICA_PENDING = 4, /* enrolled, but nobody has confirmed it yet */
+};
 
 struct job {
     enum job_kind kind;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HELD_RETRY_MS = 300 * 1000, SEED_SIZE = 64 };
+enum { HELD_RETRY_MS = 300 * 1000, PENDING_RETRY_MS = 10 * 1000, SEED_SIZE = 64 };
 
 /* ---- who is it? ---- */
 
@@ -104,13 +104,23 @@ static void say_held(struct session *session)
                 HELD_RETRY_MS);
 }
 
-/* Revoked and held devices are told, inside the channel, and go. True: neither of the two. */
+/* The device shows its fingerprint beside these words and asks again by itself. */
+static void say_pending(struct session *session)
+{
+    session_bye(session, "pending", "The office has not confirmed this device yet.",
+                PENDING_RETRY_MS);
+}
+
+/* Devices that are revoked, held or not confirmed are told, inside the channel, and go. True: none
+ * of these. */
 static bool is_welcome(struct session *session, const struct job *job)
 {
     if (job->state == REPLICA_REVOKED)
         say_revoked(session, job->wipe);
     else if (job->state == REPLICA_HELD)
         say_held(session);
+    else if (job->state == REPLICA_PENDING)
+        say_pending(session);
     return session->state != SESSION_CLOSING;
 }
 

@@ -490,8 +490,9 @@ class Company:
 
     # ---- devices ----
 
-    def code(self, login, *options):
-        """A fresh enrolment code."""
+    def code(self, login, *options, is_confirmed=True):
+        """A fresh enrolment code; its device begins at once, or waits for the office."""
+        options += ("--confirmed",) if is_confirmed else ()
         return re.search(r"fs1:[a-z0-9]+",
                          self.cli("device", "enrol", "--user", login, *options).out)[0]
 
