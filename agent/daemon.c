@@ -4,6 +4,7 @@
 #include "agent/cli/blob_files.h"
 #include "agent/cli/state_file.h"
 #include "agent/open.h"
+#include "agent/wipe.h"
 #include "base/invariant.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
@@ -29,6 +30,7 @@ enum { QUEUE_SIZE_MAX = 8 << 20 }; /* the core's send window and one large body 
 #define STOP_LIMIT_US     SECONDS(2)
 #define FILES_PATIENCE_US SECONDS(10) /* a single sync waits so long for files that don't move */
 #define REOPEN_EVERY_US   SECONDS(10)
+#define KEY_AGE_S_MAX     (INT64_C(180) * 86400) /* then the device changes its keys */
 
 struct daemon {
     const struct daemon_options *options;
@@ -54,6 +56,7 @@ struct daemon {
     int64_t request_last;
     struct mono_time idle_since; /* MONO_NEVER: not idle */
     struct mono_time started_at;
+    struct mono_time age_due; /* when the age of the keys is looked at next */
     struct state_file state;
     bool is_state_due;
     bool is_stopping;
@@ -182,6 +185,79 @@ static void on_enrolled(struct daemon *daemon, struct bytes psk)
     log_event(daemon->options->log, LOG_LEVEL_NOTICE, "enrolled", LOG_NO_FIELDS);
 }
 
+/* Before the next step uses what was stored: a pair that only memory knows would lock us out. */
+static void check_stored(struct daemon *daemon, enum result result, const struct problem *problem,
+                         const char *event)
+{
+    if (result != RESULT_OK)
+        end_with(daemon, EXIT_CODE_FAILURE, problem->text);
+    else
+        log_event(daemon->options->log, LOG_LEVEL_NOTICE, event, LOG_NO_FIELDS);
+}
+
+static void on_next_psk(struct daemon *daemon, struct bytes psk)
+{
+    struct problem problem = {0};
+    enum result result =
+        keys_take_next_psk(daemon->options->data_folder, daemon->options->keys, psk, &problem);
+
+    check_stored(daemon, result, &problem, "new_keys_stored");
+}
+
+static void on_keys_rotated(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    enum result result = keys_rotate(daemon->options->data_folder, daemon->options->keys,
+                                     clock_wall_now().us / SECONDS(1), &problem);
+
+    check_stored(daemon, result, &problem, "new_keys_in_use");
+}
+
+static void on_keys_reverted(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    enum result result = keys_revert(daemon->options->data_folder, daemon->options->keys, &problem);
+
+    check_stored(daemon, result, &problem, "older_keys_in_use");
+}
+
+static void rotate(struct daemon *daemon)
+{
+    struct keys *keys = daemon->options->keys;
+    struct problem problem = {0};
+    uint8_t fresh[IDENTITY_KEY_SIZE];
+    enum result result;
+
+    entropy_fill(fresh, sizeof fresh);
+    result = keys_begin_rotation(daemon->options->data_folder, keys, fresh, &problem);
+    identity_wipe(fresh, sizeof fresh);
+    if (result == RESULT_OK)
+        step(daemon,
+             (struct agent_event){.kind = AGENT_EVENT_ROTATE, .seed = keys->next.noise_private});
+    else /* the old pair goes on; tried again a day later, or when the office asks again */
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "rotation_failed", result, &problem);
+}
+
+/* Keys of unknown age begin to age now. */
+static void look_at_age(struct daemon *daemon)
+{
+    struct keys *keys = daemon->options->keys;
+    int64_t now_s = clock_wall_now().us / SECONDS(1);
+    struct problem problem = {0};
+
+    if (!mono_is_due(daemon->age_due, clock_mono_now()) || !keys_are_enrolled(keys))
+        return;
+    daemon->age_due = mono_after(clock_mono_now(), HOURS(24));
+    if (keys->made_at_s == 0) {
+        keys->made_at_s = now_s;
+        if (keys_save_server(daemon->options->data_folder, keys, &problem) != RESULT_OK)
+            log_problem(daemon->options->log, LOG_LEVEL_WARNING, "age_not_stored", RESULT_REFUSED,
+                        &problem);
+    } else if (now_s - keys->made_at_s > KEY_AGE_S_MAX && !keys->has_next) {
+        rotate(daemon);
+    }
+}
+
 static void on_alarm(struct daemon *daemon, const char *text)
 {
     snprintf(daemon->state.alarm, sizeof daemon->state.alarm, "%s", text);
@@ -233,6 +309,7 @@ static void hang_up(struct daemon *daemon)
 static void carry_out(struct daemon *daemon, const struct agent_effects *effects)
 {
     bool is_dialling = false;
+    bool is_rotating = false;
 
     for (size_t i = 0; i < effects->count; i++) {
         const struct agent_effect *effect = &effects->effects[i];
@@ -250,6 +327,18 @@ static void carry_out(struct daemon *daemon, const struct agent_effects *effects
         case AGENT_EFFECT_ENROLLED:
             on_enrolled(daemon, effect->bytes);
             break;
+        case AGENT_EFFECT_NEXT_PSK:
+            on_next_psk(daemon, effect->bytes);
+            break;
+        case AGENT_EFFECT_KEYS_ROTATED:
+            on_keys_rotated(daemon);
+            break;
+        case AGENT_EFFECT_KEYS_REVERTED:
+            on_keys_reverted(daemon);
+            break;
+        case AGENT_EFFECT_ROTATION_ASKED:
+            is_rotating = true;
+            break;
         case AGENT_EFFECT_REVOKED:
             on_revoked(daemon, effect);
             break;
@@ -262,6 +351,8 @@ static void carry_out(struct daemon *daemon, const struct agent_effects *effects
     }
     if (is_dialling && !daemon->is_ending)
         dial(daemon);
+    else if (is_rotating && !daemon->is_ending)
+        rotate(daemon);
 }
 
 /* ---- steps ---- */
@@ -450,6 +541,7 @@ static void on_look_timer(void *context)
 
     look(daemon);
     rest(daemon);
+    look_at_age(daemon);
     daemon->look_delay_us += daemon->look_delay_us / 2;
     if (daemon->look_delay_us > LOOK_EVERY_US)
         daemon->look_delay_us = LOOK_EVERY_US;
@@ -562,6 +654,10 @@ static enum result create_agent(struct daemon *daemon, struct problem *problem)
         .blobs = daemon->blobs,
         .static_secret = keys->file.noise_private,
         .psk = keys_are_enrolled(keys) ? keys->file.psk : NULL,
+        .next_secret = keys->has_next ? keys->next.noise_private : NULL,
+        .next_psk = keys->has_next && keys_pair_is_complete(&keys->next) ? keys->next.psk : NULL,
+        .previous_secret = keys->has_previous ? keys->previous.noise_private : NULL,
+        .previous_psk = keys->has_previous ? keys->previous.psk : NULL,
         .root_public_key = keys->file.root_public_key,
         .key_serial_min = keys->key_serial,
         .jitter_seed = entropy_seed(),
@@ -662,26 +758,11 @@ static void finish(struct daemon *daemon)
     blob_files_destroy(daemon->blobs);
 }
 
-/* REVOKED with wipe: keys first, then the data, so that a cut in between leaves nothing readable
- * for the network. */
 static void wipe(struct daemon *daemon)
 {
-    static const char *const NAMES[] = {
-        KEY_FILE_NAME,    REPLICA_FILE_NAME, REPLICA_FILE_NAME "-wal", REPLICA_FILE_NAME "-shm",
-        SERVER_FILE_NAME, STATE_FILE_NAME};
-    char path[FILES_PATH_SIZE];
     struct problem problem = {0};
-    enum result result = RESULT_OK;
+    enum result result = wipe_device(daemon->options->data_folder, &problem);
 
-    for (size_t i = 0; result == RESULT_OK && i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        result = files_join(daemon->options->data_folder, NAMES[i], path, &problem);
-        if (result == RESULT_OK)
-            result = files_remove(path, &problem);
-    }
-    if (result == RESULT_OK)
-        result = files_join(daemon->options->data_folder, BLOBS_FOLDER_NAME, path, &problem);
-    if (result == RESULT_OK)
-        result = blob_files_wipe(path, &problem);
     daemon->outcome->is_wiped = result == RESULT_OK;
     if (result != RESULT_OK)
         log_problem(daemon->options->log, LOG_LEVEL_ERROR, "not_wiped", result, &problem);

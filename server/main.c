@@ -4,6 +4,7 @@
 
 #include "edge/clock.h"
 #include "edge/entropy.h"
+#include "edge/secret.h"
 #include "schema/sql.h"
 #include "server/cli/cli.h"
 #include "server/demo.h"
@@ -20,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TEXT_SIZE_MAX = 1024 * 1024, COMMANDS_MAX = 32 };
+enum { TEXT_SIZE_MAX = 1024 * 1024, COMMANDS_MAX = 32, SECONDS_PER_DAY = 86400 };
 
 static const char EXAMPLES[] =
     "  fieldsync-server demo                             a made-up company, to try things with\n"
@@ -207,6 +208,7 @@ static enum exit_code serve(struct call *call, const struct run_guest *guest)
         result = setup_open_blobs(setup, &problem);
     if (result != RESULT_OK)
         return complain(exit_code_of(result), &problem);
+    setup->lease_s = config_number(call->config, "lease.days") * SECONDS_PER_DAY;
     return run_serve(setup, &call->options, call->config, guest);
 }
 

@@ -278,6 +278,11 @@ static void on_signal(void *context, int signal)
 
 /* ---- start ---- */
 
+static int64_t number(const struct run *run, const char *name)
+{
+    return config_number(run->config, name);
+}
+
 static enum result start_core(struct run *run, struct problem *problem)
 {
     const struct server_options options = {
@@ -290,6 +295,11 @@ static enum result start_core(struct run *run, struct problem *problem)
         .handshakes_max = (size_t)config_number(run->config, "limit.handshakes"),
         .handshakes_per_address_max =
             (size_t)config_number(run->config, "limit.handshakes_per_address"),
+        .throttle = {.per_minute = {[THROTTLE_CHANGES] = number(run, "limit.device_changes"),
+                                    [THROTTLE_BYTES] = number(run, "limit.device_bytes"),
+                                    [THROTTLE_BLOBS] = number(run, "limit.device_blobs"),
+                                    [THROTTLE_MESSAGES] = number(run, "limit.device_messages"),
+                                    [THROTTLE_SESSIONS] = number(run, "limit.device_sessions")}},
         .head = run->writer.head,
     };
 

@@ -41,6 +41,7 @@ enum result setup_init(struct setup *setup, const char *folder, struct problem *
     setup->is_locked = false;
     setup->key = NULL;
     setup->blobs = NULL;
+    setup->lease_s = 0;
     setup->catalog = (struct catalog){0};
     arena_init(&setup->arena, CATALOG_SIZE_MAX);
     if (strlen(folder) >= sizeof setup->folder)
@@ -271,6 +272,7 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
         .catalog = &setup->catalog,
         .reactions = is_reader ? NULL : service_reactions(),
         .blobs = setup->blobs,
+        .lease_s = setup->lease_s,
         .trace = trace,
     };
     enum result result =

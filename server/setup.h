@@ -26,6 +26,7 @@ struct setup {
     char lock_path[FILES_PATH_SIZE];
     char blobs_path[FILES_PATH_SIZE];
     struct blob_store *blobs; /* NULL: not opened */
+    int64_t lease_s;          /* lease.days, of a server that serves */
     struct files_lock lock;
     bool is_locked;
     struct arena arena;

@@ -47,11 +47,12 @@ static enum result greeting_of_session(struct agent *agent, struct problem *prob
 enum result link_begin(struct agent *agent, const uint8_t *seed, struct problem *problem)
 {
     bool is_enrolment = agent->has_token;
+    struct agent_pair *pair = rotation_pair(agent);
     struct channel_device_options options = {
         .root_public_key = agent->root_public_key,
         .key_serial_min = agent->key_serial,
-        .static_keys = &agent->secrets->static_keys,
-        .psk = is_enrolment ? agent->secrets->token_secret : agent->secrets->psk,
+        .static_keys = &pair->static_keys,
+        .psk = is_enrolment ? agent->secrets->token_secret : pair->psk,
         .kind = is_enrolment ? CHANNEL_ENROL : CHANNEL_SESSION,
         .token_id = is_enrolment ? agent->token_id : NULL,
         .seed = seed,
@@ -75,7 +76,7 @@ enum result link_begin(struct agent *agent, const uint8_t *seed, struct problem 
     return RESULT_OK;
 }
 
-void link_end(struct agent *agent)
+void link_forget_inbox(struct agent *agent)
 {
     struct agent_link *link = &agent->link;
 
@@ -85,6 +86,17 @@ void link_end(struct agent *agent)
         free(link->inbox_first);
         link->inbox_first = next;
     }
+    link->inbox_last = NULL;
+    link->inbox_count = 0;
+    link->inbox_size = 0;
+    link->inbox_due = MONO_NEVER;
+}
+
+void link_end(struct agent *agent)
+{
+    struct agent_link *link = &agent->link;
+
+    link_forget_inbox(agent);
     channel_destroy(link->channel);
     *link = (struct agent_link){.inbox_due = MONO_NEVER,
                                 .handshake_due = MONO_NEVER,

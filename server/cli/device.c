@@ -4,11 +4,13 @@
 #include "server/cli/cli_commands.h"
 #include "server/core/devices.h"
 #include "server/core/devices_confirm.h"
+#include "server/core/devices_rotate.h"
 #include "server/service/people.h"
 #include "server/service/rows.h"
 
 #include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CODE_LIFE_US MINUTES(15)
@@ -218,6 +220,61 @@ static enum result run_release(struct cli *cli, struct problem *problem)
     return result;
 }
 
+struct unlocking {
+    int64_t replica_no;
+    char challenge[64];
+    char answer[UNLOCK_TEXT_SIZE];
+};
+
+static enum result unlock(struct work *work, void *context, struct problem *problem)
+{
+    struct unlocking *unlocking = context;
+
+    return devices_unlock(work, unlocking->replica_no, unlocking->challenge, unlocking->answer,
+                          problem);
+}
+
+/* "1234 5678" may come as one word or as two. */
+static enum result run_unlock(struct cli *cli, struct problem *problem)
+{
+    struct unlocking unlocking = {0};
+    const char *second = cli_argument(cli, 2);
+    enum result result =
+        cli_integer(cli_argument(cli, 0), "replica", &unlocking.replica_no, problem);
+
+    snprintf(unlocking.challenge, sizeof unlocking.challenge, "%s%s", cli_argument(cli, 1),
+             second == NULL ? "" : second);
+    if (result == RESULT_OK)
+        result = cli_write(cli, unlock, &unlocking, problem);
+    if (result == RESULT_OK)
+        result = cli_say(cli, problem,
+                         "the answer for replica %" PRId64 ":  %s\n"
+                         "Read it to the person whom you know; it works once.\n",
+                         unlocking.replica_no, unlocking.answer);
+    return result;
+}
+
+static enum result rotate(struct work *work, void *context, struct problem *problem)
+{
+    struct device_order *order = context;
+
+    return devices_ask_rotation(work, order->replica_no, problem);
+}
+
+static enum result run_rotate(struct cli *cli, struct problem *problem)
+{
+    struct device_order order = {0};
+    enum result result = cli_integer(cli_argument(cli, 0), "replica", &order.replica_no, problem);
+
+    if (result == RESULT_OK)
+        result = cli_write(cli, rotate, &order, problem);
+    if (result == RESULT_OK)
+        result =
+            cli_say(cli, problem, "replica %" PRId64 " changes its keys when it connects next\n",
+                    order.replica_no);
+    return result;
+}
+
 static const struct option_spec SPECS[] = {
     {"user", 'u', "LOGIN", "whose device it will be (enrol)"},
     {"van", 0, "NAME", "location of its van (enrol)"},
@@ -231,11 +288,13 @@ static const struct cli_action ACTIONS[] = {
     {"list", NULL, 0, 0, run_list},
     {"revoke", "REPLICA [--wipe]", 1, 1, run_revoke},
     {"release", "REPLICA", 1, 1, run_release},
+    {"rotate", "REPLICA", 1, 1, run_rotate},
+    {"unlock", "REPLICA CHALLENGE", 2, 3, run_unlock},
 };
 
 const struct cli_family CLI_DEVICE = {
     .command = {"device", "enrolment codes and enrolled devices",
-                "enrol|confirm|list|revoke|release [REPLICA]", 1, 3, SPECS,
+                "enrol|confirm|list|revoke|release|rotate|unlock [REPLICA]", 1, 4, SPECS,
                 sizeof SPECS / sizeof *SPECS},
     .actions = ACTIONS,
     .action_count = sizeof ACTIONS / sizeof *ACTIONS,

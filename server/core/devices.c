@@ -290,8 +290,10 @@ enum result devices_authenticate(struct store *store, struct job *job, struct pr
     if (job->is_enrolment)
         return authenticate_code(store, job, problem);
     result = store_query(store,
-                         "SELECT replica_no, user_id, psk, state, is_wipe, is_confirmed"
-                         " FROM fs_replica WHERE static_public_key=?1",
+                         "SELECT replica_no, user_id,"
+                         " CASE WHEN static_public_key=?1 THEN psk ELSE next_psk END,"
+                         " state, is_wipe, is_confirmed FROM fs_replica"
+                         " WHERE static_public_key=?1 OR next_public_key=?1",
                          &parameter, 1, &job->arena, &found, problem);
     psk = store_bytes_at(&found, 0, 2);
     if (result != RESULT_OK || found.row_count == 0 || psk.size != PSK_SIZE)

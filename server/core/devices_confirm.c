@@ -119,3 +119,27 @@ enum result devices_confirm(struct work *work, int64_t replica_no, const char *f
     *ret_is_same = result == RESULT_OK;
     return result;
 }
+
+/* ---- unlocking ---- */
+
+enum result devices_unlock(struct work *work, int64_t replica_no, const char *challenge,
+                           char *ret_answer, struct problem *problem)
+{
+    const struct value parameter = value_integer(replica_no);
+    struct store_result found = {0};
+    struct bytes psk;
+    enum result result = work_query(work,
+                                    "SELECT psk, user_id FROM fs_replica"
+                                    " WHERE replica_no=?1 AND state='active'",
+                                    &parameter, 1, &found, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    psk = store_bytes_at(&found, 0, 0);
+    if (psk.size != PSK_SIZE)
+        return problem_set(problem, RESULT_REFUSED,
+                           "replica %" PRId64 " does not exist or isn't active", replica_no);
+    if (!unlock_answer(psk.data, replica_no, challenge, ret_answer))
+        return problem_set(problem, RESULT_REFUSED, "a challenge has eight digits");
+    return audit(work, "unlocked", store_integer_at(&found, 0, 1, 0), replica_no, problem);
+}

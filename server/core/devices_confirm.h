@@ -7,6 +7,7 @@
  * it. So a code that leaked lets nobody in, and nobody confirms blindly. */
 #pragma once
 
+#include "protocol/unlock.h"
 #include "server/core/job.h"
 
 /* What a line of fs_replica means: its `state` and `is_confirmed`. Every state but "active" comes
@@ -24,3 +25,7 @@ MUST_CHECK enum result devices_ask_confirmation(struct work *work, const uint8_t
 MUST_CHECK enum result devices_confirm(struct work *work, int64_t replica_no,
                                        const char *fingerprint, bool *ret_is_same,
                                        struct problem *problem);
+/* What the office reads to the person whose device is locked: protocol/unlock.h. `ret_answer` has
+ * UNLOCK_TEXT_SIZE. Audited. RESULT_REFUSED: no such active replica, or no challenge. */
+MUST_CHECK enum result devices_unlock(struct work *work, int64_t replica_no, const char *challenge,
+                                      char *ret_answer, struct problem *problem);

@@ -5,6 +5,7 @@
 #include "base/invariant.h"
 #include "protocol/identity.h"
 #include "server/core/devices_confirm.h"
+#include "server/core/devices_rotate.h"
 #include "server/core/ingest.h"
 
 #include <inttypes.h>
@@ -142,8 +143,12 @@ enum result devices_resume(struct work *work, struct store *store, struct job *j
         return RESULT_OK;
     }
     fault = token_fault(&standing, &resume);
-    if (fault == NULL)
-        return turn_token(work, job, &resume, problem);
+    if (fault == NULL) {
+        result = devices_use_key(work, job, trace, problem);
+        if (result == RESULT_OK && job->result == RESULT_OK)
+            result = turn_token(work, job, &resume, problem);
+        return result;
+    }
     trace_line(trace, "server: replica %" PRId64 " held: %s", job->replica_no, fault);
     return hold(work, job, fault, problem);
 }

@@ -524,7 +524,8 @@ enum result ingest_push(struct work *work, struct store *store, struct job *job,
     if (result != RESULT_OK)
         return problem_set(problem, result, "%s", job->problem.text);
     job->state = ingest.replica.state;
-    if (ingest.replica.state != REPLICA_ACTIVE) {
+    ingest.not_after = job->released_until;
+    if (ingest.replica.state != (job->released_until.us == 0 ? REPLICA_ACTIVE : REPLICA_REVOKED)) {
         job->result = problem_set(&job->problem, RESULT_REFUSED, "replica %" PRId64 " is %s",
                                   job->replica_no, replica_state_name(ingest.replica.state));
         return RESULT_OK;

@@ -20,6 +20,7 @@ struct master_options {
     const struct reaction *reactions; /* NULL for readers */
     struct blob_store *blobs;         /* NULL: attachments are refused */
     struct bytes dictionary; /* zlib preset dictionary of the schema version; may be empty */
+    int64_t lease_s;         /* so long devices work without contact; 0: for ever */
     const struct trace *trace;
 };
 

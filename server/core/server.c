@@ -74,6 +74,7 @@ enum result server_create(const struct server_options *options, struct server **
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a server");
     arena_init(&server->step_arena, STEP_ARENA_SIZE_MAX);
     gate_init(&server->gate, options->handshakes_max, options->handshakes_per_address_max);
+    throttle_init(&server->throttle, &options->throttle);
     prng_init(&server->prng, 0);
     server->catalog = options->catalog;
     server->key_serial = options->key_serial;
@@ -108,6 +109,7 @@ void server_destroy(struct server *server)
     }
     lane_clear(&server->housekeeping, server);
     hub_done(&server->hub);
+    throttle_done(&server->throttle);
     arena_done(&server->step_arena);
     free(server->effects);
     sodium_free(server->static_keys); /* wipes; takes NULL */

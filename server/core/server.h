@@ -14,6 +14,7 @@
 
 #include "server/core/job.h"
 #include "server/core/master.h"
+#include "server/core/throttle.h"
 
 struct server;
 
@@ -27,6 +28,7 @@ struct server_options {
     size_t connections_max;
     size_t handshakes_max;             /* unfinished at once; 0: the default of limits.h */
     size_t handshakes_per_address_max; /* 0: the default */
+    struct throttle_options throttle;  /* of each device */
     int64_t head;                      /* newest seq of the master; 0: not known yet */
 };
 

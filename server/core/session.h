@@ -8,9 +8,9 @@
  * up to LANE_SIZE_MAX bytes a lane.
  *
  *   GREETING --> AUTHENTICATING --> RESUMING --> LIVE --> JUDGING --> CLOSING
- *                      |                                                 ^
- *                      +-----------> ENROLLING --------------------------+   (and from each of
- * them)
+ *                      |               |          |          |           ^
+ *                      |               '----------+----------+--> PARTING (and from each of them)
+ *                      +-----------> ENROLLING                           '
  *
  *   GREETING        messages 1 and 3 are due; nobody has proven anything
  *   AUTHENTICATING  a reader looks up the key
@@ -18,6 +18,7 @@
  *   RESUMING        a known device: the writer gives it its next token
  *   LIVE            both directions run
  *   JUDGING         it was revoked or held just now: a reader looks what to tell it
+ *   PARTING         it was told that it is revoked; it may leave behind what it still had, no more
  *   CLOSING         the edge was told to close; waiting for CLOSED */
 #pragma once
 
@@ -29,6 +30,7 @@
 #include "server/core/gate.h"
 #include "server/core/hub.h"
 #include "server/core/server.h"
+#include "server/core/throttle.h"
 
 enum session_state {
     SESSION_GREETING,
@@ -37,6 +39,7 @@ enum session_state {
     SESSION_RESUMING,
     SESSION_LIVE,
     SESSION_JUDGING,
+    SESSION_PARTING,
     SESSION_CLOSING,
     SESSION_STATE_COUNT,
 };
@@ -107,8 +110,14 @@ struct session {
     struct mono_time heard_at;
     struct mono_time ping_at;
     struct mono_time renew_at;
+    struct mono_time part_by;    /* PARTING ends then */
     struct mono_time receipt_at; /* not before */
     int64_t receipt_seq;         /* published on the device, not yet noted; 0: none */
+
+    uint8_t key_seed[PSK_SIZE]; /* random: makes the psk if the device changes its keys */
+    unsigned new_key_count;
+    bool is_push_dropped; /* told to wait: up to the next first part nothing is taken */
+    bool is_blob_dropped;
 
     struct lane lanes[LANE_COUNT];
     struct feed *feed; /* while LANE_FEED runs it is the job's alone */
@@ -134,6 +143,7 @@ struct server {
 
     struct hub hub;
     struct gate gate;
+    struct throttle throttle;
     struct prng prng;
     bool is_seeded;
     struct arena step_arena;
@@ -201,6 +211,8 @@ void session_close(struct session *session, uint16_t code, const char *text);
 /* BYE, then the end. */
 void session_bye(struct session *session, const char *code, const char *text,
                  int64_t retry_after_ms);
+/* Forgets all its jobs and its feed. */
+void session_drop_work(struct session *session);
 /* Revoked or held while it was live. */
 void session_judge(struct session *session);
 /* A job for one of its lanes with what all jobs need; NULL: no memory, the session was ended. */

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is confirmed, who is put out, and what becomes of his work: with the real programs."""
 
+import os
 import re
+import time
 
 import lib
 import stories
 from lib import expect, expect_equal
 
-TEMPORARY = 75 # exit code: try again later
+AUTHENTICATION = 6 # exit codes
+TEMPORARY = 75
 
 
 def replica_no(device):
@@ -51,7 +54,61 @@ def a_new_device_waits_until_the_office_has_compared_its_fingerprint(company):
     expect_equal(device.stop(), 0, "its agent")
 
 
+NOTE = ("INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
+        " ((SELECT id FROM new_id), (SELECT min(id) FROM call), 1,"
+        " (SELECT number FROM fs_state WHERE name = 'user_id'), ?)")
+
+
+def noted(company, words):
+    return company.value("SELECT count(*) FROM call_note WHERE body = ?", words)
+
+
+def a_revoked_device_leaves_its_work_behind_and_then_wipes_itself(company):
+    device = company.device_add("carla")
+    number = replica_no(device)
+    device.run()
+    device.line.cut()
+    device.sql((NOTE, "before the revocation"))
+    time.sleep(0.01)
+    company.cli("device", "revoke", number, "--wipe")
+    time.sleep(0.01)
+    device.sql((NOTE, "after the revocation"))
+    key = os.path.join(device.folder, "device.key")
+    expect(os.path.exists(key) and os.path.exists(device.replica), "nothing to wipe")
+    device.line.mend()
+    device.nudge()
+    lib.wait_for("the end of the agent", lambda: not device.agent.is_running())
+    expect_equal(device.agent.process.returncode, AUTHENTICATION, "its exit code")
+    left = [name for name in os.listdir(device.folder)
+            if name not in ("agent.log", "agent.lock", "blobs")]
+    expect_equal(left, [], "what is left in the folder")
+    expect_equal(noted(company, "before the revocation"), 0, "applied without anybody's word")
+    expect("before the revocation" in company.cli("quarantine", "show", number).out, "not shown")
+    expect("waits" in company.cli("quarantine", "list").out, "not listed")
+    out = company.cli("quarantine", "release", number).out
+    expect_equal(noted(company, "before the revocation"), 1, "released: " + out)
+    expect_equal(noted(company, "after the revocation"), 0, "dated after the revocation: " + out)
+    expect_equal(company.value("SELECT count(*) FROM review_item WHERE kind = 'refused'"
+                               " AND reason_code = 'revoked'"), 1, "kept for people to see")
+    expect(device.cli("run", code=None, seconds=20).code != 0, "it runs again")
+
+
+def a_revoked_device_that_need_not_wipe_keeps_everything(company):
+    device = company.device_add("bruno")
+    number = replica_no(device)
+    device.sql((NOTE, "still to be sent"))
+    company.cli("device", "revoke", number)
+    expect_equal(device.cli("sync", code=None).code, AUTHENTICATION, "sync")
+    expect_equal(device.waiting_count(), 1, "what waits on the device")
+    expect("still to be sent" in company.cli("quarantine", "show", number).out, "not deposited")
+    company.cli("quarantine", "drop", number, "--yes")
+    expect(company.cli("quarantine", "release", number, code=None).code != 0, "released though dropped")
+    expect_equal(noted(company, "still to be sent"), 0, "applied")
+
+
 if __name__ == "__main__":
     stories.tell((
         a_new_device_waits_until_the_office_has_compared_its_fingerprint,
+        a_revoked_device_leaves_its_work_behind_and_then_wipes_itself,
+        a_revoked_device_that_need_not_wipe_keeps_everything,
     ), ("anna", "bruno", "carla"))

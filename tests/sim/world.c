@@ -229,6 +229,7 @@ static void handle(struct world *world, const struct world_event *event)
         server_node_event(world, event);
         break;
     case EVENT_AGENT_CHANGE:
+    case EVENT_AGENT_ROTATE:
     case EVENT_AGENT_START:
         agent_node_event(world, event);
         break;
