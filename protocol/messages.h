@@ -259,7 +259,7 @@ struct message_ping {
     int64_t nonce;
 };
 
-/* What the server asks of this device; after WELCOME. */
+/* What the server asks of this device; before WELCOME. */
 struct message_policy {
     int64_t lease_s;        /* so long the device's commands work without contact; 0: for ever */
     bool is_rotation_asked; /* new keys now, however old these are */

@@ -38,6 +38,9 @@ static const char EXAMPLES[] =
 static const struct option_spec RESTORE_SPECS[] = {
     {"yes", 'y', NULL, "yes, replace the database (it is kept beside)"},
 };
+static const struct option_spec KEY_SPECS[] = {
+    {"root-key", 0, "FILE", "the root key, if it isn't in the data folder any more"},
+};
 static const struct options_command OWN_COMMANDS[] = {
     {"init", "make the data folder, its keys and an empty database", NULL, 0, 0, NULL, 0},
     {"serve", "serve devices", NULL, 0, 0, NULL, 0},
@@ -46,6 +49,7 @@ static const struct options_command OWN_COMMANDS[] = {
      NULL, 0, 0, NULL, 0},
     {"restore", "go back to a backup; devices bring again what they still hold", "FILE", 1, 1,
      RESTORE_SPECS, 1},
+    {"key", "rotate: a new server key, signed by the root key", "rotate", 1, 1, KEY_SPECS, 1},
     {"config", "show: settings and their origin; check: only look; sample: a file to begin with",
      "show|check|sample", 1, 1, NULL, 0},
 };
@@ -240,6 +244,28 @@ static enum exit_code run_restore(struct call *call)
     return end_with(call, result, &problem);
 }
 
+static enum exit_code run_key(struct call *call)
+{
+    static const char FORM[] =
+        "the server key has serial %" PRId64 " now. A running server takes it with SIGHUP or at its"
+        " next start;\ndevices take it by themselves at their next contact.\n";
+    struct problem problem = {0};
+    enum result result = RESULT_OK;
+    const char *text = NULL;
+
+    if (strcmp(call->options.arguments[0], "rotate") != 0) {
+        result = problem_set(&problem, RESULT_REFUSED, "key needs: rotate");
+        return complain(EXIT_CODE_USAGE, &problem);
+    }
+    result = setup_rotate_key(&call->setup, options_value(&call->options, "root-key"), &problem);
+    if (result == RESULT_OK) {
+        text = arena_format(&call->arena, FORM, call->setup.key->serial);
+        result = text == NULL ? arena_full(&call->arena, &problem)
+                              : buffer_append(&call->out, text, strlen(text), &problem);
+    }
+    return end_with(call, result, &problem);
+}
+
 static enum exit_code run_config(struct call *call)
 {
     const char *action = call->options.arguments[0];
@@ -394,8 +420,8 @@ static enum exit_code run_command(struct call *call)
         const char *name;
         enum exit_code (*run)(struct call *call);
     } RUNS[OWN_COMMAND_COUNT] = {
-        {"init", run_init},       {"serve", run_server},  {"demo", run_demo},
-        {"restore", run_restore}, {"config", run_config},
+        {"init", run_init},       {"serve", run_server}, {"demo", run_demo},
+        {"restore", run_restore}, {"key", run_key},      {"config", run_config},
     };
     const char *name = call->options.command->name;
     bool is_demo = strcmp(name, "demo") == 0;
@@ -444,6 +470,7 @@ int main(int argc, char **argv)
 
     /* Fixed, it doesn't grow: what is large goes back to the system as soon as it is freed. */
     (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    secret_harden_process();
     if (sodium_init() < 0)
         return EXIT_CODE_FAILURE;
     call.program_path = argc > 0 ? argv[0] : "fieldsync-server";

@@ -6,6 +6,7 @@
 #include "edge/clock.h"
 #include "edge/entropy.h"
 #include "edge/notify.h"
+#include "edge/secret.h"
 #include "edge/signals.h"
 #include "edge/terminal.h"
 #include "server/run_inside.h"
@@ -223,6 +224,11 @@ static void reload(struct run *run)
 
     if (result == RESULT_OK)
         result = listener_reload(run->listener, &problem);
+    if (result == RESULT_OK)
+        result = setup_read_key(run->setup, &problem);
+    if (result == RESULT_OK)
+        result = server_set_key(run->server, run->setup->key->noise_private,
+                                run->setup->key->serial, run->setup->key->signature, &problem);
     if (result != RESULT_OK) {
         log_problem(run->log, LOG_LEVEL_ERROR, "reload_failed", result, &problem);
         config_destroy(config);
@@ -458,6 +464,7 @@ static void finish(struct run *run)
     master_destroy(run->writer.master);
     arena_done(&run->writer.arena);
     loop_destroy(run->loop);
+    secret_free(run->admin_token);
 }
 
 static struct log *open_log(const struct config *config)

@@ -24,6 +24,8 @@ const struct config_key SETTINGS[] = {
     {"admin.port", CONFIG_INTEGER, "7743", "port of the same; 0: any", 0, 65535, NULL},
     {"enrolment.confirm", CONFIG_BOOLEAN, "yes",
      "new devices wait until the office has compared their fingerprint", 0, 0, NULL},
+    {"admin.token_file", CONFIG_SECRET_FILE, NULL,
+     "file with a token that /metrics then asks for (Authorization: Bearer)", 0, 0, NULL},
     {"limit.connections", CONFIG_INTEGER, "20000", "devices at once", 1, 1000000, NULL},
     {"limit.handshakes", CONFIG_INTEGER, "1000", "unfinished handshakes at once", 1, 100000, NULL},
     {"limit.handshakes_per_address", CONFIG_INTEGER, "64", "the same of one address", 1, 100000,

@@ -146,6 +146,62 @@ enum result setup_read_key(struct setup *setup, struct problem *problem)
     return result;
 }
 
+static enum result read_root(const char *path, struct identity_file *root, struct problem *problem)
+{
+    struct buffer text;
+    enum result result;
+
+    buffer_init(&text, IDENTITY_FILE_SIZE_MAX);
+    result = files_read(path, &text, problem);
+    if (result == RESULT_OK)
+        result = identity_file_decode(buffer_bytes(&text), IDENTITY_ROOT, root, problem);
+    if (text.data != NULL)
+        identity_wipe(text.data, text.size);
+    buffer_done(&text);
+    if (result != RESULT_OK)
+        problem_add(problem, "the root key %s", path);
+    return result == RESULT_MALFORMED ? RESULT_REFUSED : result;
+}
+
+static enum result certify_next(struct setup *setup, const struct identity_signer *signer,
+                                struct problem *problem)
+{
+    struct identity_file next = *setup->key;
+    struct noise_keypair keys = {0};
+    enum result result = RESULT_OK;
+
+    if (memcmp(signer->public_key, next.root_public_key, sizeof signer->public_key) != 0)
+        return problem_set(problem, RESULT_REFUSED,
+                           "this is not the root key that devices know; nothing was changed");
+    entropy_fill(next.noise_private, sizeof next.noise_private);
+    next.serial++;
+    noise_keypair_from(next.noise_private, &keys);
+    identity_certify(signer, next.serial, keys.public_key, next.signature);
+    result = write_key(setup->server_key, &next, problem);
+    if (result == RESULT_OK)
+        *setup->key = next;
+    identity_wipe(&next, sizeof next);
+    identity_wipe(&keys, sizeof keys);
+    return result;
+}
+
+enum result setup_rotate_key(struct setup *setup, const char *root_path, struct problem *problem)
+{
+    struct identity_file root = {0};
+    struct identity_signer signer = {0};
+    enum result result = setup_read_key(setup, problem);
+
+    if (result == RESULT_OK)
+        result = read_root(root_path != NULL ? root_path : setup->root_key, &root, problem);
+    if (result == RESULT_OK) {
+        identity_signer_from(root.sign_seed, &signer);
+        result = certify_next(setup, &signer, problem);
+    }
+    identity_wipe(&root, sizeof root);
+    identity_wipe(&signer, sizeof signer);
+    return result;
+}
+
 /* ---- the database ---- */
 
 static enum result open_database(const char *path, bool create, struct sql_database **ret_database,

@@ -44,6 +44,11 @@ MUST_CHECK enum result setup_lock(struct setup *setup, struct problem *problem);
 /* A new data folder with keys and an empty database. RESULT_REFUSED: there is one already. */
 MUST_CHECK enum result setup_create(struct setup *setup, struct wall_time now,
                                     struct problem *problem);
+/* A new server key with the next serial, signed by the root key in `root_path` (NULL: the one in
+ * the data folder). Devices take it at their next contact; a server that runs takes it with SIGHUP.
+ * RESULT_REFUSED: no such root key, or not the one that signed the present server key. */
+MUST_CHECK enum result setup_rotate_key(struct setup *setup, const char *root_path,
+                                        struct problem *problem);
 MUST_CHECK enum result setup_read_key(struct setup *setup, struct problem *problem);
 /* Brings the database up to date and its triggers with it; only with the lock. */
 MUST_CHECK enum result setup_migrate(struct setup *setup, struct wall_time now,

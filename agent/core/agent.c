@@ -281,6 +281,8 @@ static bool is_about_a_part(struct agent *agent, const struct message_text *text
     else if (bytes_equal(text->code, bytes_of_text("DIGEST")) ||
              bytes_equal(text->code, bytes_of_text("REPAIR")))
         checks_pause(agent);
+    else if (bytes_equal(text->code, bytes_of_text("NEW_KEY")))
+        agent->is_key_refused = true; /* the keys that there are go on */
     else
         return false;
     return true;
@@ -355,7 +357,7 @@ static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
     [MESSAGE_PUBLISH]        = {"PUBLISH",        LIVE,     64,      false, downlink_on_publish},
     [MESSAGE_VERDICT]        = {"VERDICT",        LIVE,     MIB,     false, uplink_on_verdict},
     [MESSAGE_DIGEST_DIFFERS] = {"DIGEST_DIFFERS", LIVE,     MIB,     false, checks_on_differs},
-    [MESSAGE_POLICY]         = {"POLICY",         LIVE,     64,      false, rotation_on_policy},
+    [MESSAGE_POLICY]         = {"POLICY",         GREETING, 64,      false, rotation_on_policy},
     [MESSAGE_NEW_PSK]        = {"NEW_PSK",        LIVE,     256,     false, rotation_on_new_psk},
     [MESSAGE_DEPOSITED]      = {"DEPOSITED",      PARTING,  128,     false, parting_on_deposited},
     [MESSAGE_NOTICE]         = {"NOTICE",         LIVE,     4 * KIB, true,  on_notice},
@@ -627,7 +629,8 @@ struct agent_status agent_status(const struct agent *agent)
     status.state = agent->state;
     status.next_try = agent->state == AGENT_OFFLINE ? agent->next_try : MONO_NEVER;
     status.is_disk_full = agent->is_disk_full;
-    status.is_idle = agent->state == AGENT_LIVE && uplink_is_idle(agent) && downlink_is_idle(agent);
+    status.is_idle = agent->state == AGENT_LIVE && uplink_is_idle(agent) &&
+                     downlink_is_idle(agent) && rotation_is_idle(agent);
     return status;
 }
 

@@ -146,6 +146,7 @@ struct agent {
     enum agent_pair_name pair; /* that the running conversation came with */
     unsigned refusals;         /* handshakes that failed, one after the other */
     bool is_key_offered;       /* in this session */
+    bool is_key_refused;       /* the same */
     bool has_token;
     bool is_stopped;
     bool has_heard_words; /* of the server, inside the channel, in this conversation */
@@ -263,6 +264,7 @@ void rotation_show_fingerprint(struct agent *agent);
 void rotation_take(struct agent *agent, const uint8_t *secret);
 /* The server has let this device in with the pair that it came with. */
 void rotation_on_welcome(struct agent *agent);
+bool rotation_is_idle(const struct agent *agent);
 MUST_CHECK enum result rotation_pump(struct agent *agent, struct problem *problem);
 MUST_CHECK enum result rotation_on_new_psk(struct agent *agent, struct bytes body,
                                            struct problem *problem);

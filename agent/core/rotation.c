@@ -55,6 +55,7 @@ void rotation_on_welcome(struct agent *agent)
 
     agent->refusals = 0;
     agent->is_key_offered = false;
+    agent->is_key_refused = false;
     if (agent->pair == AGENT_PAIR_NEXT) {
         pairs[AGENT_PAIR_PREVIOUS] = pairs[AGENT_PAIR_CURRENT];
         pairs[AGENT_PAIR_CURRENT] = pairs[AGENT_PAIR_NEXT];
@@ -70,6 +71,11 @@ void rotation_on_welcome(struct agent *agent)
     agent->pair = AGENT_PAIR_CURRENT;
     sodium_memzero(&kept, sizeof kept);
     rotation_show_fingerprint(agent);
+}
+
+bool rotation_is_idle(const struct agent *agent)
+{
+    return !agent->secrets->pairs[AGENT_PAIR_NEXT].has_key || agent->is_key_refused;
 }
 
 enum result rotation_pump(struct agent *agent, struct problem *problem)
@@ -110,6 +116,7 @@ enum result rotation_on_new_psk(struct agent *agent, struct bytes body, struct p
         return result;
     agent_progress(agent);
     agent_disconnect(agent, "new keys", 0);
+    agent->status.last_failure[0] = '\0'; /* nothing has failed */
     agent->next_try = agent->is_stopped ? MONO_NEVER : agent->now;
     return RESULT_OK;
 }

@@ -301,9 +301,9 @@ static enum result answer_job(struct group *group, size_t index,
     if (job->result != RESULT_OK)
         return RESULT_OK;
     if (job->kind == JOB_RESUME)
-        result = devices_welcome(master->store, job, outcome->work.seq, &job->problem);
-    if (job->kind == JOB_RESUME && result == RESULT_OK)
         result = devices_policy(master->store, job, master->lease_s, &job->problem);
+    if (job->kind == JOB_RESUME && result == RESULT_OK)
+        result = devices_welcome(master->store, job, outcome->work.seq, &job->problem);
     if (job->kind == JOB_PUSH && group->answers[index].seal_no != 0)
         result = ingest_answer_encode(master->store, &group->answers[index], outcome->work.seq,
                                       &master->dictionary, job, &job->problem);

@@ -5,6 +5,7 @@
 #include "base/lookup.h"
 #include "server/core/session.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,21 @@ enum result server_create(const struct server_options *options, struct server **
     }
     noise_keypair_from(options->static_secret, server->static_keys);
     *ret_server = server;
+    return RESULT_OK;
+}
+
+enum result server_set_key(struct server *server, const uint8_t *static_secret, int64_t key_serial,
+                           const uint8_t *root_signature, struct problem *problem)
+{
+    if (key_serial == server->key_serial)
+        return RESULT_OK;
+    if (key_serial < server->key_serial)
+        return problem_set(problem, RESULT_REFUSED,
+                           "the server key has serial %" PRId64 ", %" PRId64 " is in use",
+                           key_serial, server->key_serial);
+    noise_keypair_from(static_secret, server->static_keys); /* channels have copies of their own */
+    memcpy(server->root_signature, root_signature, sizeof server->root_signature);
+    server->key_serial = key_serial;
     return RESULT_OK;
 }
 

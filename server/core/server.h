@@ -79,6 +79,11 @@ struct server_effects {
 };
 
 /* RESULT_EXHAUSTED: memory. The first step asks for a RESCOPE. */
+/* A newer server key, for handshakes that begin from now on; live sessions go on. RESULT_REFUSED:
+ * its serial isn't higher. */
+MUST_CHECK enum result server_set_key(struct server *server, const uint8_t *static_secret,
+                                      int64_t key_serial, const uint8_t *root_signature,
+                                      struct problem *problem);
 MUST_CHECK enum result server_create(const struct server_options *options,
                                      struct server **ret_server, struct problem *problem);
 /* Takes NULL; wipes keys, destroys queued jobs. Jobs that were handed out have come back before. */

@@ -84,11 +84,12 @@ class Output:
         return json.loads(self.out)
 
 
-def run_program(*command, code=0, text_in=None, seconds=60, env=None):
+def run_program(*command, code=0, text_in=None, seconds=60, env=None, pass_fds=()):
     """Runs a program to its end. `code` None: any exit code will do."""
     begin = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False,
-                          input=text_in, env={**os.environ, **env} if env else None)
+                          input=text_in, env={**os.environ, **env} if env else None,
+                          pass_fds=pass_fds)
     output = Output(command, done, time.monotonic() - begin)
     if code is not None and output.code != code:
         raise Failed("`%s` ended with %d instead of %d: %s%s"

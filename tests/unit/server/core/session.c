@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions with real channels on the devices' side; the threads behind the server are played by a
- * table of answers, so that each of them can come late, wrong or not at all. Long because every
- * case needs the same desk. */
+ * table of answers, so that each of them can come late, wrong or not at all. It is long because
+ * every case needs the same desk. */
 #include "tests/unit/server/core/session_kit.h"
 
 #include "base/prng.h"
