@@ -371,6 +371,25 @@ static void note_serial(struct daemon *daemon, int64_t serial)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "serial_not_stored", result, &problem);
 }
 
+/* All pairs of this device trust the new root; the files are written anew. */
+static void note_root(struct daemon *daemon, const uint8_t *root_public_key)
+{
+    struct keys *keys = daemon->options->keys;
+    struct problem problem = {0};
+    enum result result;
+
+    if (memcmp(keys->file.root_public_key, root_public_key, IDENTITY_KEY_SIZE) == 0)
+        return;
+    memcpy(keys->file.root_public_key, root_public_key, IDENTITY_KEY_SIZE);
+    memcpy(keys->next.root_public_key, root_public_key, IDENTITY_KEY_SIZE);
+    memcpy(keys->previous.root_public_key, root_public_key, IDENTITY_KEY_SIZE);
+    result = keys_save(daemon->options->data_folder, keys, &problem);
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "root_not_stored", result, &problem);
+    else
+        log_event(daemon->options->log, LOG_LEVEL_NOTICE, "new_root_key", LOG_NO_FIELDS);
+}
+
 /* Says BYE; what was said last goes out first. */
 static void stop(struct daemon *daemon)
 {
@@ -431,6 +450,8 @@ static void step(struct daemon *daemon, struct agent_event event)
     else if (daemon->idle_since.us == MONO_NEVER.us)
         daemon->idle_since = event.mono;
     note_serial(daemon, status.key_serial);
+    if (status.has_root)
+        note_root(daemon, status.root_public_key);
     note_state(daemon, &status);
     daemon->outcome->bytes_sent = status.bytes_sent;
     daemon->outcome->bytes_received = status.bytes_received;

@@ -49,7 +49,8 @@ static const struct options_command OWN_COMMANDS[] = {
      NULL, 0, 0, NULL, 0},
     {"restore", "go back to a backup; devices bring again what they still hold", "FILE", 1, 1,
      RESTORE_SPECS, 1},
-    {"key", "rotate: a new server key, signed by the root key", "rotate", 1, 1, KEY_SPECS, 1},
+    {"key", "rotate: a new server key under the root key; change-root: a new root key, too",
+     "rotate|change-root", 1, 1, KEY_SPECS, 1},
     {"config", "show: settings and their origin; check: only look; sample: a file to begin with",
      "show|check|sample", 1, 1, NULL, 0},
 };
@@ -249,15 +250,20 @@ static enum exit_code run_key(struct call *call)
     static const char FORM[] =
         "the server key has serial %" PRId64 " now. A running server takes it with SIGHUP or at its"
         " next start;\ndevices take it by themselves at their next contact.\n";
+    const char *action = call->options.arguments[0];
+    const char *root_path = options_value(&call->options, "root-key");
     struct problem problem = {0};
     enum result result = RESULT_OK;
     const char *text = NULL;
 
-    if (strcmp(call->options.arguments[0], "rotate") != 0) {
-        result = problem_set(&problem, RESULT_REFUSED, "key needs: rotate");
+    if (strcmp(action, "rotate") == 0) {
+        result = setup_rotate_key(&call->setup, root_path, &problem);
+    } else if (strcmp(action, "change-root") == 0) {
+        result = setup_change_root(&call->setup, root_path, &problem);
+    } else {
+        result = problem_set(&problem, RESULT_REFUSED, "key needs one of: rotate|change-root");
         return complain(EXIT_CODE_USAGE, &problem);
     }
-    result = setup_rotate_key(&call->setup, options_value(&call->options, "root-key"), &problem);
     if (result == RESULT_OK) {
         text = arena_format(&call->arena, FORM, call->setup.key->serial);
         result = text == NULL ? arena_full(&call->arena, &problem)

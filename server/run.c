@@ -227,8 +227,10 @@ static void reload(struct run *run)
     if (result == RESULT_OK)
         result = setup_read_key(run->setup, &problem);
     if (result == RESULT_OK)
-        result = server_set_key(run->server, run->setup->key->noise_private,
-                                run->setup->key->serial, run->setup->key->signature, &problem);
+        result =
+            server_set_key(run->server, run->setup->key->noise_private, run->setup->key->serial,
+                           run->setup->key->signature,
+                           run->setup->has_root_change ? &run->setup->root_change : NULL, &problem);
     if (result != RESULT_OK) {
         log_problem(run->log, LOG_LEVEL_ERROR, "reload_failed", result, &problem);
         config_destroy(config);
@@ -296,6 +298,7 @@ static enum result start_core(struct run *run, struct problem *problem)
         .static_secret = run->setup->key->noise_private,
         .key_serial = run->setup->key->serial,
         .root_signature = run->setup->key->signature,
+        .root_change = run->setup->has_root_change ? &run->setup->root_change : NULL,
         .trace = &run->trace,
         .connections_max = (size_t)config_number(run->config, "limit.connections"),
         .handshakes_max = (size_t)config_number(run->config, "limit.handshakes"),

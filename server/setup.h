@@ -23,6 +23,7 @@ struct setup {
     char database[FILES_PATH_SIZE];
     char root_key[FILES_PATH_SIZE];
     char server_key[FILES_PATH_SIZE];
+    char root_change_path[FILES_PATH_SIZE];
     char lock_path[FILES_PATH_SIZE];
     char blobs_path[FILES_PATH_SIZE];
     struct blob_store *blobs; /* NULL: not opened */
@@ -31,6 +32,8 @@ struct setup {
     bool is_locked;
     struct arena arena;
     struct catalog catalog;
+    bool has_root_change;
+    struct identity_root_change root_change;
     struct identity_file *key; /* the server's, in guarded memory; NULL: not read */
 };
 
@@ -49,6 +52,13 @@ MUST_CHECK enum result setup_create(struct setup *setup, struct wall_time now,
  * RESULT_REFUSED: no such root key, or not the one that signed the present server key. */
 MUST_CHECK enum result setup_rotate_key(struct setup *setup, const char *root_path,
                                         struct problem *problem);
+/* setup_create's part of it: both key files of a new installation. */
+MUST_CHECK enum result setup_create_keys(const struct setup *setup, struct problem *problem);
+/* A new root key (in the data folder; the old one becomes root.key.old) that the old one vouches
+ * for, and a new server key under it. Devices take both at their next contact, as long as this
+ * isn't done once more before. Failures as above. */
+MUST_CHECK enum result setup_change_root(struct setup *setup, const char *root_path,
+                                         struct problem *problem);
 MUST_CHECK enum result setup_read_key(struct setup *setup, struct problem *problem);
 /* Brings the database up to date and its triggers with it; only with the lock. */
 MUST_CHECK enum result setup_migrate(struct setup *setup, struct wall_time now,

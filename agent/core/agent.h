@@ -122,9 +122,11 @@ struct agent_status {
     int64_t bytes_sent;
     int64_t bytes_received;
     int64_t key_serial; /* highest of a server that has proven itself: store it when it rises */
-    int64_t repairs;    /* parts of buckets asked for again since the start */
-    bool is_disk_full;  /* nothing can be stored at the moment; tried again every 10 s */
-    bool is_pending;    /* the office hasn't confirmed this device yet */
+    bool has_root;      /* a server has proven itself: this is the root key to trust from now on */
+    uint8_t root_public_key[IDENTITY_KEY_SIZE];
+    int64_t repairs;   /* parts of buckets asked for again since the start */
+    bool is_disk_full; /* nothing can be stored at the moment; tried again every 10 s */
+    bool is_pending;   /* the office hasn't confirmed this device yet */
     char fingerprint[IDENTITY_FINGERPRINT_SIZE]; /* of its key, for the office to compare */
     bool is_idle; /* live, nothing unsent, nothing staged: all delivered both ways */
 };

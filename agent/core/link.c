@@ -240,6 +240,16 @@ static enum result take_hello(struct agent *agent, const struct channel_event *e
     if (event->hello->key_serial > agent->key_serial)
         agent->key_serial = event->hello->key_serial;
     agent->status.key_serial = agent->key_serial;
+    /* the same for the root: what the old one vouches for replaces it */
+    if (event->hello->has_root_change &&
+        identity_is_root_change(agent->root_public_key, &event->hello->root_change)) {
+        memcpy(agent->root_public_key, event->hello->root_change.public_key,
+               sizeof agent->root_public_key);
+        trace_line(agent->trace, "%s: the company has a new root key", agent->name);
+    }
+    memcpy(agent->status.root_public_key, agent->root_public_key,
+           sizeof agent->status.root_public_key);
+    agent->status.has_root = true;
     if (agent->dictionary.size > 0)
         channel_set_dictionary(agent->link.channel,
                                (struct frame_dictionary){.number = 1, .bytes = agent->dictionary});

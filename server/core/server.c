@@ -66,6 +66,13 @@ static void take_seed(struct server *server, const uint8_t *seed)
 
 /* ---- life ---- */
 
+static void take_root_change(struct server *server, const struct identity_root_change *change)
+{
+    server->has_root_change = change != NULL;
+    if (change != NULL)
+        server->root_change = *change;
+}
+
 enum result server_create(const struct server_options *options, struct server **ret_server,
                           struct problem *problem)
 {
@@ -80,6 +87,7 @@ enum result server_create(const struct server_options *options, struct server **
     server->catalog = options->catalog;
     server->key_serial = options->key_serial;
     memcpy(server->root_signature, options->root_signature, sizeof server->root_signature);
+    take_root_change(server, options->root_change);
     if (options->dictionary.size > 0)
         server->dictionary =
             (struct frame_dictionary){.number = MASTER_DICTIONARY_NO, .bytes = options->dictionary};
@@ -99,7 +107,8 @@ enum result server_create(const struct server_options *options, struct server **
 }
 
 enum result server_set_key(struct server *server, const uint8_t *static_secret, int64_t key_serial,
-                           const uint8_t *root_signature, struct problem *problem)
+                           const uint8_t *root_signature,
+                           const struct identity_root_change *root_change, struct problem *problem)
 {
     if (key_serial == server->key_serial)
         return RESULT_OK;
@@ -109,6 +118,7 @@ enum result server_set_key(struct server *server, const uint8_t *static_secret, 
                            key_serial, server->key_serial);
     noise_keypair_from(static_secret, server->static_keys); /* channels have copies of their own */
     memcpy(server->root_signature, root_signature, sizeof server->root_signature);
+    take_root_change(server, root_change);
     server->key_serial = key_serial;
     return RESULT_OK;
 }
@@ -149,6 +159,8 @@ struct hello server_hello(const struct server *server, int64_t retry_after_ms)
         hello.server_ms = 0; /* a clock that wrong is of no use to a device */
     memcpy(hello.public_key, server->static_keys->public_key, sizeof hello.public_key);
     memcpy(hello.signature, server->root_signature, sizeof hello.signature);
+    hello.has_root_change = server->has_root_change;
+    hello.root_change = server->root_change;
     return hello;
 }
 

@@ -12,6 +12,7 @@
  * server_step fails only for lack of memory. */
 #pragma once
 
+#include "protocol/identity.h"
 #include "server/core/job.h"
 #include "server/core/master.h"
 #include "server/core/throttle.h"
@@ -22,7 +23,8 @@ struct server_options {
     const struct catalog *catalog;
     const uint8_t *static_secret; /* X25519, 32 bytes; copied into guarded memory */
     int64_t key_serial;
-    const uint8_t *root_signature; /* 64 bytes over the server key */
+    const uint8_t *root_signature;                  /* 64 bytes over the server key */
+    const struct identity_root_change *root_change; /* NULL: the root was never changed */
     struct bytes dictionary;
     const struct trace *trace;
     size_t connections_max;
@@ -83,6 +85,7 @@ struct server_effects {
  * its serial isn't higher. */
 MUST_CHECK enum result server_set_key(struct server *server, const uint8_t *static_secret,
                                       int64_t key_serial, const uint8_t *root_signature,
+                                      const struct identity_root_change *root_change,
                                       struct problem *problem);
 MUST_CHECK enum result server_create(const struct server_options *options,
                                      struct server **ret_server, struct problem *problem);

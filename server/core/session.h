@@ -137,6 +137,8 @@ struct server {
     struct noise_keypair *static_keys; /* guarded memory */
     int64_t key_serial;
     uint8_t root_signature[IDENTITY_SIGNATURE_SIZE];
+    bool has_root_change;
+    struct identity_root_change root_change;
     struct frame_dictionary dictionary;
     const struct trace *trace;
     size_t connections_max;

@@ -177,6 +177,38 @@ def the_server_changes_its_key_while_it_serves(company):
     expect(output.code != 0 and "root key" in output.err, "another company's root: " + output.err)
 
 
+def the_company_changes_its_root_key(company):
+    device, away = company.device_add("anna"), company.device_add("bruno")
+    root = os.path.join(company.data, "keys", "root.key")
+    server_key = os.path.join(company.data, "keys", "server.key")
+    company.server.stop()
+    with open(server_key, encoding="ascii") as file:
+        before = file.read()
+    company.cli("key", "change-root")
+    expect(os.path.exists(root) and os.path.exists(root + ".old"), "the root keys")
+    company.cli("key", "rotate") # under the new one
+    company.serve()
+    device.sync()
+    with open(os.path.join(device.folder, "device.key"), encoding="ascii") as file:
+        pinned = re.search("^root ([0-9a-f]{64})$", file.read(), re.M)[1]
+    with open(os.path.join(company.data, "keys", "root.change"), encoding="ascii") as file:
+        expect_equal(pinned, re.search("^root ([0-9a-f]{64})$", file.read(), re.M)[1], "root key")
+    company.device_add("anna") # a new code says the new root
+    company.server.stop()
+    with open(server_key, encoding="ascii") as file:
+        after = file.read()
+    with open(server_key, "w", encoding="ascii") as file:
+        file.write(before)
+    company.serve()
+    expect(device.cli("sync", code=None).code != 0, "a key of the old root is still good")
+    company.server.stop()
+    with open(server_key, "w", encoding="ascii") as file:
+        file.write(after)
+    company.serve()
+    device.sync()
+    away.sync() # it had never heard of it
+
+
 def a_device_without_contact_locks_until_the_office_answers(company):
     device = company.device_add("anna")
     number = replica_no(device)
@@ -318,6 +350,7 @@ if __name__ == "__main__":
         a_revoked_device_that_need_not_wipe_keeps_everything,
         a_device_changes_its_keys_and_works_on,
         the_server_changes_its_key_while_it_serves,
+        the_company_changes_its_root_key,
         a_device_without_contact_locks_until_the_office_answers,
         keys_under_a_passphrase_open_with_it_only,
         a_page_of_somebody_else_reads_no_figures,
