@@ -4,6 +4,7 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "server/core/audit.h"
 #include "server/core/devices_confirm.h"
 
 #include <assert.h>
@@ -71,19 +72,6 @@ enum result devices_restored(struct store *store, const uint8_t *epoch, struct p
     return result;
 }
 
-static enum result audit(struct work *work, const char *event, int64_t user_id, int64_t replica_no,
-                         const char *detail, struct problem *problem)
-{
-    const struct value parameters[] = {value_integer(work_now(work).us), value_text_of(event),
-                                       value_integer(user_id), value_integer(replica_no),
-                                       value_text_of(detail)};
-
-    return work_execute(work,
-                        "INSERT INTO fs_audit(occurred_at, event, user_id, replica_no, detail)"
-                        " VALUES(?1,?2,?3,?4,?5)",
-                        parameters, 5, problem);
-}
-
 /* ---- codes ---- */
 
 enum result devices_create_code(struct work *work, int64_t user_id, int64_t van_id,
@@ -119,7 +107,7 @@ enum result devices_create_code(struct work *work, int64_t user_id, int64_t van_
                           " expires_at) VALUES(?1,?2,?3,?4,?5,?6)",
                           parameters, 6, problem);
     if (result == RESULT_OK)
-        result = audit(work, "code_created", user_id, 0, NULL, problem);
+        result = audit_note(work, "code_created", user_id, 0, NULL, problem);
     return result;
 }
 
@@ -148,7 +136,8 @@ static enum result change_state(struct work *work, const char *sql, int64_t repl
             problem_set(problem, RESULT_REFUSED,
                         "replica %" PRId64 " does not exist or is in another state", replica_no);
     if (result == RESULT_OK)
-        result = audit(work, event, store_integer_at(&changed, 0, 0, 0), replica_no, NULL, problem);
+        result =
+            audit_note(work, event, store_integer_at(&changed, 0, 0, 0), replica_no, NULL, problem);
     return result;
 }
 
@@ -399,7 +388,7 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
                               "UPDATE fs_enrolment SET used_by=?2, replica_no=?3 WHERE token_id=?1",
                               burnt, 3, problem);
     if (result == RESULT_OK)
-        result = audit(work, "enrolled", code->user_id, replica_no, job->peer, problem);
+        result = audit_note(work, "enrolled", code->user_id, replica_no, job->peer, problem);
     job->replica_no = replica_no;
     return result;
 }

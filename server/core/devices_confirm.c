@@ -2,6 +2,7 @@
 #include "server/core/devices_confirm.h"
 
 #include "protocol/identity.h"
+#include "server/core/audit.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -75,18 +76,6 @@ static bool is_same_fingerprint(const char *typed, const char *own)
     return a == b && a == 0;
 }
 
-static enum result audit(struct work *work, const char *event, int64_t user_id, int64_t replica_no,
-                         struct problem *problem)
-{
-    const struct value parameters[] = {value_integer(work_now(work).us), value_text_of(event),
-                                       value_integer(user_id), value_integer(replica_no)};
-
-    return work_execute(work,
-                        "INSERT INTO fs_audit(occurred_at, event, user_id, replica_no)"
-                        " VALUES(?1,?2,?3,?4)",
-                        parameters, 4, problem);
-}
-
 enum result devices_confirm(struct work *work, int64_t replica_no, const char *fingerprint,
                             bool *ret_is_same, struct problem *problem)
 {
@@ -111,11 +100,11 @@ enum result devices_confirm(struct work *work, int64_t replica_no, const char *f
                            replica_no);
     identity_fingerprint(key.data, own);
     if (!is_same_fingerprint(fingerprint, own))
-        return audit(work, "confirmation_mismatch", user_id, replica_no, problem);
+        return audit_note(work, "confirmation_mismatch", user_id, replica_no, NULL, problem);
     result = work_execute(work, "UPDATE fs_replica SET is_confirmed=1 WHERE replica_no=?1",
                           &parameter, 1, problem);
     if (result == RESULT_OK)
-        result = audit(work, "confirmed", user_id, replica_no, problem);
+        result = audit_note(work, "confirmed", user_id, replica_no, NULL, problem);
     *ret_is_same = result == RESULT_OK;
     return result;
 }
@@ -141,5 +130,6 @@ enum result devices_unlock(struct work *work, int64_t replica_no, const char *ch
                            "replica %" PRId64 " does not exist or isn't active", replica_no);
     if (!unlock_answer(psk.data, replica_no, challenge, ret_answer))
         return problem_set(problem, RESULT_REFUSED, "a challenge has eight digits");
-    return audit(work, "unlocked", store_integer_at(&found, 0, 1, 0), replica_no, problem);
+    return audit_note(work, "unlocked", store_integer_at(&found, 0, 1, 0), replica_no, NULL,
+                      problem);
 }

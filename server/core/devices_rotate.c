@@ -3,22 +3,11 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "server/core/audit.h"
 
 #include <inttypes.h>
 #include <sodium.h>
 #include <string.h>
-
-static enum result audit(struct work *work, const char *event, int64_t user_id, int64_t replica_no,
-                         struct problem *problem)
-{
-    const struct value parameters[] = {value_integer(work_now(work).us), value_text_of(event),
-                                       value_integer(user_id), value_integer(replica_no)};
-
-    return work_execute(work,
-                        "INSERT INTO fs_audit(occurred_at, event, user_id, replica_no)"
-                        " VALUES(?1,?2,?3,?4)",
-                        parameters, 4, problem);
-}
 
 /* ---- a new key is offered ---- */
 
@@ -67,7 +56,7 @@ static enum result store_next(struct work *work, struct job *job, struct bytes p
                           " WHERE replica_no=?1",
                           parameters, 3, problem);
     if (result == RESULT_OK)
-        result = audit(work, "key_offered", job->user_id, job->replica_no, problem);
+        result = audit_note(work, "key_offered", job->user_id, job->replica_no, NULL, problem);
     if (result == RESULT_OK)
         result = answer(job, public_key, bytes_of(psk, sizeof psk), problem);
     identity_wipe(psk, sizeof psk);
@@ -139,7 +128,7 @@ static enum result promote(struct work *work, struct job *job, int64_t device_id
     if (result == RESULT_OK)
         result = show_fingerprint(work, device_id, job->static_key, problem);
     if (result == RESULT_OK)
-        result = audit(work, "key_rotated", job->user_id, job->replica_no, problem);
+        result = audit_note(work, "key_rotated", job->user_id, job->replica_no, NULL, problem);
     return result;
 }
 
@@ -201,7 +190,7 @@ enum result devices_ask_rotation(struct work *work, int64_t replica_no, struct p
         return problem_set(problem, RESULT_REFUSED,
                            "replica %" PRId64 " does not exist or isn't active", replica_no);
     if (result == RESULT_OK)
-        result =
-            audit(work, "rotation_asked", store_integer_at(&found, 0, 0, 0), replica_no, problem);
+        result = audit_note(work, "rotation_asked", store_integer_at(&found, 0, 0, 0), replica_no,
+                            NULL, problem);
     return result;
 }

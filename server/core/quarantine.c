@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/core/quarantine.h"
 
+#include "server/core/audit.h"
 #include "server/core/ingest.h"
 
 #include <inttypes.h>
 
-static enum result audit(struct work *work, const char *event, int64_t user_id, int64_t replica_no,
-                         int64_t seal_no, struct problem *problem)
+static enum result audit_seal(struct work *work, const char *event, int64_t user_id,
+                              int64_t replica_no, int64_t seal_no, struct problem *problem)
 {
     const char *detail = arena_format(work_arena(work), "seal %" PRId64, seal_no);
-    const struct value parameters[] = {value_integer(work_now(work).us), value_text_of(event),
-                                       value_integer(user_id), value_integer(replica_no),
-                                       value_text_of(detail)};
 
     if (detail == NULL)
         return arena_full(work_arena(work), problem);
-    return work_execute(work,
-                        "INSERT INTO fs_audit(occurred_at, event, user_id, replica_no, detail)"
-                        " VALUES(?1,?2,?3,?4,?5)",
-                        parameters, 5, problem);
+    return audit_note(work, event, user_id, replica_no, detail, problem);
 }
 
 /* ---- deposit ---- */
@@ -132,14 +127,15 @@ enum result quarantine_deposit(struct work *work, struct job *job, const struct 
         return push.is_last_part ? answer(job, &push, problem) : RESULT_OK;
     job->result = judge(job, &push, &standing, &job->problem);
     if (job->result != RESULT_OK)
-        return audit(work, "deposit_refused", standing.user_id, job->replica_no, push.seal_no,
-                     problem);
+        return audit_seal(work, "deposit_refused", standing.user_id, job->replica_no, push.seal_no,
+                          problem);
     result = keep_part(work, job, &push, problem);
     if (result != RESULT_OK || !push.is_last_part || standing.part_count < push.part_no)
         return result; /* parts that were on their way at the revocation come again */
     trace_line(trace, "server: seal %" PRId64 " of replica %" PRId64 " lies in quarantine",
                push.seal_no, job->replica_no);
-    result = audit(work, "deposited", standing.user_id, job->replica_no, push.seal_no, problem);
+    result =
+        audit_seal(work, "deposited", standing.user_id, job->replica_no, push.seal_no, problem);
     return result == RESULT_OK ? answer(job, &push, problem) : result;
 }
 
@@ -240,7 +236,8 @@ enum result quarantine_release(struct work *work, struct store *store, int64_t r
     if (result == RESULT_OK)
         result = decide(work, replica_no, step.seal_no, "released", problem);
     if (result == RESULT_OK)
-        result = audit(work, "quarantine_released", user_id, replica_no, step.seal_no, problem);
+        result =
+            audit_seal(work, "quarantine_released", user_id, replica_no, step.seal_no, problem);
     job_destroy(job);
     if (result == RESULT_OK)
         *ret_step = step;
@@ -262,7 +259,7 @@ enum result quarantine_drop(struct work *work, int64_t replica_no, int64_t *ret_
         *ret_count +=
             i == 0 || store_integer_at(&found, i, 0, 0) != store_integer_at(&found, i - 1, 0, 0);
     if (result == RESULT_OK && *ret_count > 0)
-        result = audit(work, "quarantine_dropped", 0, replica_no,
-                       store_integer_at(&found, found.row_count - 1, 0, 0), problem);
+        result = audit_seal(work, "quarantine_dropped", 0, replica_no,
+                            store_integer_at(&found, found.row_count - 1, 0, 0), problem);
     return result;
 }
