@@ -146,7 +146,6 @@ static void keys_rotated(struct world_agent *agent)
     memcpy(agent->secret, agent->next_secret, sizeof agent->secret);
     memcpy(agent->psk, agent->next_psk, sizeof agent->psk);
     agent->has_previous = true;
-    agent->world->counts.rotations++;
     agent->has_next = agent->has_next_psk = false;
 }
 

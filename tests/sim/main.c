@@ -31,7 +31,7 @@ struct command {
 
 struct totals {
     uint64_t seeds, checks, commits, edits, office_edits, cuts, holes, agent_crashes,
-        server_crashes, lost_acks, repairs, rotations;
+        server_crashes, lost_acks, repairs;
     int64_t virtual_us;
 };
 
@@ -124,7 +124,6 @@ static uint64_t run_seed(const struct command *command, uint64_t seed, const cha
     totals->cuts += world->counts.cuts;
     totals->holes += world->counts.holes;
     totals->agent_crashes += world->counts.agent_crashes;
-    totals->rotations += world->counts.rotations;
     totals->server_crashes += world->counts.server_crashes;
     totals->lost_acks += world->counts.lost_acks;
     for (size_t i = 0; i < scenario.agent_count; i++)
@@ -227,7 +226,6 @@ static void print_totals(const struct command *command, const struct board *boar
         sum.cuts += totals->cuts;
         sum.holes += totals->holes;
         sum.agent_crashes += totals->agent_crashes;
-        sum.rotations += totals->rotations;
         sum.server_crashes += totals->server_crashes;
         sum.lost_acks += totals->lost_acks;
         sum.virtual_us += totals->virtual_us;
@@ -237,10 +235,10 @@ static void print_totals(const struct command *command, const struct board *boar
                  " states of replicas checked, %" PRIu64 " transactions on devices, %" PRIu64
                  " in the office, %" PRIu64 " cuts, %" PRIu64 " half-open links, %" PRIu64
                  " device crashes, %" PRIu64 " server crashes (%" PRIu64
-                 " between commit and answer), %" PRIu64 " changes of keys\n",
+                 " between commit and answer)\n",
                  sum.seeds, failed, sum.virtual_us / MINUTES(1), sum.commits, sum.checks, sum.edits,
                  sum.office_edits, sum.cuts, sum.holes, sum.agent_crashes, sum.server_crashes,
-                 sum.lost_acks, sum.rotations);
+                 sum.lost_acks);
 }
 
 int main(int count, char **words)

@@ -16,12 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    SAME_TIME_MAX = 20000,
-    STORY_SIZE = 200000,
-    STORY_SHOWN = 6000,
-    ROTATION_CHANCE = 200000, /* ppm: a device that comes back changes its keys */
-};
+enum { SAME_TIME_MAX = 20000, STORY_SIZE = 200000, STORY_SHOWN = 6000 };
 #define BASE_US INT64_C(1772438400000000) /* 2026-03-02, 08:00 UTC */
 
 /* ---- telling ---- */
@@ -188,8 +183,6 @@ static void on_fault(struct world *world, const struct world_event *event)
         break;
     case EVENT_ONLINE:
         world->agents[event->agent].is_offline = false;
-        if (world_chance(world, ROTATION_CHANCE))
-            agent_node_rotate(world, event->agent);
         push_for(world, EVENT_OFFLINE, event->agent, scenario->offline_every_us);
         break;
     case EVENT_AGENT_CRASH:

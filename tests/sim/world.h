@@ -167,7 +167,6 @@ struct world_server {
 
 struct world_counts {
     size_t edits, office_edits, cuts, holes, agent_crashes, server_crashes, lost_acks, wrong_times;
-    size_t rotations; /* new keys in use */
 };
 
 struct world {
