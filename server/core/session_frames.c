@@ -438,10 +438,11 @@ static bool may_say_more(struct session *session, const struct frame *frame)
 
     if (session->replica_no == 0)
         return true; /* an enrolment: it has one message to say */
-    wait_ms = throttle_wait_ms(&server->throttle, THROTTLE_MESSAGES, session->replica_no, now);
+    wait_ms = throttle_wait_ms(&server->throttle, THROTTLE_BYTES, session->replica_no, now);
+    if (wait_ms < LIMIT_RETRY_AFTER_MS_MAX) /* deeper in debt than any honest seal brings it */
+        wait_ms = throttle_wait_ms(&server->throttle, THROTTLE_MESSAGES, session->replica_no, now);
     if (wait_ms > 0) {
-        session_bye(session, "busy", "This device sends too many messages. Nothing is lost.",
-                    wait_ms);
+        session_bye(session, "busy", "This device sends too much. Nothing is lost.", wait_ms);
         return false;
     }
     throttle_spend(&server->throttle, THROTTLE_MESSAGES, session->replica_no, 1, now);
