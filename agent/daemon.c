@@ -6,6 +6,7 @@
 #include "agent/cli/state_file.h"
 #include "agent/open.h"
 #include "agent/renewal.h"
+#include "agent/wipe.h"
 #include "base/invariant.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
@@ -35,6 +36,7 @@ enum {
 #define STOP_LIMIT_US     SECONDS(1)  /* of a network that takes no more bytes */
 #define FILES_PATIENCE_US SECONDS(10) /* a single sync waits so long for files that don't move */
 #define REOPEN_EVERY_US   SECONDS(10)
+#define KEY_AGE_S_MAX     (INT64_C(180) * 86400) /* then the device changes its keys */
 
 struct daemon {
     const struct daemon_options *options;
@@ -63,6 +65,7 @@ struct daemon {
     int64_t request_last;
     struct mono_time idle_since; /* MONO_NEVER: not idle */
     struct mono_time started_at;
+    struct mono_time age_due; /* when the age of the keys is looked at next */
     struct state_file state;
     bool is_state_due;
     bool is_stopping;
@@ -157,6 +160,9 @@ static void note_state(struct daemon *daemon, const struct agent_status *status)
     state->unreachable_since = status->unreachable_since.us;
     if (is_urgent || state->next_try_at == 0)
         state->next_try_at = wall_of(daemon, status->next_try);
+    is_urgent |= state->is_pending != status->is_pending;
+    state->is_pending = status->is_pending;
+    snprintf(state->fingerprint, sizeof state->fingerprint, "%s", status->fingerprint);
     daemon->is_state_due |= state->is_idle != status->is_idle ||
                             state->bytes_sent != status->bytes_sent ||
                             state->bytes_received != status->bytes_received ||
@@ -235,6 +241,79 @@ static void on_rejected(struct daemon *daemon)
     end_with(daemon, EXIT_CODE_AUTHENTICATION, "the server doesn't know the code");
 }
 
+/* Before the next step uses what was stored: a pair that only memory knows would lock us out. */
+static void check_stored(struct daemon *daemon, enum result result, const struct problem *problem,
+                         const char *event)
+{
+    if (result != RESULT_OK)
+        end_with(daemon, EXIT_CODE_FAILURE, problem->text);
+    else
+        log_event(daemon->options->log, LOG_LEVEL_NOTICE, event, LOG_NO_FIELDS);
+}
+
+static void on_next_psk(struct daemon *daemon, struct bytes psk)
+{
+    struct problem problem = {0};
+    enum result result =
+        keys_take_next_psk(daemon->options->data_folder, daemon->keys, psk, &problem);
+
+    check_stored(daemon, result, &problem, "new_keys_stored");
+}
+
+static void on_keys_rotated(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    enum result result = keys_rotate(daemon->options->data_folder, daemon->keys,
+                                     clock_wall_now().us / SECONDS(1), &problem);
+
+    check_stored(daemon, result, &problem, "new_keys_in_use");
+}
+
+static void on_keys_reverted(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    enum result result = keys_revert(daemon->options->data_folder, daemon->keys, &problem);
+
+    check_stored(daemon, result, &problem, "older_keys_in_use");
+}
+
+static void rotate(struct daemon *daemon)
+{
+    struct keys *keys = daemon->keys;
+    struct problem problem = {0};
+    uint8_t fresh[IDENTITY_KEY_SIZE];
+    enum result result;
+
+    entropy_fill(fresh, sizeof fresh);
+    result = keys_begin_rotation(daemon->options->data_folder, keys, fresh, &problem);
+    identity_wipe(fresh, sizeof fresh);
+    if (result == RESULT_OK)
+        step(daemon,
+             (struct agent_event){.kind = AGENT_EVENT_ROTATE, .seed = keys->next.noise_private});
+    else /* the old pair goes on; tried again a day later, or when the office asks again */
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "rotation_failed", result, &problem);
+}
+
+/* Keys of unknown age begin to age now. */
+static void look_at_age(struct daemon *daemon)
+{
+    struct keys *keys = daemon->keys;
+    int64_t now_s = clock_wall_now().us / SECONDS(1);
+    struct problem problem = {0};
+
+    if (!mono_is_due(daemon->age_due, clock_mono_now()) || !keys_are_enrolled(keys))
+        return;
+    daemon->age_due = mono_after(clock_mono_now(), HOURS(24));
+    if (keys->made_at_s == 0) {
+        keys->made_at_s = now_s;
+        if (keys_save_server(daemon->options->data_folder, keys, &problem) != RESULT_OK)
+            log_problem(daemon->options->log, LOG_LEVEL_WARNING, "age_not_stored", RESULT_REFUSED,
+                        &problem);
+    } else if (now_s - keys->made_at_s > KEY_AGE_S_MAX && !keys->has_next) {
+        rotate(daemon);
+    }
+}
+
 static void on_alarm(struct daemon *daemon, const char *text)
 {
     snprintf(daemon->state.alarm, sizeof daemon->state.alarm, "%s", text);
@@ -286,6 +365,7 @@ static void hang_up(struct daemon *daemon)
 static void carry_out(struct daemon *daemon, const struct agent_effects *effects)
 {
     bool is_dialling = false;
+    bool is_rotating = false;
 
     for (size_t i = 0; i < effects->count; i++) {
         const struct agent_effect *effect = &effects->effects[i];
@@ -306,6 +386,18 @@ static void carry_out(struct daemon *daemon, const struct agent_effects *effects
         case AGENT_EFFECT_RENEW:
             on_renew(daemon, effect->bytes);
             break;
+        case AGENT_EFFECT_NEXT_PSK:
+            on_next_psk(daemon, effect->bytes);
+            break;
+        case AGENT_EFFECT_KEYS_ROTATED:
+            on_keys_rotated(daemon);
+            break;
+        case AGENT_EFFECT_KEYS_REVERTED:
+            on_keys_reverted(daemon);
+            break;
+        case AGENT_EFFECT_ROTATION_ASKED:
+            is_rotating = true;
+            break;
         case AGENT_EFFECT_REVOKED:
             on_revoked(daemon, effect);
             break;
@@ -318,6 +410,8 @@ static void carry_out(struct daemon *daemon, const struct agent_effects *effects
     }
     if (is_dialling && !daemon->is_ending)
         dial(daemon);
+    else if (is_rotating && !daemon->is_ending)
+        rotate(daemon);
 }
 
 /* ---- steps ---- */
@@ -368,6 +462,25 @@ static void keep_reserve(struct daemon *daemon)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
 }
 
+/* All pairs of this device trust the new root; the files are written anew. */
+static void note_root(struct daemon *daemon, const uint8_t *root_public_key)
+{
+    struct keys *keys = daemon->keys;
+    struct problem problem = {0};
+    enum result result;
+
+    if (memcmp(keys->file.root_public_key, root_public_key, IDENTITY_KEY_SIZE) == 0)
+        return;
+    memcpy(keys->file.root_public_key, root_public_key, IDENTITY_KEY_SIZE);
+    memcpy(keys->next.root_public_key, root_public_key, IDENTITY_KEY_SIZE);
+    memcpy(keys->previous.root_public_key, root_public_key, IDENTITY_KEY_SIZE);
+    result = keys_save(daemon->options->data_folder, keys, &problem);
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "root_not_stored", result, &problem);
+    else
+        log_event(daemon->options->log, LOG_LEVEL_NOTICE, "new_root_key", LOG_NO_FIELDS);
+}
+
 /* Says BYE; what was said last goes out first. */
 static void stop(struct daemon *daemon)
 {
@@ -390,7 +503,13 @@ static void judge_single(struct daemon *daemon, const struct agent_status *statu
     } else if (status->state == AGENT_OFFLINE && status->last_failure[0] != '\0') {
         bool is_refused = daemon->options->mode == DAEMON_ENROL && !daemon->outcome->is_enrolled;
 
-        end_with(daemon, is_refused ? EXIT_CODE_AUTHENTICATION : EXIT_CODE_NETWORK,
+        daemon->outcome->is_pending = status->is_pending;
+        snprintf(daemon->outcome->fingerprint, sizeof daemon->outcome->fingerprint, "%s",
+                 status->fingerprint);
+        end_with(daemon,
+                 is_refused           ? EXIT_CODE_AUTHENTICATION
+                 : status->is_pending ? EXIT_CODE_TEMPORARY
+                                      : EXIT_CODE_NETWORK,
                  daemon->state.alarm[0] != '\0' ? daemon->state.alarm : status->last_failure);
     }
 }
@@ -424,6 +543,8 @@ static void step(struct daemon *daemon, struct agent_event event)
     if (status.is_disk_full)
         give_reserve(daemon);
     note_serial(daemon, status.key_serial);
+    if (status.has_root)
+        note_root(daemon, status.root_public_key);
     note_state(daemon, &status);
     daemon->outcome->bytes_sent = status.bytes_sent;
     daemon->outcome->bytes_received = status.bytes_received;
@@ -537,6 +658,7 @@ static void on_look_timer(void *context)
 
     look(daemon);
     rest(daemon);
+    look_at_age(daemon);
     daemon->look_delay_us += daemon->look_delay_us / 2;
     if (daemon->look_delay_us > LOOK_EVERY_US)
         daemon->look_delay_us = LOOK_EVERY_US;
@@ -651,6 +773,10 @@ static enum result create_agent(struct daemon *daemon, struct problem *problem)
         .blobs = daemon->blobs,
         .static_secret = keys->file.noise_private,
         .psk = keys_are_enrolled(keys) ? keys->file.psk : NULL,
+        .next_secret = keys->has_next ? keys->next.noise_private : NULL,
+        .next_psk = keys->has_next && keys_pair_is_complete(&keys->next) ? keys->next.psk : NULL,
+        .previous_secret = keys->has_previous ? keys->previous.noise_private : NULL,
+        .previous_psk = keys->has_previous ? keys->previous.psk : NULL,
         .root_public_key = keys->file.root_public_key,
         .key_serial_min = keys->key_serial,
         .jitter_seed = entropy_seed(),
@@ -754,27 +880,11 @@ static void finish(struct daemon *daemon)
     blob_files_destroy(daemon->blobs);
 }
 
-/* REVOKED with wipe: keys first, then the data, so that a cut in between leaves nothing readable
- * for the network. */
 static void wipe(struct daemon *daemon)
 {
-    static const char *const NAMES[] = {
-        KEY_FILE_NAME,     RENEWAL_KEY_FILE_NAME,    RENEWAL_FILE_NAME,
-        REPLICA_FILE_NAME, REPLICA_FILE_NAME "-wal", REPLICA_FILE_NAME "-shm",
-        SERVER_FILE_NAME,  STATE_FILE_NAME};
-    char path[FILES_PATH_SIZE];
     struct problem problem = {0};
-    enum result result = RESULT_OK;
+    enum result result = wipe_device(daemon->options->data_folder, &problem);
 
-    for (size_t i = 0; result == RESULT_OK && i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        result = files_join(daemon->options->data_folder, NAMES[i], path, &problem);
-        if (result == RESULT_OK)
-            result = files_remove(path, &problem);
-    }
-    if (result == RESULT_OK)
-        result = files_join(daemon->options->data_folder, BLOBS_FOLDER_NAME, path, &problem);
-    if (result == RESULT_OK)
-        result = blob_files_wipe(path, &problem);
     daemon->outcome->is_wiped = result == RESULT_OK;
     if (result != RESULT_OK)
         log_problem(daemon->options->log, LOG_LEVEL_ERROR, "not_wiped", result, &problem);

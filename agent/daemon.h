@@ -31,6 +31,8 @@ struct daemon_outcome {
     enum exit_code exit_code;
     bool is_enrolled;  /* DAEMON_ENROL: the keys are stored */
     bool is_delivered; /* everything was delivered both ways */
+    bool is_pending;   /* not confirmed by the office yet */
+    char fingerprint[IDENTITY_FINGERPRINT_SIZE];
     bool is_revoked;
     bool is_wiped;
     int64_t bytes_sent;

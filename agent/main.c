@@ -6,13 +6,17 @@
 #include "agent/cli/state_file.h"
 #include "agent/daemon.h"
 #include "agent/keys.h"
+#include "agent/lease.h"
 #include "agent/open.h"
+#include "agent/passphrase.h"
 #include "agent/renewal.h"
+#include "agent/wipe.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
 #include "edge/files.h"
 #include "edge/log.h"
 #include "edge/loop.h"
+#include "edge/secret.h"
 #include "version.h"
 
 #include <inttypes.h>
@@ -41,11 +45,18 @@ static const struct option_spec GLOBAL_OPTIONS[] = {
      "~/.local/share/fieldsync"},
     {"json", 'j', NULL, "for programs: JSON instead of words"},
     {"verbose", 'v', NULL, "say what is exchanged with the server"},
+    {"passphrase-fd", 0, "FD", "read the passphrase of the keys from this open descriptor"},
 };
 static const struct option_spec ENROL_OPTIONS[] = {
     {"server", 0, "URL", "ws:// or wss:// address, if not the one in the code"},
     {"name", 0, "TEXT", "name of this device"},
     {"again", 0, NULL, "the server has forgotten this device: a new number, all unsent work kept"},
+    {"protect", 0, NULL, "put the keys under a passphrase: see the command passphrase"},
+    {"new-passphrase-fd", 0, "FD", "read it from this open descriptor"},
+};
+static const struct option_spec PASSPHRASE_OPTIONS[] = {
+    {"new-passphrase-fd", 0, "FD", "read the new one from this open descriptor"},
+    {"remove", 0, NULL, "the keys are to be readable without one"},
 };
 static const struct option_spec SYNC_OPTIONS[] = {
     {"now", 0, NULL, "without waiting for the next try"},
@@ -63,6 +74,15 @@ static const struct options_command OWN_COMMANDS[] = {
      .help = "send and receive everything now, then say what moved",
      .specs = SYNC_OPTIONS,
      .spec_count = sizeof SYNC_OPTIONS / sizeof SYNC_OPTIONS[0]},
+    {.name = "unlock",
+     .help = "open a device that had no contact for too long, with an answer of the office",
+     .arguments = "ANSWER",
+     .argument_count_min = 1,
+     .argument_count_max = 2},
+    {.name = "passphrase",
+     .help = "set, change or remove the passphrase of this device's keys",
+     .specs = PASSPHRASE_OPTIONS,
+     .spec_count = sizeof PASSPHRASE_OPTIONS / sizeof PASSPHRASE_OPTIONS[0]},
 };
 enum { OWN_COMMAND_COUNT = sizeof OWN_COMMANDS / sizeof OWN_COMMANDS[0] };
 
@@ -204,8 +224,16 @@ static enum exit_code say_enrolled(struct program *program, const struct daemon_
     replica_close(replica);
     if (program->is_json)
         snprintf(text, sizeof text,
-                 "{\"enrolled\":true,\"replica_no\":%" PRId64 ",\"first_sync\":%s}\n",
-                 who.replica_no, outcome->is_delivered ? "true" : "false");
+                 "{\"enrolled\":true,\"replica_no\":%" PRId64
+                 ",\"first_sync\":%s,\"pending\":%s,\"fingerprint\":\"%s\"}\n",
+                 who.replica_no, outcome->is_delivered ? "true" : "false",
+                 outcome->is_pending ? "true" : "false", outcome->fingerprint);
+    else if (outcome->is_pending)
+        snprintf(text, sizeof text,
+                 "enrolled as %s (%s), replica %" PRId64 "\n"
+                 "waiting for confirmation, fingerprint:  %s\n"
+                 "Read the fingerprint to the office. `fieldsync-agent run` goes on by itself.\n",
+                 who.user_login, who.series, who.replica_no, outcome->fingerprint);
     else if (outcome->is_delivered)
         snprintf(text, sizeof text,
                  "enrolled as %s (%s)\nfirst sync: %" PRId64 " KiB received in %.1f s\n",
@@ -221,12 +249,13 @@ static enum exit_code say_enrolled(struct program *program, const struct daemon_
 
 /* A device that is enrolled gets keys for another number beside the ones it has. */
 static enum result prepare_again(struct program *program, const struct identity_code *code,
-                                 struct keys **ret_keys, struct problem *problem)
+                                 const struct keys_opener *opener, struct keys **ret_keys,
+                                 struct problem *problem)
 {
     struct replica_identity who = {0};
     struct replica *replica = NULL;
     struct keys *keys = NULL;
-    enum result result = keys_load(program->data_folder, &keys, problem);
+    enum result result = keys_load(program->data_folder, opener, &keys, problem);
 
     if (result == RESULT_OK &&
         !identity_equal(keys->file.root_public_key, code->root_public_key, IDENTITY_KEY_SIZE))
@@ -252,6 +281,9 @@ static enum exit_code enrol_with(struct program *program, const struct identity_
     struct problem problem = {0};
     struct files_lock lock;
     struct keys *keys = NULL;
+    const struct keys_opener opener = passphrase_opener(&program->options);
+    const struct sealed_key *seal = NULL;
+    struct sealed_key new_seal = {0};
     struct daemon_options options = {
         .mode = DAEMON_ENROL,
         .data_folder = program->data_folder,
@@ -263,14 +295,20 @@ static enum exit_code enrol_with(struct program *program, const struct identity_
     enum exit_code exit_code;
     enum result result = make_data_folder(program, &problem);
 
+    if (result == RESULT_OK && options_count(&program->options, "protect") > 0) {
+        result = passphrase_choose(&program->options, &new_seal, &problem);
+        seal = &new_seal;
+    }
     if (result == RESULT_OK)
         result = take_lock(program, &lock, &problem);
     if (result != RESULT_OK)
         return fail(code_of(result), problem.text, next_step_of(result));
-    result = options_count(&program->options, "again") > 0
-                 ? prepare_again(program, code, &keys, &problem)
-                 : keys_prepare(program->data_folder, code,
-                                options_value(&program->options, "server"), &keys, &problem);
+    result =
+        options_count(&program->options, "again") > 0
+            ? prepare_again(program, code, &opener, &keys, &problem)
+            : keys_prepare(program->data_folder, code, options_value(&program->options, "server"),
+                           &opener, seal, &keys, &problem);
+    identity_wipe(&new_seal, sizeof new_seal);
     if (result == RESULT_OK) {
         options.keys = keys;
         result = daemon_run(&options, &outcome, &problem);
@@ -309,6 +347,14 @@ static enum exit_code end_of(const struct daemon_outcome *outcome)
         return fail(EXIT_CODE_AUTHENTICATION, outcome->reason,
                     outcome->is_wiped ? "The keys and data of this device are destroyed."
                                       : "Everything recorded stays here. Ask the office.");
+    if (outcome->is_pending) {
+        char text[128];
+
+        snprintf(text, sizeof text, "waiting for confirmation, fingerprint %s",
+                 outcome->fingerprint);
+        return fail(outcome->exit_code, text,
+                    "Read the fingerprint to the office; everything recorded stays here.");
+    }
     if (outcome->exit_code != EXIT_CODE_OK)
         return fail(outcome->exit_code, outcome->reason,
                     outcome->exit_code == EXIT_CODE_NETWORK
@@ -326,7 +372,8 @@ static enum exit_code run_daemon(struct program *program, enum daemon_mode mode,
                                      .data_folder = program->data_folder,
                                      .log = program->log,
                                      .app_version = FIELDSYNC_VERSION};
-    enum result result = keys_load(program->data_folder, &keys, &problem);
+    const struct keys_opener opener = passphrase_opener(&program->options);
+    enum result result = keys_load(program->data_folder, &opener, &keys, &problem);
 
     (void)lock; /* the caller's, for as long as this runs */
     if (result == RESULT_OK && !keys_are_enrolled(keys))
@@ -336,6 +383,8 @@ static enum exit_code run_daemon(struct program *program, enum daemon_mode mode,
         result = daemon_run(&options, ret_outcome, &problem);
     } else {
         keys_destroy(keys);
+        if (keys_are_sealed(program->data_folder))
+            return fail(EXIT_CODE_AUTHENTICATION, problem.text, "Nothing was changed.");
         return fail(EXIT_CODE_CONFIG, problem.text,
                     "Enrol it first: `fieldsync-agent enrol CODE` with a code of your office.");
     }
@@ -507,15 +556,22 @@ static enum exit_code run_opened(struct program *program, const struct cli_famil
     struct problem problem = {0};
     struct problem no_keys = {0};
     struct keys *keys = NULL;
+    const struct keys_opener opener = passphrase_opener(&program->options);
     enum exit_code exit_code;
-    enum result result;
+    enum result result = RESULT_OK;
 
     arena_init(&cli.arena, CLI_ARENA_SIZE_MAX);
     buffer_init(&cli.out, CLI_OUT_SIZE_MAX);
-    if (keys_load(program->data_folder, &keys, &no_keys) != RESULT_OK)
+    if (family != &CLI_STATUS)
+        result = lease_check(replica, clock_wall_now(), &problem);
+    if (result == RESULT_OK && keys_load(program->data_folder, family == &CLI_SIGN ? &opener : NULL,
+                                         &keys, &no_keys) != RESULT_OK)
         keys = NULL; /* only signing needs them, and says so */
-    result = run_family(&cli, family, replica, blobs, keys != NULL ? keys->file.sign_seed : NULL,
-                        &problem);
+    if (result == RESULT_OK)
+        result = run_family(&cli, family, replica, blobs,
+                            keys != NULL ? keys->file.sign_seed : NULL, &problem);
+    else
+        cli.exit_code = EXIT_CODE_AUTHENTICATION;
     keys_destroy(keys);
     exit_code = cli.exit_code;
     if (result != RESULT_OK)
@@ -558,6 +614,60 @@ static enum exit_code run_on_replica(struct program *program, const struct cli_f
     return exit_code;
 }
 
+/* ---- locks ----------------------------------------------------------------------------------- */
+
+static enum exit_code run_unlock(struct program *program)
+{
+    const struct keys_opener opener = passphrase_opener(&program->options);
+    const struct options *options = &program->options;
+    char answer[64];
+    struct replica *replica = NULL;
+    struct problem problem = {0};
+    struct keys *keys = NULL;
+    enum result result = keys_load(program->data_folder, &opener, &keys, &problem);
+
+    snprintf(answer, sizeof answer, "%s%s", options->arguments[0],
+             options->argument_count > 1 ? options->arguments[1] : "");
+    if (result == RESULT_OK)
+        result = open_folder(program->data_folder, false, NULL, &replica, &problem);
+    if (result == RESULT_OK)
+        result = lease_unlock(replica, keys, answer, clock_wall_now(), &problem);
+    replica_close(replica);
+    keys_destroy(keys);
+    if (result != RESULT_OK)
+        return fail(result == RESULT_REFUSED ? EXIT_CODE_AUTHENTICATION : code_of(result),
+                    problem.text, "Nothing was changed.");
+    return print("this device is open again\n");
+}
+
+/* The files are written anew, each whole: under the new passphrase, or without one. */
+static enum exit_code run_passphrase(struct program *program)
+{
+    const struct keys_opener opener = passphrase_opener(&program->options);
+    bool is_removing = options_count(&program->options, "remove") > 0;
+    struct problem problem = {0};
+    struct files_lock lock;
+    struct keys *keys = NULL;
+    enum result result = take_lock(program, &lock, &problem);
+
+    if (result != RESULT_OK)
+        return fail(EXIT_CODE_TEMPORARY, problem.text, "Stop the agent first.");
+    result = keys_load(program->data_folder, &opener, &keys, &problem);
+    if (result == RESULT_OK) {
+        keys->is_sealed = !is_removing;
+        if (!is_removing)
+            result = passphrase_choose(&program->options, &keys->seal, &problem);
+    }
+    if (result == RESULT_OK)
+        result = keys_save(program->data_folder, keys, &problem);
+    keys_destroy(keys);
+    files_lock_close(&lock);
+    if (result != RESULT_OK)
+        return fail(EXIT_CODE_AUTHENTICATION, problem.text, "Nothing was changed.");
+    return print(is_removing ? "the keys are no longer under a passphrase\n"
+                             : "the keys are under this passphrase now\n");
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static enum exit_code run(struct program *program)
@@ -565,12 +675,20 @@ static enum exit_code run(struct program *program)
     static const struct {
         const char *name;
         enum exit_code (*run)(struct program *program);
-    } OWN[] = {{"enrol", run_enrol}, {"run", run_run}, {"sync", run_sync}};
+    } OWN[] = {{"enrol", run_enrol},
+               {"run", run_run},
+               {"sync", run_sync},
+               {"unlock", run_unlock},
+               {"passphrase", run_passphrase}};
     const struct cli_family *family;
     struct problem problem = {0};
 
     if (find_data_folder(program, &problem) != RESULT_OK)
         return fail(EXIT_CODE_CONFIG, problem.text, "");
+    if (wipe_is_begun(program->data_folder) &&
+        wipe_device(program->data_folder, &problem) != RESULT_OK)
+        return fail(EXIT_CODE_AUTHENTICATION, problem.text,
+                    "This device was revoked and its data has to go; it is tried again.");
     for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++)
         if (strcmp(OWN[i].name, program->options.command->name) == 0)
             return OWN[i].run(program);
@@ -629,6 +747,7 @@ static enum exit_code start(int argc, char **argv)
 
     /* Fixed, it doesn't grow: what is large goes back to the system as soon as it is freed. */
     (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    secret_harden_process();
     about.command_count = all_commands(commands);
     if (sodium_init() < 0)
         return fail(EXIT_CODE_FAILURE, "libsodium doesn't start", "");

@@ -3,6 +3,7 @@
 
 #include "edge/entropy.h"
 #include "edge/files.h"
+#include "edge/secret.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -70,10 +71,11 @@ static enum result decode(struct bytes key_text, const char *text, const struct 
     enum result result;
 
     renewal->former_no = strtoll(text, &code, 10);
-    renewal->keys = calloc(1, sizeof *renewal->keys);
+    renewal->keys = secret_alloc(sizeof *renewal->keys);
     if (renewal->keys == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for the device's keys");
-    *renewal->keys = *keys;
+    *renewal->keys = *keys;                                        /* under the same passphrase */
+    renewal->keys->has_next = renewal->keys->has_previous = false; /* of the number before */
     result = identity_file_decode(key_text, IDENTITY_DEVICE, &renewal->keys->file, problem);
     if (result == RESULT_OK)
         result = identity_code_decode(bytes_of(code, strcspn(code, "\n")), &renewal->code, problem);

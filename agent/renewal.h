@@ -2,14 +2,14 @@
 /* renewal.h: a device that takes another replica number: its new keys and the code for them, on
  * disk beside the old ones until the server has answered.
  *
- * device.key.next is the key file to be, renewal (0600) the code and the number that the device has
+ * renewal.key is the key file to be, renewal (0600) the code and the number that the device has
  * until then. Both are durable before the code is used, so that after a crash at any moment the
  * same keys ask again and get the same answer. */
 #pragma once
 
 #include "agent/keys.h"
 
-#define RENEWAL_KEY_FILE_NAME "device.key.next"
+#define RENEWAL_KEY_FILE_NAME "renewal.key"
 #define RENEWAL_FILE_NAME     "renewal"
 
 struct renewal {

@@ -336,13 +336,21 @@ static uint8_t version_choose(const struct hello *hello)
     return both ? CHANNEL_VERSION : 0;
 }
 
+/* By the root that this device knows, or by one that it vouches for. */
+static bool is_certified(const uint8_t *root_public_key, const struct hello *hello)
+{
+    if (hello->has_root_change && identity_is_root_change(root_public_key, &hello->root_change))
+        root_public_key = hello->root_change.public_key;
+    return identity_is_certified(root_public_key, hello->key_serial, hello->public_key,
+                                 hello->signature);
+}
+
 static enum result hello_check(const struct channel *channel, const struct hello *hello,
                                struct problem *problem)
 {
     const struct greeting_phase *phase = channel->phase;
 
-    if (!identity_is_certified(phase->root_public_key, hello->key_serial, hello->public_key,
-                               hello->signature))
+    if (!is_certified(phase->root_public_key, hello))
         return problem_set(problem, RESULT_MALFORMED,
                            "the server's key isn't signed by this company's root key");
     if (hello->key_serial < phase->key_serial_min)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hello.h: the server's first message, in the clear: who it is and which protocol it speaks.
  *
- * msgpack array of 9, at most LIMIT_HELLO_SIZE_MAX bytes:
+ * msgpack array of 9, or 10, at most LIMIT_HELLO_SIZE_MAX bytes:
  *
  *     "FSY"
  *     version_min, version_max  1 to 255
@@ -11,6 +11,8 @@
  *     signature                 blob of 64: the root's over serial and key (identity.h)
  *     retry_after_ms            0, or: too busy, come back after so long
  *     message_size_max          LIMIT_MESSAGE_OFFER_MIN to LIMIT_MESSAGE_SIZE_MAX: both directions
+ *     root_change               only after the company changed its root key: blob of 96, the new
+ *                               root's public key and the old root's signature over it
  *
  * Nothing in it but the certified key is to be believed until message 2 of the handshake was read:
  * its hash is in the prologue. */
@@ -28,6 +30,8 @@ struct hello {
     uint8_t signature[IDENTITY_SIGNATURE_SIZE];
     int64_t retry_after_ms;
     int64_t message_size_max;
+    bool has_root_change; /* `signature` is the new root's */
+    struct identity_root_change root_change;
 };
 
 /* RESULT_EXHAUSTED  the buffer is full */

@@ -102,6 +102,42 @@ bool identity_is_certified(const uint8_t root_public_key[IDENTITY_KEY_SIZE], int
                            signature);
 }
 
+/* ---- a new root ---- */
+
+static const char ROOT_PURPOSE[] = "fieldsync root key v1";
+
+struct root_claim {
+    uint8_t data[sizeof ROOT_PURPOSE - 1 + IDENTITY_KEY_SIZE];
+};
+
+static struct root_claim root_claim_of(const uint8_t *public_key)
+{
+    struct root_claim claim;
+
+    memcpy(claim.data, ROOT_PURPOSE, sizeof ROOT_PURPOSE - 1);
+    memcpy(claim.data + sizeof ROOT_PURPOSE - 1, public_key, IDENTITY_KEY_SIZE);
+    return claim;
+}
+
+void identity_change_root(const struct identity_signer *old_root,
+                          const uint8_t new_public_key[IDENTITY_KEY_SIZE],
+                          struct identity_root_change *ret_change)
+{
+    struct root_claim claim = root_claim_of(new_public_key);
+
+    memcpy(ret_change->public_key, new_public_key, IDENTITY_KEY_SIZE);
+    identity_sign(old_root, bytes_of(claim.data, sizeof claim.data), ret_change->signature);
+}
+
+bool identity_is_root_change(const uint8_t old_public_key[IDENTITY_KEY_SIZE],
+                             const struct identity_root_change *change)
+{
+    struct root_claim claim = root_claim_of(change->public_key);
+
+    return identity_verify(old_public_key, bytes_of(claim.data, sizeof claim.data),
+                           change->signature);
+}
+
 void identity_fingerprint(const uint8_t public_key[IDENTITY_KEY_SIZE],
                           char ret_text[IDENTITY_FINGERPRINT_SIZE])
 {

@@ -50,6 +50,18 @@ MUST_CHECK bool identity_is_certified(const uint8_t root_public_key[IDENTITY_KEY
                                       const uint8_t server_public_key[IDENTITY_KEY_SIZE],
                                       const uint8_t signature[IDENTITY_SIGNATURE_SIZE]);
 
+/* The old root's word for a new one: signs "fieldsync root key v1" and the new root's public key.
+ */
+struct identity_root_change {
+    uint8_t public_key[IDENTITY_KEY_SIZE]; /* of the new root */
+    uint8_t signature[IDENTITY_SIGNATURE_SIZE];
+};
+void identity_change_root(const struct identity_signer *old_root,
+                          const uint8_t new_public_key[IDENTITY_KEY_SIZE],
+                          struct identity_root_change *ret_change);
+MUST_CHECK bool identity_is_root_change(const uint8_t old_public_key[IDENTITY_KEY_SIZE],
+                                        const struct identity_root_change *change);
+
 /* For two persons to compare by eye or telephone: 64 bits of the key's BLAKE2b-256. Enough against
  * another key in the minutes that an enrolment is open, not as a name for ever. */
 void identity_fingerprint(const uint8_t public_key[IDENTITY_KEY_SIZE],

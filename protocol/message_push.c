@@ -67,6 +67,18 @@ enum result message_push_encode(const struct catalog *catalog, const struct mess
     return result;
 }
 
+bool message_push_is_first_part(struct bytes body)
+{
+    struct reader reader = reader_over(body);
+    int64_t part_no;
+
+    (void)reader_record(&reader, PUSH.count + 1, PUSH.count + 1);
+    (void)reader_int64(&reader, INT64_MIN, INT64_MAX); /* incarnation */
+    (void)reader_int64(&reader, INT64_MIN, INT64_MAX); /* seal_no */
+    part_no = reader_int64(&reader, INT64_MIN, INT64_MAX);
+    return part_no == 0 && !reader_failed(&reader);
+}
+
 enum result message_push_decode(const struct catalog *catalog, struct bytes body,
                                 struct arena *arena, struct message_push *ret_message,
                                 struct problem *problem)

@@ -29,11 +29,15 @@ enum message_type {
     MESSAGE_SCHEMA = 11,
     MESSAGE_IDS = 12,
     MESSAGE_RENEW = 13,
+    MESSAGE_DEPOSITED = 14,
+    MESSAGE_POLICY = 15,
+    MESSAGE_NEW_PSK = 16,
     /* device to server */
     MESSAGE_PUSH = 32,
     MESSAGE_PUBLISHED = 33,
     MESSAGE_DIGEST = 34,
     MESSAGE_REPAIR = 35,
+    MESSAGE_NEW_KEY = 36,
     /* both ways */
     MESSAGE_PING = 64,
     MESSAGE_PONG = 65,
@@ -283,6 +287,29 @@ struct message_ping {
     int64_t nonce;
 };
 
+/* What the server asks of this device; before WELCOME. */
+struct message_policy {
+    int64_t lease_s;        /* so long the device's commands work without contact; 0: for ever */
+    bool is_rotation_asked; /* new keys now, however old these are */
+};
+
+/* The device's next X25519 key. Sent again until a session began with it. */
+struct message_new_key {
+    struct bytes public_key;
+};
+
+/* The pre-shared key that goes with it. Both pairs are good until the new one was used once. */
+struct message_new_psk {
+    struct bytes public_key; /* as NEW_KEY said */
+    struct bytes psk;
+};
+
+/* A revoked device's seal is kept on the server, whole and durably. */
+struct message_deposited {
+    int64_t seal_no;
+    struct bytes digest; /* of the seal */
+};
+
 /* REVOKED: wipe, reason. NOTICE, ERROR, BYE: code and words; retry_after_ms for BYE and ERROR. */
 struct message_text {
     bool wipe;
@@ -348,8 +375,19 @@ MESSAGE_ENCODER(blob); /* HAVE, WANT and PART share one body */
 MESSAGE_DECODER(blob);
 MESSAGE_ENCODER(ping); /* PING and PONG */
 MESSAGE_DECODER(ping);
+MESSAGE_ENCODER(policy);
+MESSAGE_DECODER(policy);
+MESSAGE_ENCODER(new_key);
+MESSAGE_DECODER(new_key);
+MESSAGE_ENCODER(new_psk);
+MESSAGE_DECODER(new_psk);
+MESSAGE_ENCODER(deposited);
+MESSAGE_DECODER(deposited);
 MESSAGE_ENCODER(text); /* NOTICE, REVOKED, ERROR, BYE */
 MESSAGE_DECODER(text);
+
+/* Without reading the rest: does this PUSH begin a seal? False for what isn't a PUSH. */
+bool message_push_is_first_part(struct bytes body);
 
 /* Digest of a seal: BLAKE2b-256 over "fieldsync seal v1", previous digest, incarnation, seal
  * number, lcn range, schema version, sealed_at and the canonical change bytes in message order.

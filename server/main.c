@@ -4,6 +4,7 @@
 
 #include "edge/clock.h"
 #include "edge/entropy.h"
+#include "edge/secret.h"
 #include "schema/sql.h"
 #include "server/cli/cli.h"
 #include "server/demo.h"
@@ -21,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TEXT_SIZE_MAX = 1024 * 1024, COMMANDS_MAX = 32 };
+enum { TEXT_SIZE_MAX = 1024 * 1024, COMMANDS_MAX = 32, SECONDS_PER_DAY = 86400 };
 
 static const char EXAMPLES[] =
     "  fieldsync-server demo                             a made-up company, to try things with\n"
@@ -40,6 +41,9 @@ static const struct option_spec RESTORE_SPECS[] = {
     {"yes", 'y', NULL, "yes, replace the database (it is kept beside)"},
     {"verify", 0, NULL, "only look whether the backup is complete and sound"},
 };
+static const struct option_spec KEY_SPECS[] = {
+    {"root-key", 0, "FILE", "the root key, if it isn't in the data folder any more"},
+};
 static const struct options_command OWN_COMMANDS[] = {
     {"init", "make the data folder, its keys and an empty database", NULL, 0, 0, NULL, 0},
     {"serve", "serve devices", NULL, 0, 0, NULL, 0},
@@ -48,6 +52,8 @@ static const struct options_command OWN_COMMANDS[] = {
      NULL, 0, 0, NULL, 0},
     {"restore", "go back to a backup; devices bring again what they still hold", "FOLDER", 1, 1,
      RESTORE_SPECS, sizeof RESTORE_SPECS / sizeof *RESTORE_SPECS},
+    {"key", "rotate: a new server key under the root key; change-root: a new root key, too",
+     "rotate|change-root", 1, 1, KEY_SPECS, 1},
     {"config", "show: settings and their origin; check: only look; sample: a file to begin with",
      "show|check|sample", 1, 1, NULL, 0},
 };
@@ -210,6 +216,7 @@ static enum exit_code serve(struct call *call, const struct run_guest *guest)
         result = setup_open_blobs(setup, &problem);
     if (result != RESULT_OK)
         return complain(exit_code_of(result), &problem);
+    setup->lease_s = config_number(call->config, "lease.days") * SECONDS_PER_DAY;
     return run_serve(setup, &call->options, call->config, guest);
 }
 
@@ -245,6 +252,33 @@ static enum exit_code run_restore(struct call *call)
     if (result == RESULT_OK && !files_exists(setup->server_key))
         put(STDERR_FILENO, bytes_of_text("warning: no keys/server.key here; put the old keys/"
                                          " folder back before serving\n"));
+    return end_with(call, result, &problem);
+}
+
+static enum exit_code run_key(struct call *call)
+{
+    static const char FORM[] =
+        "the server key has serial %" PRId64 " now. A running server takes it with SIGHUP or at its"
+        " next start;\ndevices take it by themselves at their next contact.\n";
+    const char *action = call->options.arguments[0];
+    const char *root_path = options_value(&call->options, "root-key");
+    struct problem problem = {0};
+    enum result result = RESULT_OK;
+    const char *text = NULL;
+
+    if (strcmp(action, "rotate") == 0) {
+        result = setup_rotate_key(&call->setup, root_path, &problem);
+    } else if (strcmp(action, "change-root") == 0) {
+        result = setup_change_root(&call->setup, root_path, &problem);
+    } else {
+        result = problem_set(&problem, RESULT_REFUSED, "key needs one of: rotate|change-root");
+        return complain(EXIT_CODE_USAGE, &problem);
+    }
+    if (result == RESULT_OK) {
+        text = arena_format(&call->arena, FORM, call->setup.key->serial);
+        result = text == NULL ? arena_full(&call->arena, &problem)
+                              : buffer_append(&call->out, text, strlen(text), &problem);
+    }
     return end_with(call, result, &problem);
 }
 
@@ -315,7 +349,8 @@ static enum result check_file(void *context, struct buffer *report, size_t *ret_
 
 static enum exit_code run_family(struct call *call)
 {
-    const struct cli_host host = {call, encode_code, check_file, call->setup.blobs_path};
+    const struct cli_host host = {call, encode_code, check_file, call->setup.blobs_path,
+                                  config_boolean(call->config, "enrolment.confirm")};
     const struct cli_action *action = NULL;
     struct cli cli = {.options = &call->options,
                       .config = call->config,
@@ -351,7 +386,7 @@ static enum exit_code run_family(struct call *call)
 static enum result greet(void *context, uint16_t port, struct buffer *text, struct problem *problem)
 {
     struct call *call = context;
-    const struct cli_host host = {call, encode_code, check_file, call->setup.blobs_path};
+    const struct cli_host host = {call, encode_code, check_file, call->setup.blobs_path, false};
     const struct demo_invitation invitation = {
         .host = &host,
         .program = call->program_path,
@@ -401,8 +436,8 @@ static enum exit_code run_command(struct call *call)
         const char *name;
         enum exit_code (*run)(struct call *call);
     } RUNS[OWN_COMMAND_COUNT] = {
-        {"init", run_init},       {"serve", run_server},  {"demo", run_demo},
-        {"restore", run_restore}, {"config", run_config},
+        {"init", run_init},       {"serve", run_server}, {"demo", run_demo},
+        {"restore", run_restore}, {"key", run_key},      {"config", run_config},
     };
     const char *name = call->options.command->name;
     bool is_demo = strcmp(name, "demo") == 0;
@@ -451,6 +486,7 @@ int main(int argc, char **argv)
 
     /* Fixed, it doesn't grow: what is large goes back to the system as soon as it is freed. */
     (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    secret_harden_process();
     if (sodium_init() < 0)
         return EXIT_CODE_FAILURE;
     call.program_path = argc > 0 ? argv[0] : "fieldsync-server";

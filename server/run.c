@@ -6,6 +6,7 @@
 #include "edge/clock.h"
 #include "edge/entropy.h"
 #include "edge/notify.h"
+#include "edge/secret.h"
 #include "edge/signals.h"
 #include "edge/terminal.h"
 #include "server/run_inside.h"
@@ -223,6 +224,13 @@ static void reload(struct run *run)
 
     if (result == RESULT_OK)
         result = listener_reload(run->listener, &problem);
+    if (result == RESULT_OK)
+        result = setup_read_key(run->setup, &problem);
+    if (result == RESULT_OK)
+        result =
+            server_set_key(run->server, run->setup->key->noise_private, run->setup->key->serial,
+                           run->setup->key->signature,
+                           run->setup->has_root_change ? &run->setup->root_change : NULL, &problem);
     if (result != RESULT_OK) {
         log_problem(run->log, LOG_LEVEL_ERROR, "reload_failed", result, &problem);
         config_destroy(config);
@@ -278,6 +286,11 @@ static void on_signal(void *context, int signal)
 
 /* ---- start ---- */
 
+static int64_t number(const struct run *run, const char *name)
+{
+    return config_number(run->config, name);
+}
+
 static enum result start_core(struct run *run, struct problem *problem)
 {
     const struct server_options options = {
@@ -285,11 +298,17 @@ static enum result start_core(struct run *run, struct problem *problem)
         .static_secret = run->setup->key->noise_private,
         .key_serial = run->setup->key->serial,
         .root_signature = run->setup->key->signature,
+        .root_change = run->setup->has_root_change ? &run->setup->root_change : NULL,
         .trace = &run->trace,
         .connections_max = (size_t)config_number(run->config, "limit.connections"),
         .handshakes_max = (size_t)config_number(run->config, "limit.handshakes"),
         .handshakes_per_address_max =
             (size_t)config_number(run->config, "limit.handshakes_per_address"),
+        .throttle = {.per_minute = {[THROTTLE_CHANGES] = number(run, "limit.device_changes"),
+                                    [THROTTLE_BYTES] = number(run, "limit.device_bytes"),
+                                    [THROTTLE_BLOBS] = number(run, "limit.device_blobs"),
+                                    [THROTTLE_MESSAGES] = number(run, "limit.device_messages"),
+                                    [THROTTLE_SESSIONS] = number(run, "limit.device_sessions")}},
         .head = run->writer.head,
     };
 
@@ -450,6 +469,7 @@ static void finish(struct run *run)
     master_destroy(run->writer.master);
     arena_done(&run->writer.arena);
     loop_destroy(run->loop);
+    secret_free(run->admin_token);
 }
 
 static struct log *open_log(const struct config *config)

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 
+#include "edge/secret.h"
+#include "server/http/permit.h"
 #include "server/run_inside.h"
 #include "version.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
-enum { PAGE_SIZE_MAX = 64 * 1024, FREE_PERCENT_MIN = 5 };
+enum { PAGE_SIZE_MAX = 64 * 1024, FREE_PERCENT_MIN = 5, TOKEN_SIZE_MIN = 16 };
 
 /* ---- /healthz and /readyz ---- */
 
@@ -177,17 +180,63 @@ static const struct http_route ROUTES[] = {
     {HTTP_GET, "/metrics", on_metrics},
 };
 
+static bool permit(void *context, const struct http_request *request)
+{
+    const struct run *run = context;
+    const struct permit_question question = {
+        .path = request->path,
+        .host = request->headers[HTTP_HOST],
+        .origin = request->headers[HTTP_ORIGIN],
+        .authorization = request->headers[HTTP_AUTHORIZATION],
+    };
+
+    return permit_admin(&question, run->admin_token);
+}
+
+/* From elsewhere than this machine the figures are for the holder of a token only. */
+static enum result read_token(struct run *run, struct problem *problem)
+{
+    struct buffer secret;
+    enum result result = RESULT_OK;
+
+    if (!config_is_set(run->config, "admin.token_file"))
+        return permit_is_loopback(config_text(run->config, "admin.address"))
+                   ? RESULT_OK
+                   : problem_set(problem, RESULT_REFUSED,
+                                 "others than this machine reach it: set admin.token_file, too");
+    buffer_init(&secret, CONFIG_SECRET_SIZE_MAX);
+    result = config_read_secret(run->config, "admin.token_file", &secret, problem);
+    if (result == RESULT_OK && secret.size < TOKEN_SIZE_MIN)
+        result = problem_set(problem, RESULT_REFUSED, "admin.token_file: at least %d characters",
+                             TOKEN_SIZE_MIN);
+    if (result == RESULT_OK) {
+        run->admin_token = secret_alloc(secret.size + 1);
+        if (run->admin_token == NULL)
+            result = problem_set(problem, RESULT_EXHAUSTED, "no memory for a token");
+        else
+            memcpy(run->admin_token, secret.data, secret.size);
+    }
+    if (secret.data != NULL)
+        identity_wipe(secret.data, secret.size);
+    buffer_done(&secret);
+    return result;
+}
+
 enum result run_admin_start(struct run *run, struct problem *problem)
 {
-    const struct http_options options = {
-        .routes = ROUTES, .route_count = sizeof ROUTES / sizeof *ROUTES, .context = run};
+    const struct http_options options = {.routes = ROUTES,
+                                         .route_count = sizeof ROUTES / sizeof *ROUTES,
+                                         .context = run,
+                                         .permit = permit};
     struct listener_options listen = {
         .address = config_text(run->config, "admin.address"),
         .port = (uint16_t)config_number(run->config, "admin.port"),
         .connection_count_max = 64,
     };
-    enum result result = http_create(run->loop, &options, &run->http, problem);
+    enum result result = read_token(run, problem);
 
+    if (result == RESULT_OK)
+        result = http_create(run->loop, &options, &run->http, problem);
     listen.http = run->http;
     if (result == RESULT_OK)
         result = listener_create(run->loop, &listen, &run->admin_listener, problem);

@@ -64,6 +64,7 @@ struct run {
     struct listener *listener;
     struct http *http;
     struct listener *admin_listener;
+    char *admin_token; /* in guarded memory; NULL: none is set */
     struct watch *watch;
     struct loop_timer *step_timer;
     struct loop_timer *look_timer;

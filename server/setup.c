@@ -32,8 +32,11 @@ enum result setup_init(struct setup *setup, const char *folder, struct problem *
         char *path;
         const char *name;
     } places[] = {
-        {setup->database, "fieldsync.db"},      {setup->root_key, "keys/root.key"},
-        {setup->server_key, "keys/server.key"}, {setup->lock_path, "lock"},
+        {setup->database, "fieldsync.db"},
+        {setup->root_key, "keys/root.key"},
+        {setup->server_key, "keys/server.key"},
+        {setup->root_change_path, "keys/root.change"},
+        {setup->lock_path, "lock"},
         {setup->blobs_path, "blobs"},
     };
     enum result result = RESULT_OK;
@@ -41,6 +44,8 @@ enum result setup_init(struct setup *setup, const char *folder, struct problem *
     setup->is_locked = false;
     setup->key = NULL;
     setup->blobs = NULL;
+    setup->lease_s = 0;
+    setup->has_root_change = false;
     setup->catalog = (struct catalog){0};
     arena_init(&setup->arena, CATALOG_SIZE_MAX);
     if (strlen(folder) >= sizeof setup->folder)
@@ -68,80 +73,6 @@ enum result setup_lock(struct setup *setup, struct problem *problem)
     enum result result = files_lock_open(setup->lock_path, &setup->lock, problem);
 
     setup->is_locked = result == RESULT_OK;
-    return result;
-}
-
-/* ---- keys ---- */
-
-static enum result write_key(const char *path, const struct identity_file *file,
-                             struct problem *problem)
-{
-    char text[IDENTITY_FILE_SIZE_MAX];
-    size_t size = identity_file_encode(file, text);
-    enum result result = files_write(path, bytes_of(text, size), KEY_MODE, problem);
-
-    identity_wipe(text, sizeof text);
-    return result;
-}
-
-static enum result create_keys(const struct setup *setup, struct problem *problem)
-{
-    struct identity_file root = {.kind = IDENTITY_ROOT};
-    struct identity_file server = {.kind = IDENTITY_SERVER, .serial = 1};
-    struct identity_signer signer;
-    struct noise_keypair keys;
-    enum result result;
-
-    entropy_fill(root.sign_seed, sizeof root.sign_seed);
-    entropy_fill(server.noise_private, sizeof server.noise_private);
-    identity_signer_from(root.sign_seed, &signer);
-    noise_keypair_from(server.noise_private, &keys);
-    memcpy(server.root_public_key, signer.public_key, sizeof server.root_public_key);
-    identity_certify(&signer, server.serial, keys.public_key, server.signature);
-    result = write_key(setup->root_key, &root, problem);
-    if (result == RESULT_OK)
-        result = write_key(setup->server_key, &server, problem);
-    identity_wipe(&root, sizeof root);
-    identity_wipe(&server, sizeof server);
-    identity_wipe(&signer, sizeof signer);
-    identity_wipe(&keys, sizeof keys);
-    return result;
-}
-
-static enum result decode_key(struct setup *setup, struct bytes text, struct problem *problem)
-{
-    struct identity_file *key = setup->key;
-    struct noise_keypair keys;
-    enum result result = identity_file_decode(text, IDENTITY_SERVER, key, problem);
-
-    if (result != RESULT_OK) {
-        problem_add(problem, "%s", setup->server_key);
-        return RESULT_REFUSED;
-    }
-    noise_keypair_from(key->noise_private, &keys);
-    if (!identity_is_certified(key->root_public_key, key->serial, keys.public_key, key->signature))
-        result = problem_set(problem, RESULT_REFUSED,
-                             "%s: the root key has not signed this server key", setup->server_key);
-    identity_wipe(&keys, sizeof keys);
-    return result;
-}
-
-enum result setup_read_key(struct setup *setup, struct problem *problem)
-{
-    struct buffer text;
-    enum result result;
-
-    if (setup->key == NULL)
-        setup->key = sodium_malloc(sizeof *setup->key);
-    if (setup->key == NULL)
-        return problem_set(problem, RESULT_EXHAUSTED, "no guarded memory for the server key");
-    buffer_init(&text, IDENTITY_FILE_SIZE_MAX);
-    result = files_read(setup->server_key, &text, problem);
-    if (result == RESULT_OK)
-        result = decode_key(setup, buffer_bytes(&text), problem);
-    if (text.data != NULL)
-        identity_wipe(text.data, text.size);
-    buffer_done(&text);
     return result;
 }
 
@@ -272,6 +203,7 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
         .reactions = is_reader ? NULL : service_reactions(),
         .blobs = setup->blobs,
         .departure_keep_us = setup->departure_keep_us,
+        .lease_s = setup->lease_s,
         .trace = trace,
     };
     enum result result =
@@ -370,7 +302,7 @@ static enum result create_all(struct setup *setup, const char *arriving, struct 
     if (result == RESULT_OK)
         result = create_database(setup, arriving, now, problem);
     if (result == RESULT_OK)
-        result = create_keys(setup, problem);
+        result = setup_create_keys(setup, problem);
     if (result == RESULT_OK && rename(arriving, setup->database) != 0)
         result = problem_set(problem, RESULT_REFUSED, "%s: %s", arriving, strerror(errno));
     if (result == RESULT_OK)

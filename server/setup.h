@@ -23,14 +23,18 @@ struct setup {
     char database[FILES_PATH_SIZE];
     char root_key[FILES_PATH_SIZE];
     char server_key[FILES_PATH_SIZE];
+    char root_change_path[FILES_PATH_SIZE];
     char lock_path[FILES_PATH_SIZE];
     char blobs_path[FILES_PATH_SIZE];
     struct blob_store *blobs; /* NULL: not opened */
+    int64_t lease_s;          /* lease.days, of a server that serves */
     struct files_lock lock;
     bool is_locked;
     int64_t departure_keep_us; /* departures.h; 0: nothing is forgotten */
     struct arena arena;
     struct catalog catalog;
+    bool has_root_change;
+    struct identity_root_change root_change;
     struct identity_file *key; /* the server's, in guarded memory; NULL: not read */
 };
 
@@ -44,6 +48,18 @@ MUST_CHECK enum result setup_lock(struct setup *setup, struct problem *problem);
 /* A new data folder with keys and an empty database. RESULT_REFUSED: there is one already. */
 MUST_CHECK enum result setup_create(struct setup *setup, struct wall_time now,
                                     struct problem *problem);
+/* A new server key with the next serial, signed by the root key in `root_path` (NULL: the one in
+ * the data folder). Devices take it at their next contact; a server that runs takes it with SIGHUP.
+ * RESULT_REFUSED: no such root key, or not the one that signed the present server key. */
+MUST_CHECK enum result setup_rotate_key(struct setup *setup, const char *root_path,
+                                        struct problem *problem);
+/* setup_create's part of it: both key files of a new installation. */
+MUST_CHECK enum result setup_create_keys(const struct setup *setup, struct problem *problem);
+/* A new root key (in the data folder; the old one becomes root.key.old) that the old one vouches
+ * for, and a new server key under it. Devices take both at their next contact, as long as this
+ * isn't done once more before. Failures as above. */
+MUST_CHECK enum result setup_change_root(struct setup *setup, const char *root_path,
+                                         struct problem *problem);
 MUST_CHECK enum result setup_read_key(struct setup *setup, struct problem *problem);
 /* Brings the database up to date and its triggers with it; only with the lock. */
 MUST_CHECK enum result setup_migrate(struct setup *setup, struct wall_time now,

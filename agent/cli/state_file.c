@@ -35,7 +35,7 @@ static const struct state_field {
     WORDS(state),        NUMBER(written_at), NUMBER(connected_at),   NUMBER(unreachable_since),
     NUMBER(next_try_at), NUMBER(bytes_sent), NUMBER(bytes_received), NUMBER(repairs),
     NUMBER(answered),    NUMBER(failed),     FLAG(is_idle),          FLAG(is_disk_full),
-    WORDS(last_failure), WORDS(alarm),
+    WORDS(last_failure), WORDS(alarm),       FLAG(is_pending),       WORDS(fingerprint),
 };
 
 static enum result append_field(const struct state_field *field, const struct state_file *state,

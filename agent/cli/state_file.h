@@ -27,6 +27,8 @@ struct state_file {
     int64_t failed;   /* the last request that met a failure to connect */
     bool is_idle;
     bool is_disk_full;
+    bool is_pending;      /* the office hasn't confirmed this device yet */
+    char fingerprint[24]; /* of the device's key */
     char last_failure[200];
     char alarm[200]; /* the last one */
 };

@@ -60,9 +60,17 @@ static enum result say_server(struct cli *cli, bool is_running, const struct sta
     if (strcmp(state->state, "live") == 0)
         return cli_say(cli, problem, "server     connected since %s\n",
                        moment(cli, state->connected_at));
+    if (strcmp(state->state, "parting") == 0)
+        return cli_say(cli, problem,
+                       "server     this device was revoked; what it still has is handed over\n");
     if (strcmp(state->state, "revoked") == 0)
         return cli_say(cli, problem, "server     this device was revoked: %s\n",
                        state->last_failure);
+    if (state->is_pending)
+        return cli_say(cli, problem,
+                       "server     waiting for confirmation, fingerprint %s: read it to the"
+                       " office; it goes on by itself\n",
+                       state->fingerprint);
     if (state->unreachable_since == 0)
         return cli_say(cli, problem, "server     %s\n",
                        state->state[0] != '\0' ? state->state : "starting");

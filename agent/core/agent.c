@@ -21,8 +21,9 @@ static const struct {
     [AGENT_UNENROLLED] = {"unenrolled", 0},
     [AGENT_OFFLINE] = {"offline", TO(AGENT_DIALLING) | TO(AGENT_OFFLINE)},
     [AGENT_DIALLING] = {"dialling", TO(AGENT_GREETING) | TO(AGENT_OFFLINE)},
-    [AGENT_GREETING] = {"greeting", TO(AGENT_LIVE) | TO(AGENT_OFFLINE) | TO(AGENT_REVOKED)},
-    [AGENT_LIVE] = {"live", TO(AGENT_OFFLINE) | TO(AGENT_REVOKED)},
+    [AGENT_GREETING] = {"greeting", TO(AGENT_LIVE) | TO(AGENT_OFFLINE) | TO(AGENT_PARTING)},
+    [AGENT_LIVE] = {"live", TO(AGENT_OFFLINE) | TO(AGENT_PARTING)},
+    [AGENT_PARTING] = {"parting", TO(AGENT_OFFLINE) | TO(AGENT_REVOKED)},
     [AGENT_REVOKED] = {"revoked", 0},
 };
 
@@ -116,6 +117,13 @@ static void note_failure(struct agent *agent, const char *reason)
 static void go_offline(struct agent *agent, const char *reason, int64_t retry_after_ms,
                        bool is_close_needed)
 {
+    if (agent->state == AGENT_PARTING && !agent->parting.wipe) {
+        trace_line(agent->trace, "%s: %s", agent->name, reason);
+        agent_end_revoked(agent);
+        return;
+    }
+    if (agent->state == AGENT_GREETING && !agent->has_token && !agent->has_heard_words)
+        agent->refusals++; /* perhaps the server knows another pair */
     note_failure(agent, reason);
     hang_up(agent, is_close_needed);
     move(agent, AGENT_OFFLINE);
@@ -164,11 +172,13 @@ static enum result on_welcome(struct agent *agent, struct bytes body, struct pro
     trace_line(agent->trace, "%s < server: WELCOME head %" PRId64 ", lcn_high %" PRId64,
                agent->name, welcome.head, welcome.lcn_high);
     agent_stored(agent);
+    rotation_on_welcome(agent);
     move(agent, AGENT_LIVE);
     agent->link.handshake_due = MONO_NEVER;
     agent->status.connected_at = agent->wall;
     agent->status.unreachable_since = (struct wall_time){0};
     agent->status.last_failure[0] = '\0';
+    agent->status.is_pending = false;
     agent->down.published_seq = identity.published_seq;
     uplink_begin(agent);
     downlink_begin(agent, welcome.head);
@@ -180,6 +190,7 @@ static enum result on_welcome(struct agent *agent, struct bytes body, struct pro
 static enum result on_enrolled(struct agent *agent, struct bytes body, struct problem *problem)
 {
     struct message_enrolled enrolled = {0};
+    struct agent_pair *current;
     struct bytes psk;
     enum result result;
 
@@ -192,11 +203,12 @@ static enum result on_enrolled(struct agent *agent, struct bytes body, struct pr
                                : replica_enrol(agent->replica, &enrolled, problem);
     if (result != RESULT_OK)
         return agent_hold(agent, result, &agent->link.inbox_due, problem);
-    memcpy(agent->secrets->psk, enrolled.psk.data, PSK_SIZE);
+    current = &agent->secrets->pairs[AGENT_PAIR_CURRENT];
+    memcpy(current->psk, enrolled.psk.data, PSK_SIZE);
     sodium_memzero(agent->secrets->token_secret, sizeof agent->secrets->token_secret);
-    agent->has_psk = true;
+    current->has_psk = true;
     agent->has_token = false;
-    psk = bytes_of(agent->secrets->psk, PSK_SIZE);
+    psk = bytes_of(current->psk, PSK_SIZE);
     trace_line(agent->trace, "device < server: ENROLLED as %.*s, replica %" PRId64,
                (int)enrolled.user_login.size, (const char *)enrolled.user_login.data,
                enrolled.replica_no);
@@ -215,6 +227,7 @@ static enum result read_text(struct agent *agent, struct bytes body, struct mess
 
     if (result != RESULT_OK)
         return result;
+    agent->has_heard_words = true;
     *ret_words =
         arena_format(&agent->step_arena, "%.*s%s%.*s", (int)ret_text->code.size,
                      (const char *)ret_text->code.data, ret_text->text.size > 0 ? ": " : "",
@@ -234,11 +247,18 @@ static enum result on_revoked(struct agent *agent, struct bytes body, struct pro
         return result;
     note_failure(agent, words);
     trace_line(agent->trace, "%s < server: REVOKED%s", agent->name, text.wipe ? " wipe" : "");
+    parting_begin(agent, text.wipe, words);
+    move(agent, AGENT_PARTING);
+    return RESULT_OK;
+}
+
+void agent_end_revoked(struct agent *agent)
+{
     hang_up(agent, true);
     move(agent, AGENT_REVOKED);
     agent->next_try = MONO_NEVER;
-    agent_effect_add(agent, AGENT_EFFECT_REVOKED, (struct bytes){0}, text.wipe, words);
-    return RESULT_OK;
+    agent_effect_add(agent, AGENT_EFFECT_REVOKED, (struct bytes){0}, agent->parting.wipe,
+                     agent->parting.words);
 }
 
 /* This copy of the device goes on under another number, with other keys: the edge makes them. */
@@ -288,6 +308,8 @@ static bool is_about_a_part(struct agent *agent, const struct message_text *text
     else if (bytes_equal(text->code, bytes_of_text("DIGEST")) ||
              bytes_equal(text->code, bytes_of_text("REPAIR")))
         checks_pause(agent);
+    else if (bytes_equal(text->code, bytes_of_text("NEW_KEY")))
+        agent->is_key_refused = true; /* the keys that there are go on */
     else
         return false;
     return true;
@@ -304,6 +326,8 @@ static enum result on_error(struct agent *agent, struct bytes body, struct probl
     trace_line(agent->trace, "%s < server: ERROR %s", agent->name, words);
     if (agent->state == AGENT_LIVE && is_about_a_part(agent, &text))
         return RESULT_OK;
+    if (agent->state == AGENT_PARTING && parting_on_error(agent, &text))
+        return RESULT_OK;
     agent_alarm(agent, words);
     agent_disconnect(agent, words, text.retry_after_ms);
     return RESULT_OK;
@@ -317,6 +341,7 @@ static enum result on_bye(struct agent *agent, struct bytes body, struct problem
 
     if (result != RESULT_OK)
         return result;
+    agent->status.is_pending = bytes_equal(text.code, bytes_of_text("pending"));
     if (bytes_equal(text.code, bytes_of_text("held")))
         agent_alarm(agent, words); /* a copy of this device was seen: the office decides */
     else if (!bytes_equal(text.code, bytes_of_text("replaced")))
@@ -332,6 +357,8 @@ enum {
     GREETING = WHILE(AGENT_GREETING),
     LIVE = WHILE(AGENT_LIVE),
     BOTH = GREETING | LIVE,
+    PARTING = WHILE(AGENT_PARTING),
+    ANY = BOTH | PARTING,
 };
 
 /* What a server may send, when, and how much of it. Everything else is refused unread. Urgent:
@@ -359,14 +386,17 @@ static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
     [MESSAGE_PUBLISH]        = {"PUBLISH",        LIVE,     64,      false, downlink_on_publish},
     [MESSAGE_VERDICT]        = {"VERDICT",        LIVE,     MIB,     false, uplink_on_verdict},
     [MESSAGE_DIGEST_DIFFERS] = {"DIGEST_DIFFERS", LIVE,     MIB,     false, checks_on_differs},
+    [MESSAGE_POLICY]         = {"POLICY",         GREETING, 64,      false, rotation_on_policy},
+    [MESSAGE_NEW_PSK]        = {"NEW_PSK",        LIVE,     256,     false, rotation_on_new_psk},
+    [MESSAGE_DEPOSITED]      = {"DEPOSITED",      PARTING,  128,     false, parting_on_deposited},
     [MESSAGE_NOTICE]         = {"NOTICE",         LIVE,     4 * KIB, true,  on_notice},
-    [MESSAGE_PING]           = {"PING",           BOTH,     32,      true,  link_on_ping},
-    [MESSAGE_PONG]           = {"PONG",           BOTH,     32,      true,  link_on_pong},
+    [MESSAGE_PING]           = {"PING",           ANY,      32,      true,  link_on_ping},
+    [MESSAGE_PONG]           = {"PONG",           ANY,      32,      true,  link_on_pong},
     [MESSAGE_BLOB_HAVE]      = {"BLOB_HAVE",      LIVE,     256,     false, blobs_on_have},
     [MESSAGE_BLOB_WANT]      = {"BLOB_WANT",      LIVE,     256,     false, blobs_on_want},
     [MESSAGE_BLOB_PART]      = {"BLOB_PART",      LIVE,     66 * KIB, false, blobs_on_part},
-    [MESSAGE_ERROR]          = {"ERROR",          BOTH,     4 * KIB, true,  on_error},
-    [MESSAGE_BYE]            = {"BYE",            BOTH,     4 * KIB, true,  on_bye},
+    [MESSAGE_ERROR]          = {"ERROR",          ANY,      4 * KIB, true,  on_error},
+    [MESSAGE_BYE]            = {"BYE",            ANY,      4 * KIB, true,  on_bye},
 };
 /* clang-format on */
 
@@ -437,6 +467,7 @@ static enum result on_connected(struct agent *agent, const struct agent_event *e
     }
     if (result != RESULT_OK)
         return result;
+    agent->has_heard_words = false;
     move(agent, AGENT_GREETING);
     agent->next_try = MONO_NEVER;
     return RESULT_OK;
@@ -460,6 +491,12 @@ static enum result on_drained(struct agent *agent, const struct agent_event *eve
     return RESULT_OK;
 }
 
+static bool is_in_touch(const struct agent *agent)
+{
+    return agent->state == AGENT_DIALLING || agent->state == AGENT_GREETING ||
+           agent->state == AGENT_LIVE || agent->state == AGENT_PARTING;
+}
+
 /* Whatever the reason says: it isn't authenticated, so it can't do more than make us wait. */
 static enum result on_closed(struct agent *agent, const struct agent_event *event,
                              struct problem *problem)
@@ -468,8 +505,7 @@ static enum result on_closed(struct agent *agent, const struct agent_event *even
         event->text != NULL && event->text[0] != '\0' ? event->text : "the connection was cut";
 
     (void)problem;
-    if (agent->state == AGENT_DIALLING || agent->state == AGENT_GREETING ||
-        agent->state == AGENT_LIVE)
+    if (is_in_touch(agent))
         go_offline(agent, reason, 0, false);
     return RESULT_OK;
 }
@@ -505,6 +541,16 @@ static enum result on_deadline(struct agent *agent, const struct agent_event *ev
     return RESULT_OK; /* every step looks at the time */
 }
 
+static enum result on_rotate(struct agent *agent, const struct agent_event *event,
+                             struct problem *problem)
+{
+    (void)problem;
+    invariant(event->seed != NULL);
+    if (!agent->has_token)
+        rotation_take(agent, event->seed);
+    return RESULT_OK;
+}
+
 static enum result on_stop(struct agent *agent, const struct agent_event *event,
                            struct problem *problem)
 {
@@ -518,8 +564,7 @@ static enum result on_stop(struct agent *agent, const struct agent_event *event,
     }
     if (agent->state == AGENT_LIVE && result == RESULT_OK)
         result = link_send_text(agent, MESSAGE_BYE, "stop", "", problem);
-    if (agent->state == AGENT_DIALLING || agent->state == AGENT_GREETING ||
-        agent->state == AGENT_LIVE)
+    if (is_in_touch(agent))
         agent_disconnect(agent, "stopped", 0);
     agent->next_try = MONO_NEVER;
     return result;
@@ -532,7 +577,7 @@ static const event_handler HANDLERS[] = {
     [AGENT_EVENT_RECEIVED] = on_received, [AGENT_EVENT_DRAINED] = on_drained,
     [AGENT_EVENT_CLOSED] = on_closed,     [AGENT_EVENT_LOCAL_CHANGE] = on_local_change,
     [AGENT_EVENT_SYNC_NOW] = on_sync_now, [AGENT_EVENT_DEADLINE] = on_deadline,
-    [AGENT_EVENT_STOP] = on_stop,
+    [AGENT_EVENT_ROTATE] = on_rotate,     [AGENT_EVENT_STOP] = on_stop,
 };
 
 /* ---- the step -------------------------------------------------------------------------------- */
@@ -541,7 +586,7 @@ static const event_handler HANDLERS[] = {
 static enum result pump(struct agent *agent, struct problem *problem)
 {
     static enum result (*const PARTS[])(struct agent *, struct problem *) = {
-        downlink_pump, uplink_pump, blobs_pump, checks_pump};
+        downlink_pump, uplink_pump, blobs_pump, checks_pump, rotation_pump};
     enum result result;
 
     if (mono_is_due(agent->next_try, agent->now)) {
@@ -554,6 +599,8 @@ static enum result pump(struct agent *agent, struct problem *problem)
     for (size_t i = 0; i < sizeof PARTS / sizeof PARTS[0]; i++)
         if (result == RESULT_OK && agent->state == AGENT_LIVE)
             result = PARTS[i](agent, problem);
+    if (result == RESULT_OK && agent->state == AGENT_PARTING)
+        result = parting_pump(agent, problem);
     return result;
 }
 
@@ -565,8 +612,7 @@ static enum result fail(struct agent *agent, enum result result, struct problem 
         return RESULT_OK; /* the frame waits in the inbox */
     if (result == RESULT_REFUSED)
         agent_alarm(agent, problem->text);
-    if (agent->state == AGENT_DIALLING || agent->state == AGENT_GREETING ||
-        agent->state == AGENT_LIVE)
+    if (is_in_touch(agent))
         agent_disconnect(agent, problem->text, 0);
     return result == RESULT_STORAGE || result == RESULT_EXHAUSTED ? result : RESULT_OK;
 }
@@ -595,6 +641,8 @@ struct mono_time agent_deadline(const struct agent *agent)
 {
     struct mono_time due = mono_earlier(agent->next_try, link_deadline(agent));
 
+    if (agent->state == AGENT_PARTING)
+        return mono_earlier(due, parting_deadline(agent));
     if (agent->state != AGENT_LIVE)
         return due;
     due = mono_earlier(due, uplink_deadline(agent));
@@ -610,11 +658,26 @@ struct agent_status agent_status(const struct agent *agent)
     status.state = agent->state;
     status.next_try = agent->state == AGENT_OFFLINE ? agent->next_try : MONO_NEVER;
     status.is_disk_full = agent->is_disk_full;
-    status.is_idle = agent->state == AGENT_LIVE && uplink_is_idle(agent) && downlink_is_idle(agent);
+    status.is_idle = agent->state == AGENT_LIVE && uplink_is_idle(agent) &&
+                     downlink_is_idle(agent) && rotation_is_idle(agent);
     return status;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
+
+static void take_pair(struct agent *agent, enum agent_pair_name name, const uint8_t *secret,
+                      const uint8_t *psk)
+{
+    struct agent_pair *pair = &agent->secrets->pairs[name];
+
+    if (secret == NULL)
+        return;
+    noise_keypair_from(secret, &pair->static_keys);
+    pair->has_key = true;
+    pair->has_psk = psk != NULL;
+    if (psk != NULL)
+        memcpy(pair->psk, psk, PSK_SIZE);
+}
 
 static enum result take_keys(struct agent *agent, const struct agent_options *options,
                              struct problem *problem)
@@ -623,12 +686,11 @@ static enum result take_keys(struct agent *agent, const struct agent_options *op
     if (agent->secrets == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no guarded memory for the device's keys");
     sodium_memzero(agent->secrets, sizeof *agent->secrets);
-    noise_keypair_from(options->static_secret, &agent->secrets->static_keys);
+    take_pair(agent, AGENT_PAIR_CURRENT, options->static_secret, options->psk);
+    take_pair(agent, AGENT_PAIR_NEXT, options->next_secret, options->next_psk);
+    take_pair(agent, AGENT_PAIR_PREVIOUS, options->previous_secret, options->previous_psk);
+    rotation_show_fingerprint(agent);
     memcpy(agent->root_public_key, options->root_public_key, sizeof agent->root_public_key);
-    if (options->psk != NULL) {
-        memcpy(agent->secrets->psk, options->psk, PSK_SIZE);
-        agent->has_psk = true;
-    }
     if (options->token_id != NULL) {
         invariant(options->token_secret != NULL && options->sign_public_key != NULL);
         memcpy(agent->token_id, options->token_id, sizeof agent->token_id);
@@ -685,7 +747,9 @@ enum result agent_create(const struct agent_options *options, struct agent **ret
     if (identity.user_login[0] != '\0')
         snprintf(agent->name, sizeof agent->name, "%.60s", identity.user_login);
     agent->down.published_seq = identity.published_seq;
-    agent->state = agent->has_psk || agent->has_token ? AGENT_OFFLINE : AGENT_UNENROLLED;
+    agent->state = agent->secrets->pairs[AGENT_PAIR_CURRENT].has_psk || agent->has_token
+                       ? AGENT_OFFLINE
+                       : AGENT_UNENROLLED;
     *ret_agent = agent;
     return RESULT_OK;
 }

@@ -4,6 +4,8 @@
  *   agent.c     the step, the states, dialling and backoff, which message goes to whom
  *   link.c      one conversation: channel, frames to send, frames that wait for the replica
  *   uplink.c    seals, PUSH, verdicts
+ *   rotation.c  which keys open the next session, and how new ones take over
+ *   parting.c   what a revoked device leaves behind before it ends
  *   downlink.c  SUBSCRIBED, ROWS, GONE, IDS, PUBLISH, receipts
  *   checks.c    digests, repairs, triggers, in idle time
  *   blobs.c     attachments, after the data
@@ -45,11 +47,25 @@ enum {
 #define AGENT_BLOB_ANSWER_US    SECONDS(30)
 #define AGENT_BLOB_NEXT_US      SECONDS(2)
 #define AGENT_BLOB_PAUSE_US     MINUTES(5)
+#define AGENT_DEPOSIT_WAIT_US   MINUTES(1) /* then a seal is left behind once more */
+
+enum agent_pair_name {
+    AGENT_PAIR_CURRENT,
+    AGENT_PAIR_NEXT,
+    AGENT_PAIR_PREVIOUS,
+    AGENT_PAIR_COUNT,
+};
+
+struct agent_pair {
+    bool has_key;
+    bool has_psk; /* complete: it may open a session */
+    struct noise_keypair static_keys;
+    uint8_t psk[PSK_SIZE];
+};
 
 /* In guarded memory. */
 struct agent_secrets {
-    struct noise_keypair static_keys;
-    uint8_t psk[PSK_SIZE];
+    struct agent_pair pairs[AGENT_PAIR_COUNT];
     uint8_t token_secret[PSK_SIZE];
 };
 
@@ -83,6 +99,14 @@ struct agent_uplink {
     bool is_all_sent;             /* the last part is on its way: the verdict is next */
     struct mono_time not_before;  /* the replica is locked or the server is busy */
     struct mono_time verdict_due; /* MONO_NEVER unless is_all_sent */
+};
+
+/* What a revoked device still has to do; its seals go out as the uplink's do. */
+struct agent_parting {
+    bool wipe;
+    bool is_noted;     /* in the replica */
+    int64_t seal_done; /* up to here the server keeps them, or never will */
+    char words[LIMIT_REASON_SIZE_MAX + LIMIT_NAME_SIZE_MAX + 4];
 };
 
 struct agent_downlink {
@@ -120,11 +144,15 @@ struct agent_blobs {
 struct agent {
     enum agent_state state;
     struct agent_secrets *secrets;
-    bool has_psk;
+    enum agent_pair_name pair; /* that the running conversation came with */
+    unsigned refusals;         /* handshakes that failed, one after the other */
+    bool is_key_offered;       /* in this session */
+    bool is_key_refused;       /* the same */
     bool has_token;
     bool is_renewal; /* the token is for a replica that is enrolled already */
     bool is_stopped;
-    bool is_disk_full; /* shown once, forgotten when something could be stored again */
+    bool has_heard_words; /* of the server, inside the channel, in this conversation */
+    bool is_disk_full;    /* shown once, forgotten when something could be stored again */
     uint8_t token_id[IDENTITY_TOKEN_ID_SIZE];
     uint8_t root_public_key[IDENTITY_KEY_SIZE];
     uint8_t sign_public_key[IDENTITY_KEY_SIZE];
@@ -144,6 +172,7 @@ struct agent {
     struct mono_time next_try;
     struct agent_link link;
     struct agent_uplink up;
+    struct agent_parting parting;
     struct agent_downlink down;
     struct agent_checks checks;
     struct agent_blobs blobs;
@@ -168,6 +197,8 @@ void agent_disconnect(struct agent *agent, const char *reason, int64_t retry_aft
  * ask again (and RESULT_WAIT); anything else is passed on. */
 MUST_CHECK enum result agent_hold(struct agent *agent, enum result result,
                                   struct mono_time *ret_not_before, struct problem *problem);
+/* The end of a revoked device: hangs up, and asks for a wipe if that was the order. */
+void agent_end_revoked(struct agent *agent);
 /* Something was delivered: the next failure is the first one again. */
 void agent_progress(struct agent *agent);
 /* Something was stored: the disk isn't full any more. */
@@ -182,6 +213,8 @@ bool agent_is_urgent(uint8_t type);
 
 MUST_CHECK enum result link_begin(struct agent *agent, const uint8_t *seed,
                                   struct problem *problem);
+/* Frames that wait for the replica mean nothing any more. */
+void link_forget_inbox(struct agent *agent);
 void link_end(struct agent *agent); /* harmless without a conversation */
 MUST_CHECK enum result link_receive(struct agent *agent, struct bytes message,
                                     struct problem *problem);
@@ -208,8 +241,37 @@ MUST_CHECK enum result uplink_pump(struct agent *agent, struct problem *problem)
 struct mono_time uplink_deadline(const struct agent *agent);
 MUST_CHECK enum result uplink_on_verdict(struct agent *agent, struct bytes body,
                                          struct problem *problem);
+/* The next part of the seal on its way. */
+MUST_CHECK enum result uplink_send_part(struct agent *agent, struct problem *problem);
 void uplink_on_busy(struct agent *agent, int64_t retry_after_ms);
 bool uplink_is_idle(const struct agent *agent);
+
+/* ---- parting.c ------------------------------------------------------------------------------- */
+
+/* Everything else of the conversation is over. `words` is copied. */
+void parting_begin(struct agent *agent, bool wipe, const char *words);
+MUST_CHECK enum result parting_pump(struct agent *agent, struct problem *problem);
+struct mono_time parting_deadline(const struct agent *agent);
+MUST_CHECK enum result parting_on_deposited(struct agent *agent, struct bytes body,
+                                            struct problem *problem);
+/* False: the error isn't about a seal. */
+bool parting_on_error(struct agent *agent, const struct message_text *text);
+
+/* ---- rotation.c ------------------------------------------------------------------------------ */
+
+/* The pair for the next handshake. */
+struct agent_pair *rotation_pair(struct agent *agent);
+void rotation_show_fingerprint(struct agent *agent);
+/* A fresh private key of the edge, stored durably, becomes the next one. */
+void rotation_take(struct agent *agent, const uint8_t *secret);
+/* The server has let this device in with the pair that it came with. */
+void rotation_on_welcome(struct agent *agent);
+bool rotation_is_idle(const struct agent *agent);
+MUST_CHECK enum result rotation_pump(struct agent *agent, struct problem *problem);
+MUST_CHECK enum result rotation_on_new_psk(struct agent *agent, struct bytes body,
+                                           struct problem *problem);
+MUST_CHECK enum result rotation_on_policy(struct agent *agent, struct bytes body,
+                                          struct problem *problem);
 
 /* ---- downlink.c ------------------------------------------------------------------------------ */
 

@@ -53,11 +53,12 @@ static enum result greeting_of_session(struct agent *agent, struct problem *prob
 enum result link_begin(struct agent *agent, const uint8_t *seed, struct problem *problem)
 {
     bool is_enrolment = agent->has_token;
+    struct agent_pair *pair = rotation_pair(agent);
     struct channel_device_options options = {
         .root_public_key = agent->root_public_key,
         .key_serial_min = agent->key_serial,
-        .static_keys = &agent->secrets->static_keys,
-        .psk = is_enrolment ? agent->secrets->token_secret : agent->secrets->psk,
+        .static_keys = &pair->static_keys,
+        .psk = is_enrolment ? agent->secrets->token_secret : pair->psk,
         .kind = is_enrolment ? CHANNEL_ENROL : CHANNEL_SESSION,
         .token_id = is_enrolment ? agent->token_id : NULL,
         .seed = seed,
@@ -81,7 +82,7 @@ enum result link_begin(struct agent *agent, const uint8_t *seed, struct problem 
     return RESULT_OK;
 }
 
-void link_end(struct agent *agent)
+void link_forget_inbox(struct agent *agent)
 {
     struct agent_link *link = &agent->link;
 
@@ -91,6 +92,17 @@ void link_end(struct agent *agent)
         free(link->inbox_first);
         link->inbox_first = next;
     }
+    link->inbox_last = NULL;
+    link->inbox_count = 0;
+    link->inbox_size = 0;
+    link->inbox_due = MONO_NEVER;
+}
+
+void link_end(struct agent *agent)
+{
+    struct agent_link *link = &agent->link;
+
+    link_forget_inbox(agent);
     channel_destroy(link->channel);
     *link = (struct agent_link){.inbox_due = MONO_NEVER,
                                 .handshake_due = MONO_NEVER,
@@ -234,6 +246,16 @@ static enum result take_hello(struct agent *agent, const struct channel_event *e
     if (event->hello->key_serial > agent->key_serial)
         agent->key_serial = event->hello->key_serial;
     agent->status.key_serial = agent->key_serial;
+    /* the same for the root: what the old one vouches for replaces it */
+    if (event->hello->has_root_change &&
+        identity_is_root_change(agent->root_public_key, &event->hello->root_change)) {
+        memcpy(agent->root_public_key, event->hello->root_change.public_key,
+               sizeof agent->root_public_key);
+        trace_line(agent->trace, "%s: the company has a new root key", agent->name);
+    }
+    memcpy(agent->status.root_public_key, agent->root_public_key,
+           sizeof agent->status.root_public_key);
+    agent->status.has_root = true;
     if (agent->dictionary.size > 0)
         channel_set_dictionary(agent->link.channel,
                                (struct frame_dictionary){.number = 1, .bytes = agent->dictionary});

@@ -64,7 +64,7 @@ static enum result next_seal(struct agent *agent, struct problem *problem)
     return RESULT_OK;
 }
 
-static enum result send_part(struct agent *agent, struct problem *problem)
+enum result uplink_send_part(struct agent *agent, struct problem *problem)
 {
     struct agent_uplink *up = &agent->up;
     const struct catalog *catalog = replica_catalog(agent->replica);
@@ -115,7 +115,7 @@ enum result uplink_pump(struct agent *agent, struct problem *problem)
             return result;
     }
     while (up->seal_no != 0 && !up->is_all_sent && link_has_room(agent)) {
-        enum result result = send_part(agent, problem);
+        enum result result = uplink_send_part(agent, problem);
 
         if (result == RESULT_WAIT)
             return RESULT_OK;

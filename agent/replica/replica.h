@@ -80,6 +80,25 @@ MUST_CHECK enum result replica_welcome(struct replica *replica,
                                        const struct message_welcome *welcome, struct wall_time now,
                                        struct problem *problem);
 
+/* --- lease ----------------------------------------------------------------------------------- */
+
+/* What a device without contact may still do; see docs/SECURITY.md. */
+struct replica_lease {
+    int64_t replica_no;
+    int64_t lease_s;             /* 0: for ever */
+    struct wall_time contact_at; /* the last one, or the last unlocking; us 0: never */
+    struct wall_time revoked_at; /* us 0: it isn't */
+};
+MUST_CHECK enum result replica_lease(struct replica *replica, struct replica_lease *ret_lease,
+                                     struct problem *problem);
+bool replica_lease_is_over(const struct replica_lease *lease, struct wall_time now);
+MUST_CHECK enum result replica_set_lease(struct replica *replica, int64_t lease_s,
+                                         struct problem *problem);
+MUST_CHECK enum result replica_note_contact(struct replica *replica, struct wall_time now,
+                                            struct problem *problem);
+MUST_CHECK enum result replica_note_revoked(struct replica *replica, struct wall_time now,
+                                            struct problem *problem);
+
 /* --- up ------------------------------------------------------------------------------------- */
 
 /* Has anything been written here that isn't sealed yet? Cheap: one indexed look. */

@@ -180,6 +180,8 @@ static enum result store_welcome(struct replica *replica, const struct message_w
         result =
             state_set_number(replica, "clock_offset_us", welcome->server_time.us - now.us, problem);
     if (result == RESULT_OK)
+        result = state_set_number(replica, "contact_at", now.us, problem);
+    if (result == RESULT_OK)
         result = state_set_number(replica, "lcn_high", welcome->lcn_high, problem);
     if (result == RESULT_OK)
         result = state_set_number(replica, "backup_lcn", welcome->backup_lcn, problem);

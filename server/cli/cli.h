@@ -25,6 +25,7 @@ struct cli_host {
     enum result (*check_file)(void *context, struct buffer *report, size_t *ret_wrong_count,
                               struct problem *problem);
     const char *blobs_path; /* folder of the attachments; NULL: there are none */
+    bool asks_confirmation; /* enrolment.confirm: of new devices */
 };
 
 struct cli {

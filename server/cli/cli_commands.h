@@ -6,6 +6,7 @@
 
 extern const struct cli_family CLI_USER;
 extern const struct cli_family CLI_DEVICE;
+extern const struct cli_family CLI_QUARANTINE;
 extern const struct cli_family CLI_CHECK;
 extern const struct cli_family CLI_BACKUP;
 extern const struct cli_family CLI_IMPORT;

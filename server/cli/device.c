@@ -4,11 +4,14 @@
 #include "server/cli/cli_commands.h"
 #include "server/core/copies.h"
 #include "server/core/devices.h"
+#include "server/core/devices_confirm.h"
+#include "server/core/devices_rotate.h"
 #include "server/service/people.h"
 #include "server/service/rows.h"
 
 #include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CODE_LIFE_US MINUTES(15)
@@ -18,10 +21,13 @@ struct device_order {
     const char *van;
     uint8_t seed[DEVICES_CODE_SEED_SIZE];
     struct wall_time expires_at;
+    bool asks_confirmation;
     int64_t replica_no;
     bool is_wipe;
     int64_t copy_no; /* 0: not named */
     bool goes_on;
+    const char *fingerprint;
+    bool is_same; /* as the device's own */
 };
 
 /* ---- enrol ---- */
@@ -54,6 +60,8 @@ static enum result enrol(struct work *work, void *context, struct problem *probl
     if (result == RESULT_OK)
         result =
             devices_create_code(work, user_id, van_id, order->seed, order->expires_at, problem);
+    if (result == RESULT_OK && order->asks_confirmation)
+        result = devices_ask_confirmation(work, order->seed, problem);
     return result;
 }
 
@@ -67,8 +75,12 @@ static enum result print_code(struct cli *cli, const struct device_order *order,
     if (!cli->is_json)
         return cli_say(cli, problem,
                        "%.*s\n\nOne device of %s may use this code once, until %s:\n"
-                       "  fieldsync-agent enrol CODE\n",
-                       (int)code.size, (const char *)code.data, order->login, expires);
+                       "  fieldsync-agent enrol CODE\n%s",
+                       (int)code.size, (const char *)code.data, order->login, expires,
+                       order->asks_confirmation
+                           ? "It then shows a fingerprint; let its person read it to you:\n"
+                             "  fieldsync-server device confirm REPLICA FINGERPRINT\n"
+                           : "");
     terminal_json_init(&json, &cli->out);
     terminal_json_object_begin(&json);
     terminal_json_key(&json, "code");
@@ -77,6 +89,8 @@ static enum result print_code(struct cli *cli, const struct device_order *order,
     terminal_json_text(&json, order->login);
     terminal_json_key(&json, "expires_at");
     terminal_json_text(&json, expires);
+    terminal_json_key(&json, "asks_confirmation");
+    terminal_json_boolean(&json, order->asks_confirmation);
     terminal_json_object_end(&json);
     return terminal_json_finish(&json, problem);
 }
@@ -93,6 +107,8 @@ static enum result run_enrol(struct cli *cli, struct problem *problem)
     buffer_init(&code, 4096);
     entropy_fill(order.seed, sizeof order.seed);
     order.expires_at.us = cli->now.us + CODE_LIFE_US;
+    order.asks_confirmation =
+        options_count(cli->options, "confirmed") == 0 && cli->host->asks_confirmation;
     result = cli->host->encode_code(cli->host->context, order.seed, &code, problem);
     if (result == RESULT_OK)
         result = cli_write(cli, enrol, &order, problem);
@@ -102,6 +118,34 @@ static enum result run_enrol(struct cli *cli, struct problem *problem)
         sodium_memzero(code.data, code.size);
     sodium_memzero(&order, sizeof order);
     buffer_done(&code);
+    return result;
+}
+
+/* ---- confirm ---- */
+
+static enum result confirm(struct work *work, void *context, struct problem *problem)
+{
+    struct device_order *order = context;
+
+    return devices_confirm(work, order->replica_no, order->fingerprint, &order->is_same, problem);
+}
+
+static enum result run_confirm(struct cli *cli, struct problem *problem)
+{
+    struct device_order order = {.fingerprint = cli_argument(cli, 1)};
+    enum result result = cli_integer(cli_argument(cli, 0), "replica", &order.replica_no, problem);
+
+    if (result == RESULT_OK)
+        result = cli_write(cli, confirm, &order, problem);
+    if (result == RESULT_OK && !order.is_same)
+        return problem_set(problem, RESULT_REFUSED,
+                           "that is not the fingerprint of replica %" PRId64
+                           "; it goes on waiting. If its person sees another one than you typed,"
+                           " somebody else has used the code: revoke the replica",
+                           order.replica_no);
+    if (result == RESULT_OK)
+        result = cli_say(cli, problem, "replica %" PRId64 " is confirmed: it begins by itself\n",
+                         order.replica_no);
     return result;
 }
 
@@ -120,6 +164,7 @@ static enum result run_list(struct cli *cli, struct problem *problem)
         {"PUBLISHED", "published_seq", CLI_NUMBER},
         {"BEHIND", "behind", CLI_NUMBER},
         {"APP", "app_version", CLI_TEXT},
+        {"FINGERPRINT", "fingerprint", CLI_TEXT},
     };
     struct store_result rows = {0};
     enum result result =
@@ -127,10 +172,11 @@ static enum result run_list(struct cli *cli, struct problem *problem)
                   "SELECT r.replica_no, d.series, u.login, r.device_name,"
                   " CASE WHEN r.state='held' AND EXISTS(SELECT 1 FROM fs_replica n WHERE"
                   " n.former_no=r.replica_no AND n.device_id=r.device_id) THEN 'replaced'"
-                  " ELSE r.state END, r.enrolled_at,"
+                  " WHEN r.state='active' AND r.is_confirmed=0 THEN 'pending' ELSE r.state END, "
+                  "r.enrolled_at,"
                   " r.last_seen_at, r.published_seq,"
                   " (SELECT number FROM fs_state WHERE name='seq') - r.published_seq,"
-                  " r.app_version FROM fs_replica r"
+                  " r.app_version, d.key_fingerprint FROM fs_replica r"
                   " LEFT JOIN device d ON d.id=r.device_id LEFT JOIN app_user u ON u.id=r.user_id"
                   " ORDER BY r.replica_no",
                   NULL, 0, &rows, problem);
@@ -218,24 +264,83 @@ static enum result run_release(struct cli *cli, struct problem *problem)
     return result;
 }
 
+struct unlocking {
+    int64_t replica_no;
+    char challenge[64];
+    char answer[UNLOCK_TEXT_SIZE];
+};
+
+static enum result unlock(struct work *work, void *context, struct problem *problem)
+{
+    struct unlocking *unlocking = context;
+
+    return devices_unlock(work, unlocking->replica_no, unlocking->challenge, unlocking->answer,
+                          problem);
+}
+
+/* "1234 5678" may come as one word or as two. */
+static enum result run_unlock(struct cli *cli, struct problem *problem)
+{
+    struct unlocking unlocking = {0};
+    const char *second = cli_argument(cli, 2);
+    enum result result =
+        cli_integer(cli_argument(cli, 0), "replica", &unlocking.replica_no, problem);
+
+    snprintf(unlocking.challenge, sizeof unlocking.challenge, "%s%s", cli_argument(cli, 1),
+             second == NULL ? "" : second);
+    if (result == RESULT_OK)
+        result = cli_write(cli, unlock, &unlocking, problem);
+    if (result == RESULT_OK)
+        result = cli_say(cli, problem,
+                         "the answer for replica %" PRId64 ":  %s\n"
+                         "Read it to the person whom you know; it works once.\n",
+                         unlocking.replica_no, unlocking.answer);
+    return result;
+}
+
+static enum result rotate(struct work *work, void *context, struct problem *problem)
+{
+    struct device_order *order = context;
+
+    return devices_ask_rotation(work, order->replica_no, problem);
+}
+
+static enum result run_rotate(struct cli *cli, struct problem *problem)
+{
+    struct device_order order = {0};
+    enum result result = cli_integer(cli_argument(cli, 0), "replica", &order.replica_no, problem);
+
+    if (result == RESULT_OK)
+        result = cli_write(cli, rotate, &order, problem);
+    if (result == RESULT_OK)
+        result =
+            cli_say(cli, problem, "replica %" PRId64 " changes its keys when it connects next\n",
+                    order.replica_no);
+    return result;
+}
+
 static const struct option_spec SPECS[] = {
     {"user", 'u', "LOGIN", "whose device it will be (enrol)"},
     {"van", 0, "NAME", "location of its van (enrol)"},
+    {"confirmed", 0, NULL, "the device is before me: it need not wait for `confirm` (enrol)"},
     {"wipe", 0, NULL, "tell the device to remove its data (revoke)"},
     {"copy", 0, "N", "which of its copies lives (release)"},
 };
 
 static const struct cli_action ACTIONS[] = {
-    {"enrol", "--user LOGIN [--van NAME]", 0, 0, run_enrol},
+    {"enrol", "--user LOGIN [--van NAME] [--confirmed]", 0, 0, run_enrol},
+    {"confirm", "REPLICA FINGERPRINT", 2, 2, run_confirm},
     {"list", NULL, 0, 0, run_list},
     {"revoke", "REPLICA [--wipe]", 1, 1, run_revoke},
     {"copies", "REPLICA", 1, 1, run_copies},
     {"release", "REPLICA [--copy N]", 1, 1, run_release},
+    {"rotate", "REPLICA", 1, 1, run_rotate},
+    {"unlock", "REPLICA CHALLENGE", 2, 3, run_unlock},
 };
 
 const struct cli_family CLI_DEVICE = {
     .command = {"device", "enrolment codes and enrolled devices",
-                "enrol|list|revoke|copies|release [REPLICA]", 1, 2, SPECS,
+                "enrol|confirm|list|revoke|copies|release|rotate|unlock [REPLICA]", 1, 4, SPECS,
                 sizeof SPECS / sizeof *SPECS},
     .actions = ACTIONS,
     .action_count = sizeof ACTIONS / sizeof *ACTIONS,

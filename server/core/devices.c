@@ -4,6 +4,8 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "server/core/audit.h"
+#include "server/core/devices_confirm.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -108,19 +110,6 @@ enum result devices_restored(struct store *store, const uint8_t *seed,
     return result;
 }
 
-static enum result audit(struct work *work, const char *event, int64_t user_id, int64_t replica_no,
-                         const char *detail, struct problem *problem)
-{
-    const struct value parameters[] = {value_integer(work_now(work).us), value_text_of(event),
-                                       value_integer(user_id), value_integer(replica_no),
-                                       value_text_of(detail)};
-
-    return work_execute(work,
-                        "INSERT INTO fs_audit(occurred_at, event, user_id, replica_no, detail)"
-                        " VALUES(?1,?2,?3,?4,?5)",
-                        parameters, 5, problem);
-}
-
 /* ---- codes ---- */
 
 enum result devices_create_code(struct work *work, int64_t user_id, int64_t van_id,
@@ -156,7 +145,7 @@ enum result devices_create_code(struct work *work, int64_t user_id, int64_t van_
                           " expires_at) VALUES(?1,?2,?3,?4,?5,?6)",
                           parameters, 6, problem);
     if (result == RESULT_OK)
-        result = audit(work, "code_created", user_id, 0, NULL, problem);
+        result = audit_note(work, "code_created", user_id, 0, NULL, problem);
     return result;
 }
 
@@ -185,7 +174,8 @@ static enum result change_state(struct work *work, const char *sql, int64_t repl
             problem_set(problem, RESULT_REFUSED,
                         "replica %" PRId64 " does not exist or is in another state", replica_no);
     if (result == RESULT_OK)
-        result = audit(work, event, store_integer_at(&changed, 0, 0, 0), replica_no, NULL, problem);
+        result =
+            audit_note(work, event, store_integer_at(&changed, 0, 0, 0), replica_no, NULL, problem);
     return result;
 }
 
@@ -228,7 +218,8 @@ enum result devices_hold(struct work *work, int64_t replica_no, int64_t user_id,
     enum result result = work_execute(
         work, "UPDATE fs_replica SET state='held' WHERE replica_no=?1", &parameter, 1, problem);
 
-    return result == RESULT_OK ? audit(work, "fork", user_id, replica_no, why, problem) : result;
+    return result == RESULT_OK ? audit_note(work, "fork", user_id, replica_no, why, problem)
+                               : result;
 }
 
 enum result devices_watch(struct store *store, struct arena *arena, struct wall_time now,
@@ -269,6 +260,7 @@ struct code {
     int64_t replica_no;
     int64_t former_no; /* a copy of this replica, which brings its work along; 0: a new device */
     bool takes_over;   /* it is the same device under another number */
+    bool is_confirmed;
 };
 
 static enum result read_code(struct store *store, struct job *job, struct bytes token_id,
@@ -276,11 +268,11 @@ static enum result read_code(struct store *store, struct job *job, struct bytes 
 {
     const struct value parameter = value_blob(token_id);
     struct store_result found = {0};
-    enum result result =
-        store_query(store,
-                    "SELECT secret, used_by, user_id, van_id, expires_at, replica_no, former_no,"
-                    " takes_over FROM fs_enrolment WHERE token_id=?1 AND tries_left>0",
-                    &parameter, 1, &job->arena, &found, problem);
+    enum result result = store_query(
+        store,
+        "SELECT secret, used_by, user_id, van_id, expires_at, replica_no, former_no,"
+        " takes_over, is_confirmed FROM fs_enrolment WHERE token_id=?1 AND tries_left>0",
+        &parameter, 1, &job->arena, &found, problem);
 
     if (result != RESULT_OK)
         return result;
@@ -291,7 +283,8 @@ static enum result read_code(struct store *store, struct job *job, struct bytes 
                               .expires_at = store_integer_at(&found, 0, 4, 0),
                               .replica_no = store_integer_at(&found, 0, 5, 0),
                               .former_no = store_integer_at(&found, 0, 6, 0),
-                              .takes_over = store_integer_at(&found, 0, 7, 0) != 0};
+                              .takes_over = store_integer_at(&found, 0, 7, 0) != 0,
+                              .is_confirmed = store_integer_at(&found, 0, 8, 0) != 0};
     *ret_found = found.row_count > 0 && ret_code->secret.size == PSK_SIZE &&
                  ret_code->expires_at > job->now.us;
     return RESULT_OK;
@@ -329,8 +322,10 @@ enum result devices_authenticate(struct store *store, struct job *job, struct pr
     if (job->is_enrolment)
         return authenticate_code(store, job, problem);
     result = store_query(store,
-                         "SELECT replica_no, user_id, psk, state, is_wipe FROM fs_replica"
-                         " WHERE static_public_key=?1",
+                         "SELECT replica_no, user_id,"
+                         " CASE WHEN static_public_key=?1 THEN psk ELSE next_psk END,"
+                         " state, is_wipe, is_confirmed FROM fs_replica"
+                         " WHERE static_public_key=?1 OR next_public_key=?1",
                          &parameter, 1, &job->arena, &found, problem);
     psk = store_bytes_at(&found, 0, 2);
     if (result != RESULT_OK || found.row_count == 0 || psk.size != PSK_SIZE)
@@ -340,9 +335,7 @@ enum result devices_authenticate(struct store *store, struct job *job, struct pr
     job->replica_no = store_integer_at(&found, 0, 0, 0);
     job->user_id = store_integer_at(&found, 0, 1, 0);
     memcpy(job->psk, psk.data, PSK_SIZE);
-    job->state = bytes_equal(state, bytes_of_text("active")) ? REPLICA_ACTIVE
-                 : bytes_equal(state, bytes_of_text("held")) ? REPLICA_HELD
-                                                             : REPLICA_REVOKED;
+    job->state = replica_state_of(state, store_integer_at(&found, 0, 5, 0) != 0);
     job->wipe = store_integer_at(&found, 0, 4, 0) != 0;
     return RESULT_OK;
 }
@@ -449,24 +442,26 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
         value_text(enrol->app_version),
         value_text(copy),
         code->former_no == 0 ? value_null() : value_integer(code->former_no),
-        enrol->first_no == 0 ? value_null() : value_integer(enrol->first_no)};
+        enrol->first_no == 0 ? value_null() : value_integer(enrol->first_no),
+        value_integer(code->is_confirmed ? 1 : 0)};
     const struct value burnt[] = {value_blob(job->key), value_blob(job->static_key),
                                   value_integer(replica_no)};
 
     result = work_execute(work,
                           "INSERT INTO fs_replica(replica_no, device_id, user_id,"
                           " static_public_key, sign_public_key, psk, token_current, enrolled_at,"
-                          " last_seen_at, app_version, device_name, former_no, first_no)"
+                          " last_seen_at, app_version, device_name, former_no, first_no,"
+                          " is_confirmed)"
                           " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11,"
                           " coalesce((SELECT coalesce(first_no,replica_no) FROM fs_replica"
-                          " WHERE replica_no=?11),?12))",
-                          replica, 12, problem);
+                          " WHERE replica_no=?11),?12),?13)",
+                          replica, 13, problem);
     if (result == RESULT_OK)
         result = work_execute(work,
                               "UPDATE fs_enrolment SET used_by=?2, replica_no=?3 WHERE token_id=?1",
                               burnt, 3, problem);
     if (result == RESULT_OK)
-        result = audit(work, "enrolled", code->user_id, replica_no, job->peer, problem);
+        result = audit_note(work, "enrolled", code->user_id, replica_no, job->peer, problem);
     job->replica_no = replica_no;
     return result;
 }

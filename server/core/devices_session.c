@@ -5,6 +5,8 @@
 #include "base/invariant.h"
 #include "protocol/identity.h"
 #include "server/core/copies.h"
+#include "server/core/devices_confirm.h"
+#include "server/core/devices_rotate.h"
 #include "server/core/ingest.h"
 
 #include <inttypes.h>
@@ -242,8 +244,14 @@ static enum result let_in(struct work *work, struct job *job, const struct stand
                           const struct message_resume *resume, const struct trace *trace,
                           struct problem *problem)
 {
-    if (!bytes_equal(resume->epoch, standing->epoch) || resume->published_seq <= standing->head)
-        return turn_token(work, job, resume, problem);
+    enum result result = RESULT_OK;
+
+    if (!bytes_equal(resume->epoch, standing->epoch) || resume->published_seq <= standing->head) {
+        result = devices_use_key(work, job, trace, problem);
+        if (result == RESULT_OK && job->result == RESULT_OK)
+            result = turn_token(work, job, resume, problem);
+        return result;
+    }
     trace_line(trace,
                "server: replica %" PRId64 " has seen %" PRId64 ", this database is at %" PRId64
                ": was it put back without `restore`?",
@@ -265,9 +273,9 @@ static enum result judge(struct work *work, struct job *job, const struct standi
 
     if (result != RESULT_OK)
         return result;
-    if (job->state == REPLICA_REVOKED) {
-        job->result = problem_set(&job->problem, RESULT_REFUSED, "replica %" PRId64 " is revoked",
-                                  job->replica_no);
+    if (job->state == REPLICA_REVOKED || job->state == REPLICA_PENDING) {
+        job->result = problem_set(&job->problem, RESULT_REFUSED, "replica %" PRId64 " is %s",
+                                  job->replica_no, replica_state_name(job->state));
         return RESULT_OK;
     }
     if (copy.decision != COPY_UNDECIDED)

@@ -6,6 +6,7 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "server/core/devices_confirm.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -26,11 +27,12 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
     const struct value parameter = value_integer(replica_no);
     struct store_result found = {0};
     struct bytes state;
-    enum result result = store_query(
-        store,
-        "SELECT device_id, user_id, incarnation, lcn_high, seal_high, seal_digest,"
-        " state, first_no, token_current, published_seq FROM fs_replica WHERE replica_no=?1",
-        &parameter, 1, arena, &found, problem);
+    enum result result =
+        store_query(store,
+                    "SELECT device_id, user_id, incarnation, lcn_high, seal_high, seal_digest,"
+                    " state, first_no, token_current, published_seq,"
+                    " is_confirmed FROM fs_replica WHERE replica_no=?1",
+                    &parameter, 1, arena, &found, problem);
 
     if (result != RESULT_OK)
         return result;
@@ -48,9 +50,7 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
         .first_no = store_integer_at(&found, 0, 7, 0),
         .token_current = store_bytes_at(&found, 0, 8),
         .published_seq = store_integer_at(&found, 0, 9, 0),
-        .state = bytes_equal(state, bytes_of_text("active")) ? REPLICA_ACTIVE
-                 : bytes_equal(state, bytes_of_text("held")) ? REPLICA_HELD
-                                                             : REPLICA_REVOKED};
+        .state = replica_state_of(state, store_integer_at(&found, 0, 10, 0) != 0)};
     return RESULT_OK;
 }
 
@@ -539,10 +539,10 @@ enum result ingest_push(struct work *work, struct store *store, struct job *job,
     if (result != RESULT_OK)
         return problem_set(problem, result, "%s", job->problem.text);
     job->state = ingest.replica.state;
-    if (ingest.replica.state != REPLICA_ACTIVE) {
-        job->result =
-            problem_set(&job->problem, RESULT_REFUSED, "replica %" PRId64 " is %s", job->replica_no,
-                        ingest.replica.state == REPLICA_HELD ? "held" : "revoked");
+    ingest.not_after = job->released_until;
+    if (ingest.replica.state != (job->released_until.us == 0 ? REPLICA_ACTIVE : REPLICA_REVOKED)) {
+        job->result = problem_set(&job->problem, RESULT_REFUSED, "replica %" PRId64 " is %s",
+                                  job->replica_no, replica_state_name(ingest.replica.state));
         return RESULT_OK;
     }
     scope_rights_init(&ingest.rights, store, ingest.arena, ingest.replica.user_id);

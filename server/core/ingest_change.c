@@ -544,6 +544,8 @@ enum result ingest_apply(struct ingest *ingest, struct ingest_item *item, struct
     item->verdict = (struct ingest_verdict){.lcn = item->change->lcn,
                                             .table_no = item->change->table_no,
                                             .row_id = item->change->row_id};
+    if (ingest->not_after.us != 0 && item->change->edited_at.us > ingest->not_after.us)
+        return ingest_refuse(ingest, item, REASON_REVOKED, NULL, problem);
     if (item->table->is_local)
         return ingest_refuse(ingest, item, REASON_UNKNOWN_TABLE, NULL, problem);
     if (!sending_fits(item->table, item->change->mask, item->change->values))

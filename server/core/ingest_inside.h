@@ -33,7 +33,8 @@ struct ingest {
     struct ingest_replica replica;
     unsigned roles;
     struct scope_rights rights;
-    int64_t head; /* before this work */
+    struct wall_time not_after; /* us 0: any; changes dated later are refused */
+    int64_t head;               /* before this work */
     int64_t
         commit_seq; /* lowest seq of the commit that holds the seal: this one, or an older one */
     size_t count;

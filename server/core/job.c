@@ -21,6 +21,8 @@ static const struct {
     [JOB_ENROL]        = {"ENROL",        true},
     [JOB_RESUME]       = {"RESUME",       true},
     [JOB_PUSH]         = {"PUSH",         true},
+    [JOB_DEPOSIT]      = {"DEPOSIT",      true},
+    [JOB_NEW_KEY]      = {"NEW_KEY",      true},
     [JOB_RECEIPT]      = {"RECEIPT",      true},
     [JOB_ADOPT]        = {"ADOPT",        true},
     [JOB_RESCOPE]      = {"RESCOPE",      true},

@@ -25,6 +25,8 @@ enum job_kind {
     JOB_ENROL,
     JOB_RESUME,
     JOB_PUSH,
+    JOB_DEPOSIT, /* what a revoked device still had: kept, not applied */
+    JOB_NEW_KEY, /* the device offers its next key */
     JOB_RECEIPT, /* note what a device has published or when it was last seen */
     JOB_ADOPT,   /* another program wrote to the master: adopt its rows */
     JOB_RESCOPE, /* evaluate everybody's subscription again (once a day, and at start) */
@@ -47,6 +49,7 @@ enum replica_state {
     REPLICA_HELD = 2,
     REPLICA_REVOKED = 3,
     REPLICA_RENEWED = 4, /* RESUME: this copy of it is told to take another identity */
+    REPLICA_PENDING = 5, /* enrolled, but nobody has confirmed it yet */
 };
 
 struct job {
@@ -67,12 +70,14 @@ struct job {
     struct bytes static_key; /* ENROL, AUTHENTICATE of a token: the device's X25519 public key */
     struct bytes body;       /* message body: ENROL, RESUME, PUSH, DIGEST, REPAIR, BLOB */
     uint8_t message;         /* BLOB: which message `body` is */
-    struct bytes seed;       /* ENROL, RESUME: 64 random bytes for psk and resume token */
-    struct feed *feed;       /* FEED; REPAIR (may be NULL): published after it; RESUME makes it */
-    size_t send_room;        /* FEED: stop after about so many bytes of frames */
-    int64_t seq;             /* RECEIPT: published head */
-    int64_t contact_no;      /* PUSH, RECEIPT: of the session; RESUME: of the one it begins (out) */
-    const char *peer;        /* ENROL, AUTHENTICATE: address, for the audit log */
+    struct bytes seed;  /* ENROL, RESUME: 64 random bytes for psk and resume token; NEW_KEY: 32 */
+    struct feed *feed;  /* FEED; REPAIR (may be NULL): published after it; RESUME makes it */
+    size_t send_room;   /* FEED: stop after about so many bytes of frames */
+    int64_t seq;        /* RECEIPT: published head */
+    int64_t contact_no; /* PUSH, RECEIPT: of the session; RESUME: of the one it begins (out) */
+    struct wall_time
+        released_until; /* PUSH out of the quarantine: changes dated later are refused */
+    const char *peer;   /* ENROL, AUTHENTICATE: address, for the audit log */
 
     /* out */
     bool is_known;            /* AUTHENTICATE */

@@ -6,8 +6,10 @@
 #include "server/core/blobs.h"
 #include "server/core/departures.h"
 #include "server/core/devices.h"
+#include "server/core/devices_rotate.h"
 #include "server/core/digest.h"
 #include "server/core/ingest.h"
+#include "server/core/quarantine.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ struct master {
     struct blob_store *blobs;
     int64_t departure_keep_us;
     struct frame_dictionary dictionary;
+    int64_t lease_s;
     struct work *work; /* NULL for readers */
     struct feed_cache *cache;
     struct arena group_arena; /* of the last group's outcome */
@@ -86,6 +89,7 @@ enum result master_create(const struct master_options *options, struct master **
     master->trace = options->trace;
     master->blobs = options->blobs;
     master->departure_keep_us = options->departure_keep_us;
+    master->lease_s = options->lease_s;
     if (options->dictionary.size > 0)
         master->dictionary =
             (struct frame_dictionary){.number = MASTER_DICTIONARY_NO, .bytes = options->dictionary};
@@ -165,6 +169,12 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
     case JOB_PUSH:
         result = ingest_push(master->work, master->store, job, master->trace,
                              &group->answers[index], problem);
+        break;
+    case JOB_DEPOSIT:
+        result = quarantine_deposit(master->work, job, master->trace, problem);
+        break;
+    case JOB_NEW_KEY:
+        result = devices_new_key(master->work, job, master->trace, problem);
         break;
     case JOB_RECEIPT:
         result = devices_receipt(master->work, job, problem);
@@ -297,6 +307,8 @@ static enum result answer_job(struct group *group, size_t index,
     if (job->result != RESULT_OK)
         return RESULT_OK;
     if (job->kind == JOB_RESUME)
+        result = devices_policy(master->store, job, master->lease_s, &job->problem);
+    if (job->kind == JOB_RESUME && result == RESULT_OK)
         result = devices_welcome(master->store, job, outcome->work.seq, &job->problem);
     if (job->kind == JOB_PUSH && group->answers[index].seal_no != 0)
         result = ingest_answer_encode(master->store, &group->answers[index], outcome->work.seq,
@@ -543,6 +555,8 @@ static enum result read_job(struct master *master, const struct feed_reader *rea
     case JOB_ENROL:
     case JOB_RESUME:
     case JOB_PUSH:
+    case JOB_DEPOSIT:
+    case JOB_NEW_KEY:
     case JOB_RECEIPT:
     case JOB_ADOPT:
     case JOB_RESCOPE:

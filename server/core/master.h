@@ -21,6 +21,7 @@ struct master_options {
     struct blob_store *blobs;         /* NULL: attachments are refused */
     int64_t departure_keep_us; /* how long deletions are remembered; 0: for ever (departures.h) */
     struct bytes dictionary;   /* zlib preset dictionary of the schema version; may be empty */
+    int64_t lease_s;           /* so long devices work without contact; 0: for ever */
     const struct trace *trace;
 };
 

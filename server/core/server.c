@@ -5,6 +5,7 @@
 #include "base/lookup.h"
 #include "server/core/session.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,13 @@ static void take_seed(struct server *server, const uint8_t *seed)
 
 /* ---- life ---- */
 
+static void take_root_change(struct server *server, const struct identity_root_change *change)
+{
+    server->has_root_change = change != NULL;
+    if (change != NULL)
+        server->root_change = *change;
+}
+
 enum result server_create(const struct server_options *options, struct server **ret_server,
                           struct problem *problem)
 {
@@ -74,10 +82,12 @@ enum result server_create(const struct server_options *options, struct server **
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a server");
     arena_init(&server->step_arena, STEP_ARENA_SIZE_MAX);
     gate_init(&server->gate, options->handshakes_max, options->handshakes_per_address_max);
+    throttle_init(&server->throttle, &options->throttle);
     prng_init(&server->prng, 0);
     server->catalog = options->catalog;
     server->key_serial = options->key_serial;
     memcpy(server->root_signature, options->root_signature, sizeof server->root_signature);
+    take_root_change(server, options->root_change);
     if (options->dictionary.size > 0)
         server->dictionary =
             (struct frame_dictionary){.number = MASTER_DICTIONARY_NO, .bytes = options->dictionary};
@@ -98,6 +108,23 @@ enum result server_create(const struct server_options *options, struct server **
     return RESULT_OK;
 }
 
+enum result server_set_key(struct server *server, const uint8_t *static_secret, int64_t key_serial,
+                           const uint8_t *root_signature,
+                           const struct identity_root_change *root_change, struct problem *problem)
+{
+    if (key_serial == server->key_serial)
+        return RESULT_OK;
+    if (key_serial < server->key_serial)
+        return problem_set(problem, RESULT_REFUSED,
+                           "the server key has serial %" PRId64 ", %" PRId64 " is in use",
+                           key_serial, server->key_serial);
+    noise_keypair_from(static_secret, server->static_keys); /* channels have copies of their own */
+    memcpy(server->root_signature, root_signature, sizeof server->root_signature);
+    take_root_change(server, root_change);
+    server->key_serial = key_serial;
+    return RESULT_OK;
+}
+
 void server_destroy(struct server *server)
 {
     if (server == NULL)
@@ -110,6 +137,7 @@ void server_destroy(struct server *server)
     }
     lane_clear(&server->housekeeping, server);
     hub_done(&server->hub);
+    throttle_done(&server->throttle);
     arena_done(&server->step_arena);
     free(server->effects);
     sodium_free(server->static_keys); /* wipes; takes NULL */
@@ -133,6 +161,8 @@ struct hello server_hello(const struct server *server, int64_t retry_after_ms)
         hello.server_ms = 0; /* a clock that wrong is of no use to a device */
     memcpy(hello.public_key, server->static_keys->public_key, sizeof hello.public_key);
     memcpy(hello.signature, server->root_signature, sizeof hello.signature);
+    hello.has_root_change = server->has_root_change;
+    hello.root_change = server->root_change;
     return hello;
 }
 

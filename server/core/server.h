@@ -12,8 +12,10 @@
  * server_step fails only for lack of memory. */
 #pragma once
 
+#include "protocol/identity.h"
 #include "server/core/job.h"
 #include "server/core/master.h"
+#include "server/core/throttle.h"
 
 struct server;
 
@@ -21,12 +23,14 @@ struct server_options {
     const struct catalog *catalog;
     const uint8_t *static_secret; /* X25519, 32 bytes; copied into guarded memory */
     int64_t key_serial;
-    const uint8_t *root_signature; /* 64 bytes over the server key */
+    const uint8_t *root_signature;                  /* 64 bytes over the server key */
+    const struct identity_root_change *root_change; /* NULL: the root was never changed */
     struct bytes dictionary;
     const struct trace *trace;
     size_t connections_max;
     size_t handshakes_max;             /* unfinished at once; 0: the default of limits.h */
     size_t handshakes_per_address_max; /* 0: the default */
+    struct throttle_options throttle;  /* of each device */
     int64_t head;                      /* newest seq of the master; 0: not known yet */
     int64_t rescope_interval_us;       /* between two JOB_RESCOPE; 0: a day */
 };
@@ -78,6 +82,12 @@ struct server_effects {
 };
 
 /* RESULT_EXHAUSTED: memory. The first step asks for a RESCOPE. */
+/* A newer server key, for handshakes that begin from now on; live sessions go on. RESULT_REFUSED:
+ * its serial isn't higher. */
+MUST_CHECK enum result server_set_key(struct server *server, const uint8_t *static_secret,
+                                      int64_t key_serial, const uint8_t *root_signature,
+                                      const struct identity_root_change *root_change,
+                                      struct problem *problem);
 MUST_CHECK enum result server_create(const struct server_options *options,
                                      struct server **ret_server, struct problem *problem);
 /* Takes NULL; wipes keys, destroys queued jobs. Jobs that were handed out have come back before. */

@@ -13,18 +13,20 @@
 /* Where each state may lead. */
 static const unsigned MOVES[SESSION_STATE_COUNT] = {
     [SESSION_GREETING] = MAY(AUTHENTICATING) | MAY(CLOSING),
-    [SESSION_AUTHENTICATING] = MAY(ENROLLING) | MAY(RESUMING) | MAY(CLOSING),
+    [SESSION_AUTHENTICATING] = MAY(ENROLLING) | MAY(RESUMING) | MAY(PARTING) | MAY(CLOSING),
     [SESSION_ENROLLING] = MAY(CLOSING),
-    [SESSION_RESUMING] = MAY(LIVE) | MAY(JUDGING) | MAY(CLOSING),
-    [SESSION_LIVE] = MAY(JUDGING) | MAY(CLOSING),
-    [SESSION_JUDGING] = MAY(CLOSING),
+    [SESSION_RESUMING] = MAY(LIVE) | MAY(JUDGING) | MAY(PARTING) | MAY(CLOSING),
+    [SESSION_LIVE] = MAY(JUDGING) | MAY(PARTING) | MAY(CLOSING),
+    [SESSION_JUDGING] = MAY(PARTING) | MAY(CLOSING),
+    [SESSION_PARTING] = MAY(CLOSING),
     [SESSION_CLOSING] = 0,
 };
 
 const char *session_state_name(enum session_state state)
 {
     static const char *const NAMES[SESSION_STATE_COUNT] = {
-        "greeting", "authenticating", "enrolling", "resuming", "live", "judging", "closing",
+        "greeting", "authenticating", "enrolling", "resuming",
+        "live",     "judging",        "parting",   "closing",
     };
 
     return NAMES[state];
@@ -85,17 +87,13 @@ enum result session_create(struct server *server, const struct server_event *eve
     return RESULT_OK;
 }
 
-/* Gives back all but the session's own place; the feed may be with a running job, then that job
- * brings it along when it is dropped. */
+/* Gives back all but the session's own place. */
 static void let_go(struct session *session)
 {
     struct server *server = session->server;
 
-    if (!session->lanes[LANE_FEED].is_running)
-        feed_destroy(session->feed);
-    session->feed = NULL;
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        lane_clear(&session->lanes[lane], server);
+    session_drop_work(session);
+    identity_wipe(session->key_seed, sizeof session->key_seed);
     for (size_t i = session->frame_first; i < session->frame_count; i++)
         shared_frame_release(session->frames[i]);
     free(session->frames);
@@ -232,16 +230,22 @@ void session_submit(struct session *session, enum lane_name lane, struct job *jo
     session_bye(session, "busy", "too much waits already", 30 * 1000);
 }
 
-void session_judge(struct session *session)
+/* A feed that is with a running job comes along when that one is dropped. */
+void session_drop_work(struct session *session)
 {
-    if (session->state != SESSION_LIVE && session->state != SESSION_RESUMING)
-        return;
-    trace_line(session->server->trace, "server: %s is no longer welcome", session->name);
     if (!session->lanes[LANE_FEED].is_running)
         feed_destroy(session->feed);
     session->feed = NULL;
     for (int lane = 0; lane < LANE_COUNT; lane++)
         lane_clear(&session->lanes[lane], session->server);
+}
+
+void session_judge(struct session *session)
+{
+    if (session->state != SESSION_LIVE && session->state != SESSION_RESUMING)
+        return;
+    trace_line(session->server->trace, "server: %s is no longer welcome", session->name);
+    session_drop_work(session);
     session_move(session, SESSION_JUDGING);
     session_authenticate(session);
 }
@@ -333,6 +337,8 @@ struct mono_time session_deadline(const struct session *session)
         deadline = mono_earlier(deadline, session->ping_at);
         deadline = mono_earlier(deadline, session->renew_at);
     }
+    if (session->state == SESSION_PARTING)
+        deadline = mono_earlier(deadline, session->part_by);
     return deadline;
 }
 
@@ -362,6 +368,10 @@ void session_tick(struct session *session)
     }
     if (!session->is_counted && mono_is_due(silent_at(session), now)) {
         session_close(session, SESSION_CLOSE_SILENT, "nothing heard");
+        return;
+    }
+    if (session->state == SESSION_PARTING && mono_is_due(session->part_by, now)) {
+        session_close(session, SESSION_CLOSE_NORMAL, "revoked");
         return;
     }
     for (int lane = 0; lane < LANE_COUNT; lane++)

@@ -8,9 +8,9 @@
  * up to LANE_SIZE_MAX bytes a lane.
  *
  *   GREETING --> AUTHENTICATING --> RESUMING --> LIVE --> JUDGING --> CLOSING
- *                      |                                                 ^
- *                      +-----------> ENROLLING --------------------------+   (and from each of
- * them)
+ *                      |               |          |          |           ^
+ *                      |               '----------+----------+--> PARTING (and from each of them)
+ *                      +-----------> ENROLLING                           '
  *
  *   GREETING        messages 1 and 3 are due; nobody has proven anything
  *   AUTHENTICATING  a reader looks up the key
@@ -18,6 +18,7 @@
  *   RESUMING        a known device: the writer gives it its next token
  *   LIVE            both directions run
  *   JUDGING         it was revoked or held just now: a reader looks what to tell it
+ *   PARTING         it was told that it is revoked; it may leave behind what it still had, no more
  *   CLOSING         the edge was told to close; waiting for CLOSED */
 #pragma once
 
@@ -29,6 +30,7 @@
 #include "server/core/gate.h"
 #include "server/core/hub.h"
 #include "server/core/server.h"
+#include "server/core/throttle.h"
 
 enum session_state {
     SESSION_GREETING,
@@ -37,6 +39,7 @@ enum session_state {
     SESSION_RESUMING,
     SESSION_LIVE,
     SESSION_JUDGING,
+    SESSION_PARTING,
     SESSION_CLOSING,
     SESSION_STATE_COUNT,
 };
@@ -108,9 +111,15 @@ struct session {
     struct mono_time heard_at;
     struct mono_time ping_at;
     struct mono_time renew_at;
+    struct mono_time part_by;    /* PARTING ends then */
     struct mono_time receipt_at; /* not before */
     int64_t receipt_seq;         /* published on the device, not yet noted; 0: none */
     bool is_confirmed;           /* it has stored its new resume token */
+
+    uint8_t key_seed[PSK_SIZE]; /* random: makes the psk if the device changes its keys */
+    unsigned new_key_count;
+    bool is_push_dropped; /* told to wait: up to the next first part nothing is taken */
+    bool is_blob_dropped;
 
     struct lane lanes[LANE_COUNT];
     struct feed *feed; /* while LANE_FEED runs it is the job's alone */
@@ -130,12 +139,15 @@ struct server {
     struct noise_keypair *static_keys; /* guarded memory */
     int64_t key_serial;
     uint8_t root_signature[IDENTITY_SIGNATURE_SIZE];
+    bool has_root_change;
+    struct identity_root_change root_change;
     struct frame_dictionary dictionary;
     const struct trace *trace;
     size_t connections_max;
 
     struct hub hub;
     struct gate gate;
+    struct throttle throttle;
     struct prng prng;
     bool is_seeded;
     struct arena step_arena;
@@ -204,6 +216,8 @@ void session_close(struct session *session, uint16_t code, const char *text);
 /* BYE, then the end. */
 void session_bye(struct session *session, const char *code, const char *text,
                  int64_t retry_after_ms);
+/* Forgets all its jobs and its feed. */
+void session_drop_work(struct session *session);
 /* Revoked or held while it was live. */
 void session_judge(struct session *session);
 /* A job for one of its lanes with what all jobs need; NULL: no memory, the session was ended. */

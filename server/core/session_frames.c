@@ -8,6 +8,8 @@
 
 #define RECEIPT_INTERVAL_US SECONDS(60)
 
+enum { NEW_KEYS_MAX = 2 }; /* a session */
+
 /* ---- going out ---- */
 
 enum result session_send_raw(struct session *session, struct bytes message, struct problem *problem)
@@ -209,9 +211,47 @@ void session_drained(struct session *session)
 
 /* ---- coming in ---- */
 
+/* Told to wait, the device keeps what it has and sends that part of it again later. */
+static void say_wait(struct session *session, const char *code, int64_t wait_ms)
+{
+    struct message_text text = {
+        .retry_after_ms = wait_ms,
+        .code = bytes_of_text(code),
+        .text = bytes_of_text("This device sends more than it may in a minute. Nothing is lost."),
+    };
+
+    session_send_text(session, MESSAGE_ERROR, &text);
+}
+
+static int64_t longer_wait_ms(struct session *session, enum throttle_kind a, enum throttle_kind b)
+{
+    struct server *server = session->server;
+    struct mono_time now = server->event->mono;
+    int64_t first = throttle_wait_ms(&server->throttle, a, session->replica_no, now);
+    int64_t second = throttle_wait_ms(&server->throttle, b, session->replica_no, now);
+
+    return first > second ? first : second;
+}
+
+/* A seal is let in or not as a whole, at its first part: one that is larger than what a minute
+ * allows would never arrive otherwise. */
+static bool may_push(struct session *session, struct bytes body)
+{
+    int64_t wait_ms = 0;
+
+    if (!message_push_is_first_part(body))
+        return !session->is_push_dropped;
+    wait_ms = longer_wait_ms(session, THROTTLE_CHANGES, THROTTLE_BYTES);
+    session->is_push_dropped = wait_ms > 0;
+    if (wait_ms > 0)
+        say_wait(session, "busy", wait_ms);
+    return wait_ms == 0;
+}
+
 static void on_push(struct session *session, struct bytes body)
 {
-    struct job *job = session_job(session, JOB_PUSH, body);
+    enum job_kind kind = session->state == SESSION_PARTING ? JOB_DEPOSIT : JOB_PUSH;
+    struct job *job = may_push(session, body) ? session_job(session, kind, body) : NULL;
 
     if (job != NULL)
         session_submit(session, LANE_PUSH, job);
@@ -238,9 +278,27 @@ static void on_repair(struct session *session, struct bytes body)
     submit_side(session, JOB_REPAIR, MESSAGE_REPAIR, body);
 }
 
+/* Only the first of them is answered: the rest of the window is on its way already. */
+static bool may_send_blob(struct session *session, bool is_begin)
+{
+    int64_t wait_ms = 0;
+
+    if (session->is_blob_dropped && !is_begin)
+        return false;
+    wait_ms = longer_wait_ms(session, is_begin ? THROTTLE_BLOBS : THROTTLE_BYTES, THROTTLE_BYTES);
+    session->is_blob_dropped = wait_ms > 0;
+    if (wait_ms > 0)
+        say_wait(session, job_name(JOB_BLOB), wait_ms);
+    else if (is_begin)
+        throttle_spend(&session->server->throttle, THROTTLE_BLOBS, session->replica_no, 1,
+                       session->server->event->mono);
+    return wait_ms == 0;
+}
+
 static void on_blob_have(struct session *session, struct bytes body)
 {
-    submit_side(session, JOB_BLOB, MESSAGE_BLOB_HAVE, body);
+    if (may_send_blob(session, true))
+        submit_side(session, JOB_BLOB, MESSAGE_BLOB_HAVE, body);
 }
 
 static void on_blob_want(struct session *session, struct bytes body)
@@ -250,13 +308,35 @@ static void on_blob_want(struct session *session, struct bytes body)
 
 static void on_blob_part(struct session *session, struct bytes body)
 {
-    submit_side(session, JOB_BLOB, MESSAGE_BLOB_PART, body);
+    if (may_send_blob(session, false))
+        submit_side(session, JOB_BLOB, MESSAGE_BLOB_PART, body);
 }
 
 static void malformed(struct session *session, const struct problem *problem)
 {
     trace_line(session->server->trace, "server: %s: %s", session->name, problem->text);
     session_close(session, SESSION_CLOSE_PROTOCOL, "protocol error");
+}
+
+/* A device changes its keys twice a year: more than a try again is somebody playing. */
+static void on_new_key(struct session *session, struct bytes body)
+{
+    struct bytes seed = bytes_of(session->key_seed, sizeof session->key_seed);
+    struct problem problem = {0};
+    struct job *job = NULL;
+
+    if (session->new_key_count >= NEW_KEYS_MAX)
+        return;
+    session->new_key_count++;
+    job = session_job(session, JOB_NEW_KEY, body);
+    if (job == NULL)
+        return;
+    if (arena_copy(&job->arena, seed, &job->seed, &problem) != RESULT_OK) {
+        job_destroy(job);
+        session_bye(session, "busy", "no memory", 30 * 1000);
+        return;
+    }
+    session_submit(session, LANE_SIDE, job);
 }
 
 /* Noted now and then, not each time: it says what may be forgotten, which is in no hurry. */
@@ -336,18 +416,49 @@ struct reception {
 
 /* What a device may send, when, and how much of it. Everything else is refused unread. */
 static const struct reception RECEPTIONS[] = {
-    [MESSAGE_PUSH] = {WHILE(LIVE), LIMIT_BODY_SIZE_MAX, on_push},
+    [MESSAGE_PUSH] = {WHILE(LIVE) | WHILE(PARTING), LIMIT_BODY_SIZE_MAX, on_push},
     [MESSAGE_PUBLISHED] = {WHILE(LIVE), 32, on_published},
     [MESSAGE_DIGEST] = {WHILE(LIVE), 256 * KIB, on_digest},
     [MESSAGE_REPAIR] = {WHILE(LIVE), 1 * KIB, on_repair},
-    [MESSAGE_PING] = {WHILE(LIVE) | WHILE(RESUMING), 32, on_ping},
-    [MESSAGE_PONG] = {WHILE(LIVE), 32, on_pong},
+    [MESSAGE_NEW_KEY] = {WHILE(LIVE), 64, on_new_key},
+    [MESSAGE_PING] = {WHILE(LIVE) | WHILE(RESUMING) | WHILE(PARTING), 32, on_ping},
+    [MESSAGE_PONG] = {WHILE(LIVE) | WHILE(PARTING), 32, on_pong},
     [MESSAGE_BLOB_HAVE] = {WHILE(LIVE), 128, on_blob_have},
     [MESSAGE_BLOB_WANT] = {WHILE(LIVE), 128, on_blob_want},
     [MESSAGE_BLOB_PART] = {WHILE(LIVE), LIMIT_BLOB_PART_SIZE + 128, on_blob_part},
-    [MESSAGE_ERROR] = {WHILE(LIVE) | WHILE(RESUMING), 2 * KIB, on_text},
-    [MESSAGE_BYE] = {WHILE(LIVE) | WHILE(RESUMING) | WHILE(ENROLLING), 2 * KIB, on_bye},
+    [MESSAGE_ERROR] = {WHILE(LIVE) | WHILE(RESUMING) | WHILE(PARTING), 2 * KIB, on_text},
+    [MESSAGE_BYE] = {WHILE(LIVE) | WHILE(RESUMING) | WHILE(ENROLLING) | WHILE(PARTING), 2 * KIB,
+                     on_bye},
 };
+
+/* False: the device sends so much that its connection ends. */
+static bool may_say_more(struct session *session, const struct frame *frame)
+{
+    struct server *server = session->server;
+    struct mono_time now = server->event->mono;
+    int64_t wait_ms = 0;
+
+    if (session->replica_no == 0)
+        return true; /* an enrolment: it has one message to say */
+    wait_ms = throttle_wait_ms(&server->throttle, THROTTLE_BYTES, session->replica_no, now);
+    if (wait_ms < LIMIT_RETRY_AFTER_MS_MAX) /* deeper in debt than any honest seal brings it */
+        wait_ms = throttle_wait_ms(&server->throttle, THROTTLE_MESSAGES, session->replica_no, now);
+    if (wait_ms > 0) {
+        session_bye(session, "busy", "This device sends too much. Nothing is lost.", wait_ms);
+        return false;
+    }
+    throttle_spend(&server->throttle, THROTTLE_MESSAGES, session->replica_no, 1, now);
+    throttle_spend(&server->throttle, THROTTLE_BYTES, session->replica_no,
+                   (int64_t)frame->body.size, now);
+    return true;
+}
+
+/* What a revoked device had on its way before it knew. */
+static bool is_left_over(const struct session *session, const struct reception *reception)
+{
+    return session->state == SESSION_PARTING &&
+           (reception == NULL || (reception->states & WHILE(PARTING)) == 0);
+}
 
 void session_take_frame(struct session *session, const struct frame *frame)
 {
@@ -356,7 +467,8 @@ void session_take_frame(struct session *session, const struct frame *frame)
     struct problem problem = {0};
     enum result result = RESULT_MALFORMED;
 
-    if (session->state == SESSION_JUDGING)
+    if (session->state == SESSION_JUDGING || is_left_over(session, reception) ||
+        !may_say_more(session, frame))
         return; /* what it says no longer counts */
     if (reception == NULL || reception->handle == NULL) {
         if ((frame->type & MESSAGE_OPTIONAL_BIT) != 0)

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HELD_RETRY_MS = 300 * 1000, SEED_SIZE = 64 };
+#define PART_LIMIT_US MINUTES(10) /* for a device that leaves its work behind */
+
+enum { HELD_RETRY_MS = 300 * 1000, PENDING_RETRY_MS = 10 * 1000, SEED_SIZE = 64 };
 
 /* ---- who is it? ---- */
 
@@ -84,6 +86,7 @@ static void submit_greeting(struct session *session, enum job_kind kind, struct 
     session_submit(session, LANE_GREETING, job);
 }
 
+/* It knows now. It may stay to leave its unsent work behind; nothing else happens any more. */
 static void say_revoked(struct session *session, bool wipe)
 {
     struct message_text text = {
@@ -93,8 +96,10 @@ static void say_revoked(struct session *session, bool wipe)
                                    : "This device was revoked."),
     };
 
+    session_drop_work(session);
     session_send_text(session, MESSAGE_REVOKED, &text);
-    session_close(session, SESSION_CLOSE_NORMAL, "revoked");
+    session->part_by = mono_after(session->server->event->mono, PART_LIMIT_US);
+    session_move(session, SESSION_PARTING);
 }
 
 static void say_held(struct session *session)
@@ -105,14 +110,41 @@ static void say_held(struct session *session)
                 HELD_RETRY_MS);
 }
 
-/* Revoked and held devices are told, inside the channel, and go. True: neither of the two. */
+/* The device shows its fingerprint beside these words and asks again by itself. */
+static void say_pending(struct session *session)
+{
+    session_bye(session, "pending", "The office has not confirmed this device yet.",
+                PENDING_RETRY_MS);
+}
+
+/* Devices that are revoked, held or not confirmed are told, inside the channel, and go. True: none
+ * of these. */
 static bool is_welcome(struct session *session, const struct job *job)
 {
     if (job->state == REPLICA_REVOKED)
         say_revoked(session, job->wipe);
     else if (job->state == REPLICA_HELD)
         say_held(session);
-    return session->state != SESSION_CLOSING;
+    else if (job->state == REPLICA_PENDING)
+        say_pending(session);
+    else
+        return true;
+    return false;
+}
+
+/* One device that connects again and again costs a commit each time. */
+static bool comes_too_often(struct session *session)
+{
+    struct server *server = session->server;
+    struct mono_time now = server->event->mono;
+    int64_t wait_ms =
+        throttle_wait_ms(&server->throttle, THROTTLE_SESSIONS, session->replica_no, now);
+
+    if (wait_ms > 0)
+        session_bye(session, "busy", "This device connects too often. Nothing is lost.", wait_ms);
+    else
+        throttle_spend(&server->throttle, THROTTLE_SESSIONS, session->replica_no, 1, now);
+    return wait_ms > 0;
 }
 
 static void welcome_replica(struct session *session, const struct job *job, struct bytes greeting)
@@ -123,14 +155,12 @@ static void welcome_replica(struct session *session, const struct job *job, stru
     session->replica_no = job->replica_no;
     session->user_id = job->user_id;
     snprintf(session->name, sizeof session->name, "replica %" PRId64, job->replica_no);
-    if (job->state == REPLICA_REVOKED) {
-        say_revoked(session, job->wipe);
-        return;
-    }
-    /* one that is held says first which copy it is */
     older = hub_claim_replica(&server->hub, session, session->replica_no);
     if (older != NULL)
         session_bye(older, "replaced", "the device has connected again", 0);
+    if (comes_too_often(session) ||
+        (job->state != REPLICA_HELD && !is_welcome(session, job))) /* says first which copy it is */
+        return;
     session_move(session, SESSION_RESUMING);
     submit_greeting(session, JOB_RESUME, greeting);
 }
@@ -234,6 +264,8 @@ static void on_resumed(struct session *session, struct job *job)
         job->feed = NULL;
         return;
     }
+    invariant(server->event->seed != NULL);
+    memcpy(session->key_seed, server->event->seed, sizeof session->key_seed);
     session->feed = job->feed;
     job->feed = NULL;
     session->contact_no = job->contact_no;
@@ -255,6 +287,8 @@ static void on_pushed(struct session *session, struct job *job)
 
     if (job->result == RESULT_OK) {
         server->status.pushes++;
+        throttle_spend(&server->throttle, THROTTLE_CHANGES, session->replica_no, job->change_count,
+                       server->event->mono);
         if (job->frame_count > 0)
             trace_line(server->trace, "server > %s: VERDICT, %zu frames", session->name,
                        job->frame_count);

@@ -240,7 +240,8 @@ class Bench:
         folder = self.path("device%d" % self.devices)
         shutil.copytree(os.path.join(self.data, "schema"), os.path.join(folder, "schema"))
         code = re.search(r"fs1:[a-z0-9]+",
-                         self.server_command("device", "enrol", "--user", login))[0]
+                         self.server_command("device", "enrol", "--confirmed",
+                                             "--user", login))[0]
         return folder, code
 
     def enrol(self, folder, code):
@@ -303,7 +304,8 @@ class Bench:
         if not os.path.exists(path):
             shutil.copytree(os.path.join(self.data, "schema"), os.path.join(folder, "schema"))
             code = re.search(r"fs1:[a-z0-9]+",
-                             self.server_command("device", "enrol", "--user", "idle"))[0]
+                             self.server_command("device", "enrol", "--confirmed",
+                                                 "--user", "idle"))[0]
             subprocess.run([self.agent_program, "enrol", code, "--data", folder, "--server",
                             "ws://127.0.0.1:%d/sync" % free_port()], capture_output=True,
                            timeout=WAIT_S, check=False)

@@ -123,6 +123,10 @@ static void carry_out(struct device *device, const struct agent_effects *effects
             break;
         case AGENT_EFFECT_ENROLLED:
             break;
+        case AGENT_EFFECT_NEXT_PSK:
+        case AGENT_EFFECT_KEYS_ROTATED:
+        case AGENT_EFFECT_KEYS_REVERTED:
+        case AGENT_EFFECT_ROTATION_ASKED:
         case AGENT_EFFECT_RENEW:
         case AGENT_EFFECT_REVOKED:
         case AGENT_EFFECT_ALARM:

@@ -84,11 +84,12 @@ class Output:
         return json.loads(self.out)
 
 
-def run_program(*command, code=0, text_in=None, seconds=60, env=None):
+def run_program(*command, code=0, text_in=None, seconds=60, env=None, pass_fds=()):
     """Runs a program to its end. `code` None: any exit code will do."""
     begin = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False,
-                          input=text_in, env={**os.environ, **env} if env else None)
+                          input=text_in, env={**os.environ, **env} if env else None,
+                          pass_fds=pass_fds)
     output = Output(command, done, time.monotonic() - begin)
     if code is not None and output.code != code:
         raise Failed("`%s` ended with %d instead of %d: %s%s"
@@ -492,8 +493,9 @@ class Company:
 
     # ---- devices ----
 
-    def code(self, login, *options):
-        """A fresh enrolment code."""
+    def code(self, login, *options, is_confirmed=True):
+        """A fresh enrolment code; its device begins at once, or waits for the office."""
+        options += ("--confirmed",) if is_confirmed else ()
         return re.search(r"fs1:[a-z0-9]+",
                          self.cli("device", "enrol", "--user", login, *options).out)[0]
 

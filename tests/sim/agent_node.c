@@ -61,6 +61,11 @@ static enum result open_core(struct world *world, int number, struct problem *pr
     struct agent_options options = {
         .static_secret = agent->secret,
         .psk = agent->is_enrolled ? agent->psk : NULL,
+        .next_secret = agent->has_next ? agent->next_secret : NULL,
+        .next_psk = agent->has_next_psk ? agent->next_psk : NULL,
+        .previous_secret = agent->has_previous ? agent->previous_secret : NULL,
+        .previous_psk = agent->has_previous ? agent->previous_psk : NULL,
+        .key_serial_min = agent->key_serial,
         .root_public_key = world->server.root_public,
         .jitter_seed = prng_next(&world->prng),
         .app_version = "sim",
@@ -213,6 +218,26 @@ static void enrolled(struct world *world, int number, const struct agent_effect 
     agent->is_renewing = false;
 }
 
+static void keys_rotated(struct world_agent *agent)
+{
+    memcpy(agent->previous_secret, agent->secret, sizeof agent->secret);
+    memcpy(agent->previous_psk, agent->psk, sizeof agent->psk);
+    memcpy(agent->secret, agent->next_secret, sizeof agent->secret);
+    memcpy(agent->psk, agent->next_psk, sizeof agent->psk);
+    agent->has_previous = true;
+    agent->has_next = agent->has_next_psk = false;
+}
+
+static void swap(uint8_t *a, uint8_t *b)
+{
+    for (int i = 0; i < 32; i++) {
+        uint8_t kept = a[i];
+
+        a[i] = b[i];
+        b[i] = kept;
+    }
+}
+
 /* False: the process is gone. */
 static void carry_out(struct world *world, int number, const struct agent_effect *effect)
 {
@@ -235,7 +260,23 @@ static void carry_out(struct world *world, int number, const struct agent_effect
     case AGENT_EFFECT_RENEW:
         life_renew(world, number, effect->bytes);
         break;
+    case AGENT_EFFECT_NEXT_PSK:
+        memcpy(agent->next_psk, effect->bytes.data, sizeof agent->next_psk);
+        agent->has_next_psk = true;
+        break;
+    case AGENT_EFFECT_KEYS_ROTATED:
+        keys_rotated(agent);
+        break;
+    case AGENT_EFFECT_KEYS_REVERTED:
+        swap(agent->secret, agent->previous_secret);
+        swap(agent->psk, agent->previous_psk);
+        break;
+    case AGENT_EFFECT_ROTATION_ASKED:
+        agent_node_rotate(world, number);
+        break;
     case AGENT_EFFECT_REVOKED:
+        agent->is_revoked = true;
+        agent->is_wiped = effect->wipe;
         world_say(world, "%s: revoked", agent->name);
         break;
     case AGENT_EFFECT_PUBLISHED:
@@ -279,11 +320,33 @@ void agent_node_step(struct world *world, int number, struct agent_event *event)
         carry_out(world, number, &effects.effects[i]);
     if (result != RESULT_OK)
         check_excuse(world, number, "agent_step", result, &problem);
+    agent->key_serial = agent_status(agent->core).key_serial;
     look_at_replica(world, number);
     if (agent->is_renewing && agent->has_old_core)
         life_start_again(world, number);
     else if (result == RESULT_STORAGE) /* what is on the disk is unknown: open it anew and look */
         agent_node_reopen(world, number, "the replica is in trouble");
+}
+
+void agent_node_rotate(struct world *world, int number)
+{
+    world_push(world, 1,
+               (struct world_event){.kind = EVENT_AGENT_ROTATE,
+                                    .agent = number,
+                                    .life = world->agents[number].life});
+}
+
+/* Stored before it is used. */
+static void rotate(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
+    struct agent_event event = {.kind = AGENT_EVENT_ROTATE, .seed = agent->next_secret};
+
+    if (!agent->has_next)
+        for (size_t i = 0; i < sizeof agent->next_secret; i++)
+            agent->next_secret[i] = (uint8_t)prng_next(&world->prng);
+    agent->has_next = true;
+    agent_node_step(world, number, &event);
 }
 
 void agent_node_event(struct world *world, const struct world_event *event)
@@ -295,6 +358,9 @@ void agent_node_event(struct world *world, const struct world_event *event)
     if (event->kind == EVENT_AGENT_START) {
         if (!agent->is_running)
             agent_node_start(world, event->agent);
+    } else if (agent->is_running && event->life == agent->life &&
+               event->kind == EVENT_AGENT_ROTATE) {
+        rotate(world, event->agent);
     } else if (agent->is_running && event->life == agent->life) {
         agent_node_step(world, event->agent, &step);
     }

@@ -24,20 +24,28 @@ static void write_trace(void *context, const char *line)
     world_say(context, "server: %s", line);
 }
 
+void server_node_rotate(struct world *world)
+{
+    struct world_server *server = &world->server;
+    struct identity_signer root;
+    uint8_t public_key[32];
+
+    identity_signer_from(server->root_seed, &root);
+    draw_bytes(world, server->secret, sizeof server->secret);
+    if (crypto_scalarmult_base(public_key, server->secret) != 0)
+        world_fail(world, "no public key");
+    identity_certify(&root, ++server->key_serial, public_key, server->signature);
+}
+
 void server_node_init(struct world *world)
 {
     struct world_server *server = &world->server;
     struct identity_signer root;
-    uint8_t seed[32];
-    uint8_t public_key[32];
 
-    draw_bytes(world, seed, sizeof seed);
-    identity_signer_from(seed, &root);
+    draw_bytes(world, server->root_seed, sizeof server->root_seed);
+    identity_signer_from(server->root_seed, &root);
     memcpy(server->root_public, root.public_key, sizeof server->root_public);
-    draw_bytes(world, server->secret, sizeof server->secret);
-    if (crypto_scalarmult_base(public_key, server->secret) != 0)
-        world_fail(world, "no public key");
-    identity_certify(&root, 1, public_key, server->signature);
+    server_node_rotate(world);
     server->trace = (struct trace){write_trace, world};
     arena_init(&server->catalog_arena, 16 * 1024 * 1024);
 }
@@ -67,6 +75,7 @@ static enum result open_master(struct world *world, bool is_reader, struct maste
                                                  .wal_size_soft = world->scenario.checkpoint_bytes};
     struct master_options options = {.catalog = &server->catalog,
                                      .blobs = &server->blobs.store,
+                                     .lease_s = server->lease_s,
                                      .departure_keep_us = world->scenario.departure_keep_us,
                                      .trace = &server->trace};
     enum result result =
@@ -156,7 +165,8 @@ void server_node_start(struct world *world)
     struct server_options options = {
         .catalog = &server->catalog,
         .static_secret = server->secret,
-        .key_serial = 1,
+        .key_serial = server->key_serial,
+        .throttle = server->throttle,
         .root_signature = server->signature,
         .trace = &server->trace,
         .connections_max = 1000,

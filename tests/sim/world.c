@@ -239,6 +239,7 @@ static void handle(struct world *world, const struct world_event *event)
         server_node_event(world, event);
         break;
     case EVENT_AGENT_CHANGE:
+    case EVENT_AGENT_ROTATE:
     case EVENT_AGENT_START:
     case EVENT_AGENT_SYNC:
         agent_node_event(world, event);

@@ -93,6 +93,7 @@ enum event_kind {
     EVENT_JOB, /* a reader's result is known to the loop */
     EVENT_SERVER_CHANGE,
     EVENT_AGENT_CHANGE,
+    EVENT_AGENT_ROTATE,
     EVENT_SERVER_START,
     EVENT_AGENT_START,
     EVENT_EDIT, /* somebody wants to do something */
@@ -136,6 +137,12 @@ struct world_agent {
     uint8_t secret[32];
     uint8_t sign_public[32];
     uint8_t psk[32];
+    /* as its files hold them: of a rotation that isn't over, and of the one before */
+    bool has_next, has_next_psk, has_previous;
+    uint8_t next_secret[32], next_psk[32];
+    uint8_t previous_secret[32], previous_psk[32];
+    bool is_revoked, is_wiped;
+    int64_t key_serial; /* highest of a server that has proven itself */
     uint8_t token_id[16];
     uint8_t token_secret[32];
     int64_t user_id;
@@ -177,7 +184,11 @@ struct world_server {
     sqlite3 *office; /* of other programs on the server */
     uint8_t secret[32];
     uint8_t signature[64];
+    uint8_t root_seed[32];
     uint8_t root_public[32];
+    int64_t key_serial;
+    struct throttle_options throttle;
+    int64_t lease_s;
     struct trace trace;
 };
 
@@ -282,6 +293,8 @@ void server_node_event(struct world *world, const struct world_event *event);
 void server_node_step(struct world *world, struct server_event *event);
 /* Makes an enrolment code for the agent. */
 void server_node_invite(struct world *world, struct world_agent *agent);
+/* A new key of the server, under the root key; it is used from the next start on. */
+void server_node_rotate(struct world *world);
 /* Something else wrote to the master's file. */
 void server_node_changed(struct world *world);
 
@@ -298,6 +311,8 @@ void agent_node_stop(struct world *world, int agent);
 void agent_node_event(struct world *world, const struct world_event *event);
 void agent_node_step(struct world *world, int agent, struct agent_event *event);
 void agent_node_changed(struct world *world, int agent);
+/* Its program makes new keys, as it does when they are old. */
+void agent_node_rotate(struct world *world, int agent);
 int64_t agent_node_state(struct world *world, int agent, const char *name); /* of fs_state */
 
 /* faults.c */

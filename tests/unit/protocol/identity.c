@@ -302,12 +302,33 @@ static void damaged_key_files_are_refused_and_nothing_of_them_kept(void **state)
                         "line 1 is not what a 'fieldsync device key 1' file has there");
 }
 
+static void a_new_root_counts_only_with_the_old_ones_word(void **state)
+{
+    static const uint8_t SEED[3][IDENTITY_KEY_SIZE] = {{1}, {2}, {3}};
+    struct identity_signer roots[3];
+    struct identity_root_change change;
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        identity_signer_from(SEED[i], &roots[i]);
+    identity_change_root(&roots[0], roots[1].public_key, &change);
+    assert_true(identity_is_root_change(roots[0].public_key, &change));
+    assert_false(identity_is_root_change(roots[2].public_key, &change));
+    assert_false(identity_is_root_change(roots[1].public_key, &change));
+    memcpy(change.public_key, roots[2].public_key, IDENTITY_KEY_SIZE);
+    assert_false(identity_is_root_change(roots[0].public_key, &change));
+    identity_certify(&roots[0], 7, roots[1].public_key, change.signature); /* another purpose */
+    memcpy(change.public_key, roots[1].public_key, IDENTITY_KEY_SIZE);
+    assert_false(identity_is_root_change(roots[0].public_key, &change));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signatures_are_those_of_rfc_8032),
         cmocka_unit_test(the_root_vouches_for_one_key_and_one_serial),
         cmocka_unit_test(fingerprints_are_short_and_differ),
+        cmocka_unit_test(a_new_root_counts_only_with_the_old_ones_word),
         cmocka_unit_test(secrets_are_compared_and_wiped),
         cmocka_unit_test(an_enrolment_code_comes_back_whatever_case_and_spacing),
         cmocka_unit_test(every_mistyped_character_of_a_code_is_noticed),

@@ -30,6 +30,10 @@ union any_message {
     struct message_repair repair;
     struct message_blob blob;
     struct message_ping ping;
+    struct message_policy policy;
+    struct message_new_key new_key;
+    struct message_new_psk new_psk;
+    struct message_deposited deposited;
     struct message_text text;
     struct message_renew renew;
 };
@@ -54,6 +58,10 @@ enum message_kind {
     KIND_PING,
     KIND_TEXT,
     KIND_RENEW,
+    KIND_POLICY,
+    KIND_NEW_KEY,
+    KIND_NEW_PSK,
+    KIND_DEPOSITED,
     KIND_COUNT,
 };
 
@@ -100,6 +108,14 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_text_encode(&any->text, body, problem);
     case KIND_RENEW:
         return message_renew_encode(&any->renew, body, problem);
+    case KIND_POLICY:
+        return message_policy_encode(&any->policy, body, problem);
+    case KIND_NEW_KEY:
+        return message_new_key_encode(&any->new_key, body, problem);
+    case KIND_NEW_PSK:
+        return message_new_psk_encode(&any->new_psk, body, problem);
+    case KIND_DEPOSITED:
+        return message_deposited_encode(&any->deposited, body, problem);
     case KIND_COUNT:
         break;
     }
@@ -149,6 +165,14 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_text_decode(body, arena, &any->text, problem);
     case KIND_RENEW:
         return message_renew_decode(body, arena, &any->renew, problem);
+    case KIND_POLICY:
+        return message_policy_decode(body, arena, &any->policy, problem);
+    case KIND_NEW_KEY:
+        return message_new_key_decode(body, arena, &any->new_key, problem);
+    case KIND_NEW_PSK:
+        return message_new_psk_decode(body, arena, &any->new_psk, problem);
+    case KIND_DEPOSITED:
+        return message_deposited_decode(body, arena, &any->deposited, problem);
     case KIND_COUNT:
         break;
     }
@@ -403,6 +427,23 @@ static inline void say_verdicts(struct buffer *out, const struct catalog *catalo
         say_verdict(out, catalog, &m->exceptions[i]);
 }
 
+static inline void say_security(struct buffer *out, enum message_kind kind,
+                                const union any_message *any)
+{
+    if (kind == KIND_POLICY) {
+        say_number(out, "lease_s", any->policy.lease_s);
+        say_bool(out, "is_rotation_asked", any->policy.is_rotation_asked);
+    } else if (kind == KIND_NEW_KEY) {
+        say_hex(out, "public_key", any->new_key.public_key);
+    } else if (kind == KIND_NEW_PSK) {
+        say_hex(out, "public_key", any->new_psk.public_key);
+        say_hex(out, "psk", any->new_psk.psk);
+    } else {
+        say_number(out, "seal_no", any->deposited.seal_no);
+        say_hex(out, "digest", any->deposited.digest);
+    }
+}
+
 static inline void kit_say(enum message_kind kind, const struct catalog *catalog,
                            const union any_message *any, struct buffer *out)
 {
@@ -486,6 +527,12 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
         say_number(out, "retry_after_ms", any->text.retry_after_ms);
         say_text(out, "code", any->text.code);
         say_text(out, "text", any->text.text);
+        break;
+    case KIND_POLICY:
+    case KIND_NEW_KEY:
+    case KIND_NEW_PSK:
+    case KIND_DEPOSITED:
+        say_security(out, kind, any);
         break;
     case KIND_COUNT:
         break;

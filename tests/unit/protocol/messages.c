@@ -386,6 +386,21 @@ static void random_small(struct dice *dice, enum message_kind kind, union any_me
     }
 }
 
+static void random_security(struct dice *dice, enum message_kind kind, union any_message *any)
+{
+    if (kind == KIND_POLICY)
+        any->policy = (struct message_policy){.lease_s = number(dice, 0, 100 * 86400),
+                                              .is_rotation_asked = flip(dice)};
+    else if (kind == KIND_NEW_KEY)
+        any->new_key.public_key = blob(dice, PUBLIC_KEY_SIZE);
+    else if (kind == KIND_NEW_PSK)
+        any->new_psk = (struct message_new_psk){.public_key = blob(dice, PUBLIC_KEY_SIZE),
+                                                .psk = blob(dice, PSK_SIZE)};
+    else
+        any->deposited = (struct message_deposited){.seal_no = number(dice, 1, INT64_MAX),
+                                                    .digest = blob(dice, SEAL_DIGEST_SIZE)};
+}
+
 static void random_message(struct dice *dice, enum message_kind kind, union any_message *any)
 {
     memset(any, 0, sizeof *any);
@@ -427,6 +442,12 @@ static void random_message(struct dice *dice, enum message_kind kind, union any_
     case KIND_TEXT:
     case KIND_COUNT:
         random_small(dice, kind, any);
+        break;
+    case KIND_POLICY:
+    case KIND_NEW_KEY:
+    case KIND_NEW_PSK:
+    case KIND_DEPOSITED:
+        random_security(dice, kind, any);
         break;
     }
 }

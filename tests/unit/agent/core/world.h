@@ -160,6 +160,11 @@ static inline void world_effects(struct world *world, const struct agent_effects
         case AGENT_EFFECT_PUBLISHED:
             world->published++;
             break;
+        case AGENT_EFFECT_NEXT_PSK:
+        case AGENT_EFFECT_KEYS_ROTATED:
+        case AGENT_EFFECT_KEYS_REVERTED:
+        case AGENT_EFFECT_ROTATION_ASKED:
+            break; /* tests/sim/stories_security.c */
         case AGENT_EFFECT_ALARM:
             world->alarms++;
             (void)snprintf(world->alarm, sizeof world->alarm, "%s", effects.effects[i].text);

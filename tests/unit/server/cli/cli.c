@@ -161,7 +161,7 @@ static int split(char *line, char **words)
 /* Words are separated by single blanks; the first one is the program. */
 static enum result run(struct place *place, const char *line)
 {
-    const struct cli_host host = {place, encode_code, check_file, NULL};
+    const struct cli_host host = {place, encode_code, check_file, NULL, true};
     struct options options = {0};
     struct cli cli = {.options = &options,
                       .catalog = &place->catalog,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions with real channels on the devices' side; the threads behind the server are played by a
- * table of answers, so that each of them can come late, wrong or not at all. */
+ * table of answers, so that each of them can come late, wrong or not at all. It is long because
+ * every case needs the same desk. */
 #include "tests/unit/server/core/session_kit.h"
 
 #include "base/prng.h"
@@ -19,7 +20,7 @@ struct desk {
     size_t feed_pages; /* that many pages before the last */
     size_t page_size;
     int64_t head;
-    size_t pushes, feeds, receipts, adopts, rescopes, authentications;
+    size_t pushes, deposits, feeds, receipts, adopts, rescopes, authentications;
     size_t send_room_least;
 };
 
@@ -106,6 +107,10 @@ static void answer(struct world *world, struct job *job)
         job->result = desk->push_result;
         job->state = desk->state;
         add_text(job, MESSAGE_VERDICT, "x");
+        break;
+    case JOB_DEPOSIT:
+        desk->deposits++;
+        add_text(job, MESSAGE_DEPOSITED, "x");
         break;
     case JOB_FEED:
         answer_feed(desk, job);
@@ -538,7 +543,36 @@ static void revoked_device_gets_one_word_inside_the_channel(void **state)
     world_work(world);
     assert_string_equal(device->heard, "REVOKED ");
     assert_true(device->wipe);
+    assert_int_equal(server_status(world->server).live_count, 0);
+    world_pass(world, SECONDS(LIMIT_SILENCE_SECONDS + 1));
+    assert_string_equal(device->heard, "REVOKED ");
     assert_true(device->is_closed);
+}
+
+/* It may leave its work behind, which isn't pushed, and that is all that is heard of it. */
+static void what_a_revoked_device_sends_is_kept_or_ignored(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    struct device *device = NULL;
+
+    desk->state = REPLICA_REVOKED;
+    device = dial(world, 0);
+    world_work(world);
+    send_text(world, device, MESSAGE_PUSH, "a seal");
+    send_text(world, device, MESSAGE_DIGEST, "on its way before");
+    send_number(world, device, MESSAGE_PUBLISHED, 5);
+    world_work(world);
+    assert_int_equal(desk->deposits, 1);
+    assert_int_equal(desk->pushes + desk->feeds + desk->receipts, 0);
+    assert_string_equal(device->heard, "REVOKED DEPOSITED ");
+    assert_false(device->is_closed);
+    for (int i = 0; i < 20; i++) { /* not for ever, either */
+        world_pass(world, SECONDS(40));
+        send_number(world, device, MESSAGE_PONG, 1);
+    }
+    assert_true(device->is_closed);
+    assert_int_equal(server_status(world->server).connection_count, 0);
 }
 
 static void held_device_may_do_nothing_and_loses_nothing(void **state)
@@ -591,6 +625,10 @@ static void revocation_by_a_commit_ends_the_live_session_at_once(void **state)
     world_step(world, (struct server_event){.kind = SERVER_EVENT_COMMITTED, .outcome = &outcome});
     world_work(world);
     assert_string_equal(device->heard, "WELCOME PUBLISH REVOKED ");
+    assert_int_equal(server_status(world->server).live_count, 1);
+    world_pass(world, SECONDS(LIMIT_SILENCE_SECONDS) - SECONDS(1));
+    send_number(world, other, MESSAGE_PONG, 1);
+    world_pass(world, SECONDS(2));
     assert_true(device->is_closed);
     assert_false(other->is_closed);
 }
@@ -875,6 +913,7 @@ int main(void)
         CASE(refused_seal_ends_the_session_and_says_why),
         CASE(revoked_device_gets_one_word_inside_the_channel),
         CASE(a_copy_that_gets_another_number_is_told_so_and_nothing_else),
+        CASE(what_a_revoked_device_sends_is_kept_or_ignored),
         CASE(held_device_may_do_nothing_and_loses_nothing),
         CASE(revocation_by_a_commit_ends_the_live_session_at_once),
         CASE(second_connection_of_a_device_replaces_the_first),

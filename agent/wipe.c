@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/wipe.h"
+
+#include "agent/cli/blob_files.h"
+#include "agent/cli/state_file.h"
+#include "agent/keys.h"
+#include "agent/renewal.h"
+#include "edge/files.h"
+#include "edge/wipe.h"
+
+bool wipe_is_begun(const char *data_folder)
+{
+    char path[FILES_PATH_SIZE];
+    struct problem ignored = {0};
+
+    return files_join(data_folder, WIPE_FILE_NAME, path, &ignored) == RESULT_OK &&
+           files_exists(path);
+}
+
+static enum result begin(const char *data_folder, struct problem *problem)
+{
+    char path[FILES_PATH_SIZE];
+    enum result result = files_join(data_folder, WIPE_FILE_NAME, path, problem);
+
+    return result == RESULT_OK ? files_write(path, bytes_of_text("wiping\n"), 0600, problem)
+                               : result;
+}
+
+/* The keys come first: without them nothing here speaks for the device any more. */
+enum result wipe_device(const char *data_folder, struct problem *problem)
+{
+    static const char *const NAMES[] = {
+        KEY_FILE_NAME,
+        KEY_FILE_NAME KEYS_NEXT_SUFFIX,
+        KEY_FILE_NAME KEYS_PREVIOUS_SUFFIX,
+        RENEWAL_KEY_FILE_NAME,
+        RENEWAL_FILE_NAME,
+        REPLICA_FILE_NAME,
+        REPLICA_FILE_NAME "-wal",
+        REPLICA_FILE_NAME "-shm",
+        SERVER_FILE_NAME,
+        STATE_FILE_NAME,
+        REQUEST_FILE_NAME,
+    };
+    char path[FILES_PATH_SIZE];
+    enum result first = begin(data_folder, problem);
+
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        struct problem failure = {0};
+        enum result result = files_join(data_folder, NAMES[i], path, &failure);
+
+        if (result == RESULT_OK)
+            result = wipe_file(path, &failure);
+        if (result != RESULT_OK && first == RESULT_OK)
+            first = problem_set(problem, result, "%s", failure.text);
+    }
+    if (first == RESULT_OK)
+        first = files_join(data_folder, BLOBS_FOLDER_NAME, path, problem);
+    if (first == RESULT_OK)
+        first = blob_files_wipe(path, problem);
+    if (first == RESULT_OK)
+        first = files_join(data_folder, WIPE_FILE_NAME, path, problem);
+    if (first == RESULT_OK)
+        first = files_remove(path, problem);
+    return first;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* audit.h: a line for people who look later who did what that matters for security. Append only; no
+ * secrets, no payloads. */
+#pragma once
+
+#include "server/store/work.h"
+
+/* user_id 0: nobody known; `detail` may be NULL. */
+MUST_CHECK enum result audit_note(struct work *work, const char *event, int64_t user_id,
+                                  int64_t replica_no, const char *detail, struct problem *problem);
