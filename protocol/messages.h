@@ -27,9 +27,9 @@ enum message_type {
     MESSAGE_NOTICE = 9,
     MESSAGE_REVOKED = 10,
     MESSAGE_SCHEMA = 11,
-    MESSAGE_DEPOSITED = 12,
-    MESSAGE_POLICY = 13,
-    MESSAGE_NEW_PSK = 14,
+    MESSAGE_DEPOSITED = 14,
+    MESSAGE_POLICY = 15,
+    MESSAGE_NEW_PSK = 16,
     /* device to server */
     MESSAGE_PUSH = 32,
     MESSAGE_PUBLISHED = 33,

@@ -48,7 +48,7 @@ enum replica_state {
     REPLICA_ACTIVE = 1,
     REPLICA_HELD = 2,
     REPLICA_REVOKED = 3,
-    REPLICA_PENDING = 4, /* enrolled, but nobody has confirmed it yet */
+    REPLICA_PENDING = 5, /* enrolled, but nobody has confirmed it yet */
 };
 
 struct job {
