@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* long because it is the one place where a device's core meets its files, socket and timers. */
 #include "agent/daemon.h"
 
 #include "agent/cli/blob_files.h"

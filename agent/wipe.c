@@ -2,6 +2,7 @@
 #include "agent/wipe.h"
 
 #include "agent/cli/blob_files.h"
+#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
 #include "agent/keys.h"
 #include "agent/renewal.h"
@@ -41,6 +42,7 @@ enum result wipe_device(const char *data_folder, struct problem *problem)
         SERVER_FILE_NAME,
         STATE_FILE_NAME,
         REQUEST_FILE_NAME,
+        RESERVE_FILE_NAME,
     };
     char path[FILES_PATH_SIZE];
     enum result first = begin(data_folder, problem);

@@ -3,8 +3,6 @@
 
 #include "edge/files.h"
 
-#define RESERVE_FILE_NAME "reserve"
-
 enum { LOW_SIZE = 2 * RESERVE_SIZE, NONE_SIZE = 64 * 1024, RESERVE_MODE = 0600 };
 
 enum reserve_room reserve_room(const char *folder, uint64_t *ret_size)

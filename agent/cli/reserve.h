@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define RESERVE_FILE_NAME "reserve"
 enum { RESERVE_SIZE = 4 * 1024 * 1024 };
 
 enum reserve_room {

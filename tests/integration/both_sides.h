@@ -320,6 +320,7 @@ static inline void encode_resume(struct world *world, struct side *side, struct 
 {
     struct message_resume resume = {.resume_token = bytes_of(side->token, TOKEN_SIZE),
                                     .incarnation = 1,
+                                    .lcn_last = side->lcn,
                                     .schema_version = world->catalog.schema_version};
 
     if (side->replica != NULL)

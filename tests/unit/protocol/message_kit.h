@@ -444,6 +444,7 @@ static inline void say_security(struct buffer *out, enum message_kind kind,
     }
 }
 
+/* long because it has a case for each message */
 static inline void kit_say(enum message_kind kind, const struct catalog *catalog,
                            const union any_message *any, struct buffer *out)
 {
