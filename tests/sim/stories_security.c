@@ -402,7 +402,7 @@ static void a_device_that_connects_again_and_again_is_told_to_wait(void **state)
     for (int i = 0; i < 6; i++) {
         link_cut(world, ANNA);
         link_restore(world, ANNA);
-        world_pass(world, SECONDS(10)); /* enough for its next try, too soon for the limit */
+        world_pass(world, SECONDS(20)); /* enough for its next try, too soon for the limit */
     }
     expect_told(world, "connects too often");
     sql(world, ANNA, NOTE("after the wait"));
