@@ -6,6 +6,7 @@
 #include "edge/entropy.h"
 #include "schema/sql.h"
 #include "server/cli/cli.h"
+#include "server/cli/report_file.h"
 #include "server/demo.h"
 #include "server/run.h"
 #include "server/settings.h"
@@ -37,6 +38,9 @@ static const char EXAMPLES[] =
 static const struct option_spec RESTORE_SPECS[] = {
     {"yes", 'y', NULL, "yes, replace the database (it is kept beside)"},
 };
+static const struct option_spec VERIFY_SPECS[] = {
+    {"key", 'k', "HEX", "the public key of the server's receipts, as 'report key' printed it"},
+};
 static const struct options_command OWN_COMMANDS[] = {
     {"init", "make the data folder, its keys and an empty database", NULL, 0, 0, NULL, 0},
     {"serve", "serve devices", NULL, 0, 0, NULL, 0},
@@ -47,6 +51,8 @@ static const struct options_command OWN_COMMANDS[] = {
      RESTORE_SPECS, 1},
     {"config", "show: settings and their origin; check: only look; sample: a file to begin with",
      "show|check|sample", 1, 1, NULL, 0},
+    {"verify", "check a file of 'report export' with nothing but that file and the public key",
+     "FILE", 1, 1, VERIFY_SPECS, 1},
 };
 enum { OWN_COMMAND_COUNT = sizeof OWN_COMMANDS / sizeof *OWN_COMMANDS };
 
@@ -204,6 +210,8 @@ static enum exit_code serve(struct call *call, const struct run_guest *guest)
     if (result == RESULT_OK)
         result = setup_read_key(setup, &problem);
     if (result == RESULT_OK)
+        result = setup_ensure_report_key(setup, &problem);
+    if (result == RESULT_OK)
         result = setup_open_blobs(setup, &problem);
     if (result != RESULT_OK)
         return complain(exit_code_of(result), &problem);
@@ -251,6 +259,31 @@ static enum exit_code run_config(struct call *call)
     } else if (strcmp(action, "check") != 0) {
         result = problem_set(&problem, RESULT_REFUSED, "config needs one of: show|check|sample");
         return complain(EXIT_CODE_USAGE, &problem);
+    }
+    return end_with(call, result, &problem);
+}
+
+/* Without data folder or database: whoever holds the file can do it. */
+static enum exit_code run_verify(struct call *call)
+{
+    struct problem problem = {0};
+    struct buffer file;
+    struct arena arena;
+    size_t wrong = 0;
+    enum result result;
+
+    buffer_init(&file, REPORT_FILE_SIZE_MAX);
+    arena_init(&arena, 2 * (size_t)REPORT_FILE_SIZE_MAX);
+    call->out.size_max = REPORT_FILE_SIZE_MAX;
+    result = files_read(call->options.arguments[0], &file, &problem);
+    if (result == RESULT_OK)
+        result = report_file_verify(buffer_bytes(&file), options_value(&call->options, "key"),
+                                    &arena, &call->out, &wrong, &problem);
+    buffer_done(&file);
+    arena_done(&arena);
+    if (result == RESULT_OK && wrong > 0) {
+        put(STDOUT_FILENO, buffer_bytes(&call->out));
+        return EXIT_CODE_FAILURE;
     }
     return end_with(call, result, &problem);
 }
@@ -322,7 +355,11 @@ static enum exit_code run_family(struct call *call)
     buffer_init(&cli.out, CLI_OUT_SIZE_MAX);
     result = setup_load_catalog(&call->setup, &problem);
     if (result == RESULT_OK)
+        result = setup_open_blobs(&call->setup, &problem);
+    if (result == RESULT_OK)
         result = setup_open_master(&call->setup, false, NULL, &cli.master, &problem);
+    cli.blobs = call->setup.blobs;
+    cli.report_key = call->setup.reports;
     if (result == RESULT_OK)
         result = action->run(&cli, &problem);
     if (result == RESULT_OK) {
@@ -392,7 +429,7 @@ static enum exit_code run_command(struct call *call)
         enum exit_code (*run)(struct call *call);
     } RUNS[OWN_COMMAND_COUNT] = {
         {"init", run_init},       {"serve", run_server},  {"demo", run_demo},
-        {"restore", run_restore}, {"config", run_config},
+        {"restore", run_restore}, {"config", run_config}, {"verify", run_verify},
     };
     const char *name = call->options.command->name;
     bool is_demo = strcmp(name, "demo") == 0;

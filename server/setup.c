@@ -32,14 +32,19 @@ enum result setup_init(struct setup *setup, const char *folder, struct problem *
         char *path;
         const char *name;
     } places[] = {
-        {setup->database, "fieldsync.db"},      {setup->root_key, "keys/root.key"},
-        {setup->server_key, "keys/server.key"}, {setup->lock_path, "lock"},
+        {setup->database, "fieldsync.db"},
+        {setup->root_key, "keys/root.key"},
+        {setup->server_key, "keys/server.key"},
+        {setup->report_key, "keys/report.key"},
+        {setup->lock_path, "lock"},
         {setup->blobs_path, "blobs"},
     };
     enum result result = RESULT_OK;
 
     setup->is_locked = false;
     setup->key = NULL;
+    setup->reports = NULL;
+    setup->closing = (struct closing){0};
     setup->blobs = NULL;
     setup->catalog = (struct catalog){0};
     arena_init(&setup->arena, CATALOG_SIZE_MAX);
@@ -58,6 +63,8 @@ void setup_done(struct setup *setup)
     setup->blobs = NULL;
     sodium_free(setup->key); /* wipes; takes NULL */
     setup->key = NULL;
+    sodium_free(setup->reports);
+    setup->reports = NULL;
     if (setup->is_locked)
         files_lock_close(&setup->lock);
     setup->is_locked = false;
@@ -139,6 +146,67 @@ enum result setup_read_key(struct setup *setup, struct problem *problem)
     result = files_read(setup->server_key, &text, problem);
     if (result == RESULT_OK)
         result = decode_key(setup, buffer_bytes(&text), problem);
+    if (text.data != NULL)
+        identity_wipe(text.data, text.size);
+    buffer_done(&text);
+    return result;
+}
+
+/* ---- the key for receipts ---- */
+
+enum result setup_ensure_report_key(struct setup *setup, struct problem *problem)
+{
+    struct identity_file file = {.kind = IDENTITY_REPORT};
+    char keys[FILES_PATH_SIZE];
+    enum result result;
+
+    if (files_exists(setup->report_key))
+        return RESULT_OK;
+    result = files_join(setup->folder, "keys", keys, problem);
+    if (result == RESULT_OK)
+        result = files_make_folder(keys, problem);
+    if (result != RESULT_OK)
+        return result;
+    entropy_fill(file.sign_seed, sizeof file.sign_seed);
+    result = write_key(setup->report_key, &file, problem);
+    identity_wipe(&file, sizeof file);
+    return result;
+}
+
+static enum result decode_report_key(struct setup *setup, struct bytes text,
+                                     struct problem *problem)
+{
+    struct identity_file file = {0};
+    enum result result = identity_file_decode(text, IDENTITY_REPORT, &file, problem);
+
+    if (result == RESULT_OK)
+        crypto_sign_seed_keypair(setup->reports->public_key, setup->reports->secret_key,
+                                 file.sign_seed);
+    else
+        result = problem_set(problem, RESULT_REFUSED, "%s: %s", setup->report_key, problem->text);
+    identity_wipe(&file, sizeof file);
+    return result;
+}
+
+/* Who may not read it works without: receipts wait for somebody who may. */
+static enum result read_report_key(struct setup *setup, struct problem *problem)
+{
+    struct problem unreadable = {0};
+    struct buffer text;
+    enum result result = RESULT_OK;
+
+    if (setup->reports != NULL || !files_exists(setup->report_key))
+        return RESULT_OK;
+    setup->reports = sodium_malloc(sizeof *setup->reports);
+    if (setup->reports == NULL)
+        return problem_set(problem, RESULT_EXHAUSTED, "no guarded memory for the report key");
+    buffer_init(&text, IDENTITY_FILE_SIZE_MAX);
+    if (files_read(setup->report_key, &text, &unreadable) == RESULT_OK) {
+        result = decode_report_key(setup, buffer_bytes(&text), problem);
+    } else {
+        sodium_free(setup->reports);
+        setup->reports = NULL;
+    }
     if (text.data != NULL)
         identity_wipe(text.data, text.size);
     buffer_done(&text);
@@ -274,11 +342,15 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
         .departure_keep_us = setup->departure_keep_us,
         .trace = trace,
     };
-    enum result result =
-        sqlite_store_open(&store_options, &setup->catalog, &options.store, problem);
+    enum result result = is_reader ? RESULT_OK : read_report_key(setup, problem);
 
+    if (result == RESULT_OK)
+        result = sqlite_store_open(&store_options, &setup->catalog, &options.store, problem);
     if (result != RESULT_OK)
         return result;
+    setup->closing.key = setup->reports;
+    if (!is_reader)
+        options.closing = (struct master_closing){closing_run, &setup->closing};
     result = master_create(&options, ret_master, problem);
     if (result != RESULT_OK)
         store_close(options.store);
@@ -332,6 +404,8 @@ enum result setup_create(struct setup *setup, struct wall_time now, struct probl
         result = problem_set(problem, RESULT_REFUSED, "%s: %s", setup->database, strerror(errno));
     if (result == RESULT_OK)
         result = change_store(setup, devices_init, problem);
+    if (result == RESULT_OK)
+        result = setup_ensure_report_key(setup, problem);
     if (result == RESULT_OK) /* last: keys without a database would block the next try */
         result = create_keys(setup, problem);
     return result;

@@ -5,6 +5,7 @@
  *       fieldsync.db    the master dataset, with -wal and -shm beside it while it is open
  *       keys/root.key   the company's root key: vouches for server keys; copy it to a safe place
  *       keys/server.key the server's own key
+ *       keys/report.key signs receipts for signed reports; lives on in verifiers' notes: keep it
  *       schema/         the company's own scripts, if it has any (edge/scripts.h)
  *       blobs/          attachments, by the hash of their content
  *       lock            held by the one server, or by init and restore
@@ -17,12 +18,14 @@
 #include "protocol/identity.h"
 #include "schema/catalog.h"
 #include "server/core/master.h"
+#include "server/service/closing.h"
 
 struct setup {
     char folder[FILES_PATH_SIZE];
     char database[FILES_PATH_SIZE];
     char root_key[FILES_PATH_SIZE];
     char server_key[FILES_PATH_SIZE];
+    char report_key[FILES_PATH_SIZE];
     char lock_path[FILES_PATH_SIZE];
     char blobs_path[FILES_PATH_SIZE];
     struct blob_store *blobs; /* NULL: not opened */
@@ -31,7 +34,9 @@ struct setup {
     int64_t departure_keep_us; /* departures.h; 0: nothing is forgotten */
     struct arena arena;
     struct catalog catalog;
-    struct identity_file *key; /* the server's, in guarded memory; NULL: not read */
+    struct identity_file *key;  /* the server's, in guarded memory; NULL: not read */
+    struct report_key *reports; /* likewise; NULL: not read, or this user may not */
+    struct closing closing;
 };
 
 /* Knows the paths; touches nothing. End with setup_done. */
@@ -45,6 +50,8 @@ MUST_CHECK enum result setup_lock(struct setup *setup, struct problem *problem);
 MUST_CHECK enum result setup_create(struct setup *setup, struct wall_time now,
                                     struct problem *problem);
 MUST_CHECK enum result setup_read_key(struct setup *setup, struct problem *problem);
+/* Makes the key for receipts if there is none yet; only with the lock. */
+MUST_CHECK enum result setup_ensure_report_key(struct setup *setup, struct problem *problem);
 /* Brings the database up to date and its triggers with it; only with the lock. */
 MUST_CHECK enum result setup_migrate(struct setup *setup, struct wall_time now,
                                      struct problem *problem);

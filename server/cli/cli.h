@@ -12,6 +12,7 @@
 #include "edge/options.h"
 #include "edge/terminal.h"
 #include "server/core/master.h"
+#include "server/service/receipt.h"
 
 enum { CLI_OUT_SIZE_MAX = 256 * 1024 * 1024, CLI_ARENA_SIZE_MAX = 512 * 1024 * 1024 };
 
@@ -31,6 +32,8 @@ struct cli {
     const struct config *config;
     const struct catalog *catalog;
     struct master *master;
+    struct blob_store *blobs;            /* NULL: not opened */
+    const struct report_key *report_key; /* NULL: none, or not for this user */
     const struct cli_host *host;
     struct wall_time now;
     struct arena arena; /* until the command ends */

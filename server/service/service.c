@@ -8,6 +8,7 @@
 #include "server/service/ledger.h"
 #include "server/service/part.h"
 #include "server/service/party.h"
+#include "server/service/receipt.h"
 #include "server/service/reservation.h"
 
 const struct reaction *service_reactions(void)
@@ -31,6 +32,7 @@ const struct reaction *service_reactions(void)
         {"part_need", part_need_react},
         {"reservation", reservation_react},
         {"reservation_event", reservation_event_react},
+        {"report_seal", report_seal_react},
         {NULL, NULL},
     };
 
