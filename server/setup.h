@@ -7,6 +7,7 @@
  *       keys/server.key the server's own key
  *       keys/report.key signs receipts for signed reports; lives on in verifiers' notes: keep it
  *       schema/         the company's own scripts, if it has any (edge/scripts.h)
+ *       audit.log       second copy of the audit log, only ever longer
  *       blobs/          attachments, by the hash of their content
  *       lock            held by the one server, or by init and restore
  *

@@ -2,6 +2,7 @@
 #include "base/lookup.h"
 #include "schema/canonical.h"
 #include "server/cli/cli_commands.h"
+#include "server/service/audit.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -173,6 +174,21 @@ static enum result check_pending(struct check *check, struct problem *problem)
     return result;
 }
 
+static enum result check_audit(struct check *check, struct problem *problem)
+{
+    struct audit_check audit = {0};
+    enum result result = audit_check(master_store(check->cli->master), NULL, &audit, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    if (!audit.is_good)
+        result = fault(check, problem, audit.difference);
+    return result == RESULT_OK ? cli_say(check->cli, problem,
+                                         "audit log: %" PRId64 " lines, %" PRId64 " signed roots\n",
+                                         audit.line_count, audit.root_count)
+                               : result;
+}
+
 /* All in one state of the database. */
 static enum result check_contents(struct check *check, struct problem *problem)
 {
@@ -195,6 +211,8 @@ static enum result check_contents(struct check *check, struct problem *problem)
         result = check_buckets(check, problem);
     if (result == RESULT_OK)
         result = check_pending(check, problem);
+    if (result == RESULT_OK)
+        result = check_audit(check, problem);
     store_rollback(store);
     return result;
 }

@@ -14,3 +14,4 @@ extern const struct cli_family CLI_CALL;
 extern const struct cli_family CLI_STOCK;
 extern const struct cli_family CLI_CONFLICTS;
 extern const struct cli_family CLI_REPORT;
+extern const struct cli_family CLI_AUDIT;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report verify|export|key: are signed reports still what was signed? */
+#include "server/service/audit.h"
+
 #include "edge/files.h"
 #include "server/cli/cli_commands.h"
 #include "server/cli/report_file.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static enum result load(struct cli *cli, struct report_check **ret_checks, size_t *ret_count,
@@ -128,12 +131,25 @@ static enum result run_verify(struct cli *cli, struct problem *problem)
 
 /* ---- export ---- */
 
+/* What leaves the house is noted. */
+static enum result note_export(struct work *work, void *context, struct problem *problem)
+{
+    const size_t *count = context;
+    char detail[64];
+
+    snprintf(detail, sizeof detail, "%zu signed reports", *count);
+    return audit_add(work, "exported", 0, 0, detail, problem);
+}
+
 static enum result run_export(struct cli *cli, struct problem *problem)
 {
     struct report_check *checks = NULL;
     struct terminal_json json;
     size_t count = 0;
     enum result result = load(cli, &checks, &count, problem);
+
+    if (result == RESULT_OK)
+        result = cli_write(cli, note_export, &count, problem);
 
     if (result != RESULT_OK)
         return result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* closing.h: what every group of changes ends with, in its own transaction (server/core/master.h):
- * receipts for sealed reports. */
+ * receipts for sealed reports, the hashes of new lines of the audit log, once a day its root. */
 #pragma once
 
 #include "server/service/receipt.h"

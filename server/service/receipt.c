@@ -2,10 +2,12 @@
 #include "server/service/receipt.h"
 
 #include "base/invariant.h"
+#include "server/service/audit.h"
 #include "server/service/review.h"
 #include "server/service/rows.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum result report_seal_react(struct work *work, const struct work_change *change,
@@ -103,6 +105,8 @@ static enum result insert_receipt(struct work *work, const struct evidence_recei
                                   struct problem *problem)
 {
     const struct author server = rows_server(work);
+    char detail[160];
+    enum result result;
     const struct work_field fields[] = {{"signature_id", value_integer(receipt->signature_id)},
                                         {"report_hash", value_text(receipt->report_hash)},
                                         {"device_id", value_integer(receipt->device_id)},
@@ -117,7 +121,10 @@ static enum result insert_receipt(struct work *work, const struct evidence_recei
                                         {"server_signature", value_blob(receipt->server_signature)},
                                         {.name = NULL}};
 
-    return work_insert_fields(work, "report_receipt", fields, &server, NULL, problem);
+    snprintf(detail, sizeof detail, "signature %" PRId64 " %.*s", receipt->signature_id,
+             (int)receipt->report_hash.size, (const char *)receipt->report_hash.data);
+    result = work_insert_fields(work, "report_receipt", fields, &server, NULL, problem);
+    return result == RESULT_OK ? audit_add(work, "receipt", 0, 0, detail, problem) : result;
 }
 
 static enum result sign_receipt(struct work *work, const struct report_key *key,

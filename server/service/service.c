@@ -3,6 +3,7 @@
 
 #include "server/service/activity.h"
 #include "server/service/asset.h"
+#include "server/service/audit.h"
 #include "server/service/call_fold.h"
 #include "server/service/correction.h"
 #include "server/service/ledger.h"
@@ -33,6 +34,10 @@ const struct reaction *service_reactions(void)
         {"reservation", reservation_react},
         {"reservation_event", reservation_event_react},
         {"report_seal", report_seal_react},
+        {"role_grant", audit_rights_react},
+        {"app_user", audit_rights_react},
+        {"merge_loss", audit_decision_react},
+        {"review_item", audit_decision_react},
         {NULL, NULL},
     };
 
