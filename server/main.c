@@ -336,9 +336,29 @@ static enum result check_file(void *context, struct buffer *report, size_t *ret_
     return setup_check(&call->setup, report, ret_wrong_count, problem);
 }
 
+static enum result compact(void *context, struct problem *problem)
+{
+    struct call *call = context;
+
+    return setup_compact(&call->setup, problem);
+}
+
+static enum result remove_blob(void *context, const char *hash, struct problem *problem)
+{
+    struct call *call = context;
+    uint8_t bytes[FILES_BLOB_HASH_SIZE];
+    char path[FILES_PATH_SIZE];
+    enum result result;
+
+    if (!bytes_from_hex(hash, bytes, sizeof bytes))
+        return RESULT_OK; /* no attachment of ours has such a name */
+    result = files_blob_path(call->setup.blobs_path, bytes, path, problem);
+    return result == RESULT_OK ? files_remove(path, problem) : result;
+}
+
 static enum exit_code run_family(struct call *call)
 {
-    const struct cli_host host = {call, encode_code, check_file};
+    const struct cli_host host = {call, encode_code, check_file, compact, remove_blob};
     const struct cli_action *action = NULL;
     struct cli cli = {.options = &call->options,
                       .config = call->config,
@@ -378,7 +398,7 @@ static enum exit_code run_family(struct call *call)
 static enum result greet(void *context, uint16_t port, struct buffer *text, struct problem *problem)
 {
     struct call *call = context;
-    const struct cli_host host = {call, encode_code, check_file};
+    const struct cli_host host = {call, encode_code, check_file, compact, remove_blob};
     const struct demo_invitation invitation = {
         .host = &host,
         .program = call->program_path,

@@ -411,6 +411,18 @@ enum result setup_create(struct setup *setup, struct wall_time now, struct probl
     return result;
 }
 
+enum result setup_compact(struct setup *setup, struct problem *problem)
+{
+    struct sql_database *database = NULL;
+    enum result result = open_database(setup->database, false, &database, problem);
+
+    if (result == RESULT_OK) /* freed pages are zeroed, then none is left, then the log is cut */
+        result = sql_exec(
+            database, "PRAGMA secure_delete=ON; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", problem);
+    sql_close(database);
+    return result;
+}
+
 /* ---- restore ---- */
 
 /* A copy by SQLite itself: whatever state the backup is in, the result is one whole file. */

@@ -67,6 +67,9 @@ MUST_CHECK enum result setup_open_master(struct setup *setup, bool is_reader,
  * begins a new epoch. Only with the lock. */
 MUST_CHECK enum result setup_restore(struct setup *setup, const char *backup, struct wall_time now,
                                      struct problem *problem);
+/* Writes the file anew without what was deleted or overwritten in it, and empties its log.
+ * RESULT_WAIT: others hold it, nothing was done. */
+MUST_CHECK enum result setup_compact(struct setup *setup, struct problem *problem);
 /* Integrity of the file, references, triggers. Appends what is wrong to `report`, a line each. */
 MUST_CHECK enum result setup_check(struct setup *setup, struct buffer *report,
                                    size_t *ret_wrong_count, struct problem *problem);

@@ -25,6 +25,11 @@ struct cli_host {
     /* Integrity, references, triggers; appends a line for each fault. */
     enum result (*check_file)(void *context, struct buffer *report, size_t *ret_wrong_count,
                               struct problem *problem);
+    /* Writes the database anew without what was deleted in it, its log too. RESULT_WAIT: others
+     * hold it; what was deleted may still be found in the file. */
+    enum result (*compact)(void *context, struct problem *problem);
+    /* Removes the file of an attachment by its hash. */
+    enum result (*remove_blob)(void *context, const char *hash, struct problem *problem);
 };
 
 struct cli {

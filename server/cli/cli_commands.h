@@ -15,3 +15,4 @@ extern const struct cli_family CLI_STOCK;
 extern const struct cli_family CLI_CONFLICTS;
 extern const struct cli_family CLI_REPORT;
 extern const struct cli_family CLI_AUDIT;
+extern const struct cli_family CLI_CUSTOMER;

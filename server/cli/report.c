@@ -38,6 +38,20 @@ static enum result load(struct cli *cli, struct report_check **ret_checks, size_
 
 /* ---- verify ---- */
 
+static enum result say_content(struct cli *cli, const struct report_check *check,
+                               struct problem *problem)
+{
+    char erased[WALL_TEXT_SIZE] = "";
+
+    wall_time_format((struct wall_time){check->erased_at}, erased);
+    if (check->difference.size > 0)
+        return cli_say(cli, problem, "  content  NOT WHAT WAS SIGNED (- then, + now)\n");
+    if (check->is_erased)
+        return cli_say(cli, problem, "  content  erased on %s; what is left is unchanged\n",
+                       check->erased_at != 0 ? erased : "an unknown date");
+    return cli_say(cli, problem, "  content  unchanged\n");
+}
+
 static enum result say_one(struct cli *cli, const struct report_check *check,
                            struct problem *problem)
 {
@@ -66,10 +80,7 @@ static enum result say_one(struct cli *cli, const struct report_check *check,
                                                  : "not given yet",
                          check->is_receipt_good ? received : "");
     if (result == RESULT_OK && check->is_sealed)
-        result = cli_say(cli, problem, "  content  %s\n",
-                         check->difference.size > 0 ? "NOT WHAT WAS SIGNED (- then, + now)"
-                         : check->is_erased         ? "erased; what is left is unchanged"
-                                                    : "unchanged");
+        result = say_content(cli, check, problem);
     if (result == RESULT_OK && !cli->is_json)
         result = buffer_append(&cli->out, check->difference.data, check->difference.size, problem);
     return result;

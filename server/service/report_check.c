@@ -137,6 +137,22 @@ static enum result check_chain(struct store *store, struct report_check *check, 
     return result;
 }
 
+/* The customer as it was sealed: the rows may lead elsewhere by now. */
+static enum result find_erasure(struct store *store, struct report_check *check,
+                                struct arena *arena, struct problem *problem)
+{
+    const struct value party = value_integer(evidence_number(check->evidence.sealed, "customer"));
+    struct store_result found = {0};
+    enum result result;
+
+    if (!check->is_erased)
+        return RESULT_OK;
+    result = store_query(store, "SELECT max(erased_at) FROM fs_erasure WHERE party_id = ?1", &party,
+                         1, arena, &found, problem);
+    check->erased_at = store_integer_at(&found, 0, 0, 0);
+    return result;
+}
+
 static enum result check_one(struct store *store, struct blob_store *blobs, struct arena *arena,
                              struct report_check *check, struct problem *problem)
 {
@@ -151,6 +167,8 @@ static enum result check_one(struct store *store, struct blob_store *blobs, stru
     result = check_key(store, check, arena, problem);
     if (result == RESULT_OK)
         result = check_chain(store, check, arena, problem);
+    if (result == RESULT_OK)
+        result = find_erasure(store, check, arena, problem);
     if (result == RESULT_OK)
         result = read_signed(blobs, &check->evidence, arena, &check->text, problem);
     return result == RESULT_OK ? compare(store, check, arena, problem) : result;

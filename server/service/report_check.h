@@ -22,6 +22,7 @@ struct report_check {
     bool is_chain_good;   /* it names the device's seal before, and that one is here */
     bool is_receipt_good; /* the server signed the receipt for exactly this seal */
     bool is_erased;       /* the personal content was erased: only ids and times can be compared */
+    int64_t erased_at;    /* when; 0: it isn\'t, or nobody noted it */
     const char *device_key;  /* hex: the key that fits, else the newest; "" for none */
     struct bytes text;       /* as it was signed; empty: it isn't here */
     struct bytes difference; /* lines of evidence_difference; empty: nothing differs */

@@ -116,9 +116,88 @@ def who_changes_the_masters_rows_with_sql_is_contradicted(company):
     expect("NOT GOOD" in checked_alone(company, exported(company), code=FAILURE), "the export")
 
 
+def audited(company):
+    return company.cli("audit", "verify", "--copy", os.path.join(company.data, "audit.log"),
+                       "--key", company.cli("report", "key").out.strip())
+
+
+def the_audit_log_has_a_second_copy_and_signed_roots(company):
+    events = {row[0] for row in company.query("SELECT DISTINCT event FROM fs_audit")}
+    expect({"rights_changed", "code_created", "enrolled", "receipt", "exported"} <= events, events)
+    company.cli("audit", "root", "--now")
+    expect_equal(company.value("SELECT count(*) FROM fs_root"), 1, "roots")
+    path = os.path.join(company.data, "audit.log")
+    lib.wait_for("the copy", lambda: sum(1 for _ in open(path, "rb"))
+                 == company.value("SELECT count(*) FROM fs_audit"))
+    expect_equal(stat.S_IMODE(os.stat(path).st_mode), 0o600, "rights of the copy")
+    expect("ok: " in audited(company).out, "the audit log")
+    expect("signed roots" in company.cli("check").out, "check says nothing of the log")
+
+
+def who_changes_the_audit_log_is_seen(company):
+    company.server.stop()
+    keep = company.query("SELECT id, detail FROM fs_audit WHERE event = 'enrolled'")[0]
+    force(company, "UPDATE fs_audit SET detail = 'nobody' WHERE id = %d" % keep[0])
+    for words in (("audit", "verify"), ("check",)):
+        output = company.cli(*words, code=None)
+        expect(output.code != 0 and "line %d does not follow" % keep[0] in output.out, output.out)
+    force(company, "UPDATE fs_audit SET detail = %s WHERE id = %d" % (
+        "NULL" if keep[1] is None else "'%s'" % keep[1], keep[0]))
+    audited(company)
+    company.serve()
+
+
+def force(company, statement):
+    """As the owner of the file may, around the trigger that says no to everybody else."""
+    trigger = company.value("SELECT sql FROM sqlite_schema WHERE name = 'fs_audit_changed'")
+    company.sql("DROP TRIGGER fs_audit_changed", statement, trigger)
+
+
+def an_erased_customer_is_gone_everywhere_and_the_chain_holds(company):
+    anna = anna_of(company)
+    anna.sync()
+    plan = company.cli("customer", "erase", "1").out
+    expect("Nothing was changed" in plan and "signature" in plan and "contact" in plan, plan)
+    expect_equal(company.value("SELECT name FROM party WHERE id = 1"), "Panificio Bianchi", "name")
+    expect_equal(company.cli("customer", "erase", "77", code=FAILURE).out, "", "nobody's erasure")
+    company.cli("customer", "erase", "1", "--yes")
+    expect_equal(company.value("SELECT name FROM party WHERE id = 1"), "(erased)", "name")
+    expect_equal(company.value("SELECT count(*) FROM report_seal WHERE salt IS NOT NULL"), 0, "salts")
+    status = company.cli("customer", "status", "--json").json()
+    expect_equal((status[0]["confirmed"], status[0]["open"]), (0, 1), "before the device knows")
+    anna.sync()
+    lib.wait_for("the device's word", lambda: company.cli(
+        "customer", "status", "--json").json()[0]["confirmed"] == 1)
+    expect_equal(anna.value("SELECT group_concat(DISTINCT signer_name) FROM signature"), "(erased)",
+                 "names on the device")
+    out = verify(company)
+    expect("erased on 20" in out and "2 signatures, 0 not good" in out, out)
+    expect("the content was erased" in anna.cli("verify").out, "the device's view")
+    expect("its content was erased" in checked_alone(company, exported(company)), "the export")
+    company.server.stop()
+    company.cli("customer", "erase", "1", "--yes")
+    for name in ("fieldsync.db", "fieldsync.db-wal"):
+        path = os.path.join(company.data, name)
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                content = file.read()
+            for words in ("Maria Però", "Panificio Bianchi", "seal replaced"):
+                expect(words.encode() not in content, words + " is still in " + name)
+    found = [name for folder, _, names in os.walk(os.path.join(company.data, "blobs"))
+             for name in names if b"Maria" in open(os.path.join(folder, name), "rb").read()]
+    expect_equal(found, [], "files with the name")
+    company.serve()
+    company.cli("check")
+    anna.sync()
+    expect_equal(company.differences(anna), [], "rows that differ")
+
+
 if __name__ == "__main__":
     stories.tell((a_report_is_signed_without_a_network,
                   the_servers_receipt_comes_back_to_the_device,
                   an_export_and_the_public_key_are_enough_to_verify,
                   what_changes_after_the_signature_is_named_on_both_sides,
-                  who_changes_the_masters_rows_with_sql_is_contradicted), ("anna",))
+                  who_changes_the_masters_rows_with_sql_is_contradicted,
+                  the_audit_log_has_a_second_copy_and_signed_roots,
+                  who_changes_the_audit_log_is_seen,
+                  an_erased_customer_is_gone_everywhere_and_the_chain_holds), ("anna",))
