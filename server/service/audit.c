@@ -98,14 +98,39 @@ static enum result close_some(struct work *work, size_t *ret_count, struct probl
     return result;
 }
 
+/* A restore puts the database back below all programs; that it happened shows in the epoch. */
+static enum result note_epoch(struct work *work, struct problem *problem)
+{
+    struct store_result states = {0};
+    enum result result =
+        work_query(work,
+                   "SELECT e.data, a.data FROM fs_state e LEFT JOIN fs_state a"
+                   " ON a.name = 'audit_epoch' WHERE e.name = 'epoch' AND e.data IS DISTINCT FROM"
+                   " a.data",
+                   NULL, 0, &states, problem);
+
+    if (result != RESULT_OK || states.row_count == 0)
+        return result;
+    result = audit_add(work, store_bytes_at(&states, 0, 1).size == 0 ? "begun" : "restored", 0, 0,
+                       NULL, problem);
+    return result == RESULT_OK
+               ? work_execute(work,
+                              "INSERT INTO fs_state(name, data) VALUES('audit_epoch', ?1)"
+                              " ON CONFLICT(name) DO UPDATE SET data = excluded.data",
+                              store_at(&states, 0, 0), 1, problem)
+               : result;
+}
+
 enum result audit_close(struct work *work, struct problem *problem)
 {
     size_t count = 0;
-    enum result result;
+    enum result result = note_epoch(work, problem);
 
-    do {
+    while (result == RESULT_OK) {
         result = close_some(work, &count, problem);
-    } while (result == RESULT_OK && count == AUDIT_LINES_AT_ONCE);
+        if (count < AUDIT_LINES_AT_ONCE)
+            break;
+    }
     if (result != RESULT_OK)
         problem_add(problem, "closing the audit log");
     return result;

@@ -21,7 +21,7 @@
 MUST_CHECK enum result audit_add(struct work *work, const char *event, int64_t user_id,
                                  int64_t replica_no, const char *detail, struct problem *problem);
 
-/* Hashes the lines that were added since. */
+/* Hashes the lines that were added since, and notes a restore by its new epoch. */
 MUST_CHECK enum result audit_close(struct work *work, struct problem *problem);
 
 /* Makes a root over all lines that have none yet, if the oldest of them is of a day before today

@@ -174,6 +174,23 @@ static void a_root_is_made_the_day_after(void **state)
     assert_int_equal(number(bench, "SELECT count(*) FROM fs_root", 0, 0), 1);
 }
 
+static void a_restore_is_noted_by_its_epoch(void **state)
+{
+    struct bench *bench = *state;
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(try(bench, i == 2 ? "UPDATE fs_state SET data = x'02' WHERE name = 'epoch'"
+                                           : "INSERT OR REPLACE INTO fs_state(name, data)"
+                                             " VALUES('epoch', x'01')"),
+                         RESULT_OK);
+        begin(bench);
+        close_with(bench, NULL);
+    }
+    assert_int_equal(number(bench, "SELECT count(*) FROM fs_audit WHERE event = 'begun'", 0, 0), 1);
+    assert_int_equal(number(bench, "SELECT count(*) FROM fs_audit WHERE event = 'restored'", 0, 0),
+                     1);
+}
+
 /* RFC 6962, 2.1, computed here from above: the left part is the largest power of two below n. */
 static void tree_of(uint8_t (*leaves)[EVIDENCE_HASH_SIZE], size_t count,
                     uint8_t ret_hash[EVIDENCE_HASH_SIZE])
@@ -248,6 +265,7 @@ int main(void)
         STORY(whoever_changes_a_line_breaks_the_chain),
         STORY(a_root_holds_the_server_to_what_is_below_it),
         STORY(a_root_is_made_the_day_after),
+        STORY(a_restore_is_noted_by_its_epoch),
         STORY(the_tree_is_that_of_rfc_6962),
         STORY(rights_and_decisions_are_noted),
     };
