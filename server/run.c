@@ -23,8 +23,8 @@ enum { STEP_SEED_SIZE = 64, QUEUE_SIZE_MAX = 4 * 1024 * 1024, GREETING_SIZE_MAX 
 
 #define LOOK_INTERVAL_US  SECONDS(1) /* for what the file watch can't see */
 #define LOOK_SOON_US      MILLISECONDS(1)
-#define WATCH_INTERVAL_US MILLISECONDS(20) /* of many commits one look is enough */
-#define STOP_LIMIT_US     SECONDS(10)
+#define WATCH_INTERVAL_US MILLISECONDS(20)   /* of many commits one look is enough */
+#define STOP_LIMIT_US     MILLISECONDS(1500) /* of networks that take no more bytes */
 
 /* ---- steps ---- */
 

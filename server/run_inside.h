@@ -86,7 +86,8 @@ struct run {
     struct errand *bounced; /* no thread took them: answered "wait" at the end of the step */
     bool is_stopping;
     bool is_debug;
-    bool is_failing; /* the last group was not committed */
+    bool is_failing;               /* the last group was not committed */
+    struct mono_time failing_told; /* in the log, last */
     struct run_counts counts;
 };
 

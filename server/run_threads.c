@@ -311,8 +311,22 @@ static void tell_commit(struct run *run, struct commit_note *note)
     note_destroy(note);
 }
 
+/* A full disk fails many groups a second, and a log may lie on it: once a minute is enough. */
+static void tell_failure(struct run *run, const struct errand *errand, bool was_failing)
+{
+    struct mono_time now = clock_mono_now();
+
+    if (errand->group_size > 0 && was_failing &&
+        !mono_is_due(mono_after(run->failing_told, MINUTES(1)), now))
+        return;
+    run->failing_told = now;
+    log_problem(run->log, LOG_LEVEL_WARNING, "group_failed", errand->result, &errand->problem);
+}
+
 static void tell_group(struct run *run, const struct errand *errand)
 {
+    bool was_failing = run->is_failing;
+
     if (errand->group_size > 0) {
         run->counts.group_count++;
         run->counts.group_jobs += (int64_t)errand->group_size;
@@ -322,7 +336,9 @@ static void tell_group(struct run *run, const struct errand *errand)
     if (errand->result == RESULT_STORAGE)
         run_fail(run, "store_failed", RESULT_STORAGE, &errand->problem, EXIT_CODE_DATABASE);
     else if (errand->result != RESULT_OK)
-        log_problem(run->log, LOG_LEVEL_WARNING, "group_failed", errand->result, &errand->problem);
+        tell_failure(run, errand, was_failing);
+    else if (was_failing && !run->is_failing)
+        log_event(run->log, LOG_LEVEL_NOTICE, "writes_go_on", LOG_NO_FIELDS);
     tell_commit(run, errand->foreign);
     tell_commit(run, errand->commit);
     if (errand->others_wrote)

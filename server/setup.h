@@ -63,10 +63,12 @@ MUST_CHECK enum result setup_open_blobs(struct setup *setup, struct problem *pro
 MUST_CHECK enum result setup_open_master(struct setup *setup, bool is_reader,
                                          const struct trace *trace, struct master **ret_master,
                                          struct problem *problem);
-/* Puts the backup in the place of the database (which is kept as fieldsync.db.before-restore) and
- * begins a new epoch. Only with the lock. */
-MUST_CHECK enum result setup_restore(struct setup *setup, const char *backup, struct wall_time now,
-                                     struct problem *problem);
+/* Runs `change` on the store in one transaction, below all services; `seed`: 32 random bytes. Only
+ * with the lock. */
+MUST_CHECK enum result setup_change(struct setup *setup,
+                                    enum result (*change)(struct store *store, const uint8_t *seed,
+                                                          void *context, struct problem *problem),
+                                    void *context, struct problem *problem);
 /* Writes the file anew without what was deleted or overwritten in it, and empties its log.
  * RESULT_WAIT: others hold it, nothing was done. */
 MUST_CHECK enum result setup_compact(struct setup *setup, struct problem *problem);

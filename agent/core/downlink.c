@@ -10,8 +10,9 @@ void downlink_begin(struct agent *agent, int64_t head)
     down->welcome_head = head;
     down->is_staging = false;
     down->is_caught_up = down->published_seq > 0 && down->published_seq >= head;
-    down->owes_receipt = false;
-    down->receipt_due = MONO_NEVER;
+    /* at once, even if nothing is new: it also says that the new resume token is stored */
+    down->owes_receipt = true;
+    down->receipt_due = agent->now;
     down->settle_due = MONO_NEVER;
 }
 

@@ -452,7 +452,8 @@ void replica_durable_end(struct replica *replica, struct sql_transaction *transa
     struct problem ignored = {0};
 
     sql_end(transaction);
-    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
+    if (!sql_in_transaction(replica->database) &&
+        sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
         trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
 }
 
@@ -553,6 +554,7 @@ enum result replica_identity(struct replica *replica, struct replica_identity *r
         {"replica_no", &identity.replica_no},   {"device_id", &identity.device_id},
         {"incarnation", &identity.incarnation}, {"user_id", &identity.user_id},
         {"van_id", &identity.van_id},           {"published_seq", &identity.published_seq},
+        {"first_no", &identity.first_no},
     };
     int64_t replica_no = 0;
     enum result result = state_number(replica, "replica_no", -1, &replica_no, problem);

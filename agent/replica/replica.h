@@ -48,10 +48,20 @@ struct replica_identity {
     char series[16]; /* prefix of human numbers */
     int64_t van_id;
     int64_t published_seq; /* 0: not ready, the first snapshot isn't complete */
+    int64_t first_no;      /* the number that it had first; 0: always this one */
 };
 /* Once, with the answer to an enrolment. Durable when it returns. */
 MUST_CHECK enum result replica_enrol(struct replica *replica,
                                      const struct message_enrolled *enrolled,
+                                     struct problem *problem);
+/* The answer to the enrolment of a device that goes on under another replica number, for its disk
+ * was copied or put back, or the server has forgotten it: what it published stays, everything it
+ * recorded that has no answer is kept, rows of its own without an answer get ids of the new number,
+ * and so does what refers to them. The same answer again changes nothing. Durable when it returns.
+ *
+ * RESULT_REFUSED: the code was another person's */
+MUST_CHECK enum result replica_renew(struct replica *replica,
+                                     const struct message_enrolled *enrolled, struct wall_time now,
                                      struct problem *problem);
 MUST_CHECK enum result replica_identity(struct replica *replica,
                                         struct replica_identity *ret_identity,
@@ -94,8 +104,8 @@ MUST_CHECK enum result replica_verdict(struct replica *replica,
 
 /* --- down ----------------------------------------------------------------------------------- */
 
-/* Each stages (memory for a small delta, fs_stage_ tables once it grows), resumable across
- * disconnects; before the first publication rows go straight into the tables. */
+/* Each stages (memory for a small delta, fs_stage_ tables once it grows or a bucket comes in pages,
+ * resumable across disconnects); before the first publication rows go straight into the tables. */
 MUST_CHECK enum result replica_subscribed(struct replica *replica,
                                           const struct message_subscribed *subscribed,
                                           struct problem *problem);

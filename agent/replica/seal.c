@@ -241,9 +241,8 @@ static enum result read_changes(struct replica *replica, int64_t seal_no, int64_
                                 struct arena *arena, struct change **ret_changes, size_t *ret_count,
                                 bool *ret_more, struct problem *problem);
 
-static enum result digest_seal(struct replica *replica, struct message_push *head,
-                               struct arena *arena, uint8_t ret_digest[SEAL_DIGEST_SIZE],
-                               struct problem *problem)
+enum result seal_compute_digest(struct replica *replica, const struct message_push *head,
+                                uint8_t ret_digest[SEAL_DIGEST_SIZE], struct problem *problem)
 {
     struct seal_digest_state state;
     struct arena part_arena;
@@ -252,7 +251,6 @@ static enum result digest_seal(struct replica *replica, struct message_push *hea
     bool more = true;
     enum result result = RESULT_OK;
 
-    (void)arena;
     arena_init(&part_arena, REPLICA_ARENA_SIZE_MAX);
     seal_digest_begin(&state, head);
     while (more && result == RESULT_OK) {
@@ -273,11 +271,11 @@ static enum result digest_seal(struct replica *replica, struct message_push *hea
     return result;
 }
 
-static enum result write_seal(struct replica *replica, struct message_push *head,
-                              struct arena *arena, struct problem *problem)
+static enum result write_seal(struct replica *replica, const struct message_push *head,
+                              struct problem *problem)
 {
     uint8_t digest[SEAL_DIGEST_SIZE];
-    enum result result = digest_seal(replica, head, arena, digest, problem);
+    enum result result = seal_compute_digest(replica, head, digest, problem);
     const struct value values[] = {
         value_integer(head->seal_no),        value_integer(head->incarnation),
         value_integer(head->lcn_first),      value_integer(head->lcn_last),
@@ -342,8 +340,8 @@ static enum result forget_lines(struct replica *replica, int64_t lcn_last, struc
     return result;
 }
 
-static enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
-                            size_t *ret_count, struct problem *problem)
+enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
+                     size_t *ret_count, struct problem *problem)
 {
     struct arena *arena = &replica->step_arena;
     struct sealing sealing = {.replica = replica, .arena = arena, .problem = problem};
@@ -361,7 +359,7 @@ static enum result seal_all(struct replica *replica, struct wall_time now, int64
     if (result == RESULT_OK)
         result = seal_rows(&sealing, rows, count);
     if (result == RESULT_OK && sealing.change_count > 0)
-        result = write_seal(replica, &head, arena, problem);
+        result = write_seal(replica, &head, problem);
     if (result == RESULT_OK)
         result = forget_lines(replica, head.lcn_last, problem);
     *ret_seal_no = sealing.change_count > 0 ? head.seal_no : 0;
@@ -384,7 +382,7 @@ enum result replica_seal(struct replica *replica, struct wall_time now, int64_t 
         *ret_seal_no = 0;
         return RESULT_OK;
     }
-    if (result == RESULT_OK)
+    if (result == RESULT_OK) /* the server will know its number and digest for ever */
         result = replica_durable_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = seal_all(replica, now, &seal_no, &count, problem);

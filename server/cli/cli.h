@@ -30,6 +30,7 @@ struct cli_host {
     enum result (*compact)(void *context, struct problem *problem);
     /* Removes the file of an attachment by its hash. */
     enum result (*remove_blob)(void *context, const char *hash, struct problem *problem);
+    const char *blobs_path; /* folder of the attachments; NULL: there are none */
 };
 
 struct cli {

@@ -98,6 +98,7 @@ struct server_status {
     int64_t changes;
     int64_t publishes;
     int64_t refused_handshakes;
+    int64_t held_contacts; /* of devices whose disk was copied or put back */
     int64_t bytes_sent;
     int64_t bytes_received;
     int64_t head;    /* newest seq heard of */

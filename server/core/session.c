@@ -123,6 +123,7 @@ static void leave_receipt(struct session *session)
     effect.job->session_no = session->connection;
     effect.job->replica_no = session->replica_no;
     effect.job->user_id = session->user_id;
+    effect.job->contact_no = session->contact_no;
     effect.job->seq = session->receipt_seq;
     effect.job->now = session->server->event->wall;
     session->receipt_seq = 0;
@@ -214,6 +215,7 @@ struct job *session_job(struct session *session, enum job_kind kind, struct byte
     job->session_no = session->connection;
     job->replica_no = session->replica_no;
     job->user_id = session->user_id;
+    job->contact_no = session->contact_no;
     job->now = session->server->event->wall;
     return job;
 }

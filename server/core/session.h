@@ -102,6 +102,7 @@ struct session {
     bool is_enrolment;
     int64_t replica_no;
     int64_t user_id;
+    int64_t contact_no; /* which of the replica's sessions this is */
 
     struct mono_time greeting_by; /* handshake done until then */
     struct mono_time heard_at;
@@ -109,6 +110,7 @@ struct session {
     struct mono_time renew_at;
     struct mono_time receipt_at; /* not before */
     int64_t receipt_seq;         /* published on the device, not yet noted; 0: none */
+    bool is_confirmed;           /* it has stored its new resume token */
 
     struct lane lanes[LANE_COUNT];
     struct feed *feed; /* while LANE_FEED runs it is the job's alone */

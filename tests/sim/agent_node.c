@@ -70,6 +70,7 @@ static enum result open_core(struct world *world, int number, struct problem *pr
         .token_secret = agent->is_enrolled ? NULL : agent->token_secret,
         .sign_public_key = agent->sign_public,
         .device_name = agent->name,
+        .is_renewal = agent->is_renewing,
     };
     enum result result = RESULT_OK;
 
@@ -129,6 +130,7 @@ void agent_node_stop(struct world *world, int number)
     if (!agent->is_running)
         return;
     agent->is_running = false;
+    agent->stopped_until_us = 0;
     agent->link = 0;
     (void)sqlite3_close(agent->locker);
     agent->locker = NULL;
@@ -208,6 +210,7 @@ static void enrolled(struct world *world, int number, const struct agent_effect 
     memcpy(agent->psk, effect->bytes.data, sizeof agent->psk);
     agent->is_enrolled = true;
     agent->replica_no = agent_node_state(world, number, "replica_no");
+    agent->is_renewing = false;
 }
 
 /* False: the process is gone. */
@@ -228,6 +231,9 @@ static void carry_out(struct world *world, int number, const struct agent_effect
         break;
     case AGENT_EFFECT_ENROLLED:
         enrolled(world, number, effect);
+        break;
+    case AGENT_EFFECT_RENEW:
+        life_renew(world, number, effect->bytes);
         break;
     case AGENT_EFFECT_REVOKED:
         world_say(world, "%s: revoked", agent->name);
@@ -274,7 +280,9 @@ void agent_node_step(struct world *world, int number, struct agent_event *event)
     if (result != RESULT_OK)
         check_excuse(world, number, "agent_step", result, &problem);
     look_at_replica(world, number);
-    if (result == RESULT_STORAGE) /* what is on the disk is unknown: open it anew and look */
+    if (agent->is_renewing && agent->has_old_core)
+        life_start_again(world, number);
+    else if (result == RESULT_STORAGE) /* what is on the disk is unknown: open it anew and look */
         agent_node_reopen(world, number, "the replica is in trouble");
 }
 

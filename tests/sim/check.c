@@ -392,7 +392,7 @@ void check_replica(struct world *world, int number)
 {
     int64_t head = 0;
 
-    if (world->is_story && has_own_edits(world, number))
+    if (world->has_rotten || (world->is_story && has_own_edits(world, number)))
         return;
 
     sim_exec(world, world->agents[number].database, "BEGIN");

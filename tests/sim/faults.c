@@ -99,6 +99,23 @@ static void kill_one(struct world *world, enum fault fault, int node)
         agent_node_crash(world, node);
 }
 
+static void stop(struct world *world, enum fault fault, int node)
+{
+    int64_t for_us = world_draw_pause(world, world->scenario.faults[fault].for_us);
+
+    world->agents[node].stopped_until_us = world->now_us + for_us;
+    world_say(world, "%s: stands still for %lld s", world->agents[node].name,
+              (long long)(for_us / SECONDS(1)));
+    world_count(world, fault);
+    push_end(world, fault, node, for_us);
+}
+
+static void go_on(struct world *world, enum fault fault, int node)
+{
+    (void)fault;
+    world->agents[node].stopped_until_us = 0;
+}
+
 /* At one of the next calls that change a file. */
 static void kill_inside(struct world *world, enum fault fault, int node)
 {
@@ -254,6 +271,7 @@ static const struct kind KINDS[FAULT_COUNT] = {
     [FAULT_SLOW_READER] = {EACH_DEVICE, slow_down, speed_up},
     [FAULT_REFUSED] = {THE_SERVER, refuse, NULL},
     [FAULT_STORM] = {THE_SERVER, storm, NULL},
+    [FAULT_STOPPED] = {EACH_DEVICE, stop, go_on},
     [FAULT_DEVICE_KILL] = {EACH_DEVICE, kill_one, NULL},
     [FAULT_DEVICE_KILL_INSIDE] = {EACH_DEVICE, kill_inside, NULL},
     [FAULT_DEVICE_POWER_CUT] = {EACH_DEVICE, cut_power, NULL},
@@ -325,6 +343,7 @@ void faults_end(struct world *world)
         struct world_agent *agent = &world->agents[i];
 
         agent->is_offline = false;
+        agent->stopped_until_us = 0;
         disk_heal(&world->disk, world_machine((int)i));
         unlock(world, FAULT_LOCKED, (int)i);
         speed_up(world, FAULT_SLOW_READER, (int)i);

@@ -137,6 +137,10 @@ static void make_hole(struct world *world, struct link *link, int direction)
 
 static bool strikes(struct world *world, enum fault fault)
 {
+    if (world->planned[fault] != 0 && --world->planned[fault] == 0) {
+        world_count(world, fault);
+        return true;
+    }
     if (!world->has_faults || world->scenario.faults[fault].chance == 0 ||
         !world_chance(world, world->scenario.faults[fault].chance))
         return false;
@@ -144,11 +148,29 @@ static bool strikes(struct world *world, enum fault fault)
     return true;
 }
 
+static void listen(struct world *world, const struct link *link, int direction, struct bytes bytes)
+{
+    struct tape *tape = world->tape;
+
+    if (tape == NULL)
+        return;
+    if (tape->count == tape->room) {
+        tape->room = tape->room * 2 + 64;
+        tape->messages = sim_grow(tape->messages, tape->room, sizeof *tape->messages);
+    }
+    tape->messages[tape->count] =
+        (struct heard){.link = link->number, .direction = direction, .bytes = sim_zero(bytes.size)};
+    if (bytes.size != 0)
+        memcpy(tape->messages[tape->count].bytes, bytes.data, bytes.size);
+    tape->messages[tape->count++].size = bytes.size;
+}
+
 static void deliver(struct world *world, struct link *link, int direction, struct bytes bytes,
                     int64_t arrival_us)
 {
     bool is_corrupt = bytes.size != 0 && strikes(world, FAULT_CORRUPT);
 
+    listen(world, link, direction, bytes);
     push_message(world, link, direction, bytes, arrival_us, is_corrupt);
     if (strikes(world, FAULT_DUPLICATE))
         push_message(world, link, direction, bytes, 0, true);
@@ -235,7 +257,7 @@ static void arrive_dial(struct world *world, struct link *link)
                                  .peer = "192.0.2.1:4000",
                                  .seed = seed};
 
-    if (!end_lives(world, link, TO_AGENT))
+    if (link->agent_life != 0 && !end_lives(world, link, TO_AGENT))
         return;
     if (world->refused_until_us > world->now_us)
         world_count(world, FAULT_REFUSED);
@@ -302,25 +324,39 @@ static bool is_held_back(struct world *world, const struct link *link,
     return true;
 }
 
-/* G10: whoever receives it hangs up, in the same step. */
-static void check_refusal(struct world *world, const struct link *link,
-                          const struct world_event *message)
+static bool is_live(struct world *world, const struct link *link)
 {
-    if (message->is_damaged && end_lives(world, link, message->direction) &&
-        !link->has_hung_up[message->direction])
+    const struct world_agent *agent = &world->agents[link->agent];
+
+    return agent->is_running && agent->link == link->number &&
+           agent_status(agent->core).state == AGENT_LIVE;
+}
+
+/* G10: whoever receives it in a session hangs up, in the same step. What is said in the clear
+ * before the keys are there is found out by the handshake, which then comes to no end. */
+static void check_refusal(struct world *world, struct link *link, const struct world_event *message,
+                          bool was_live)
+{
+    if (!message->is_damaged || !end_lives(world, link, message->direction) ||
+        link->has_hung_up[message->direction])
+        return;
+    if (was_live)
         world_fail(world, "G10: %s goes on after a message on link %" PRIu64 " that nobody sent",
                    message->direction == TO_SERVER ? "the server" : world->agents[link->agent].name,
                    link->number);
+    link->is_tainted = true;
 }
 
 static void arrive_message(struct world *world, struct link *link,
                            const struct world_event *message)
 {
     struct bytes bytes = {message->bytes, message->size};
+    bool was_live = is_live(world, link);
 
     if (link->is_cut || !end_lives(world, link, message->direction) ||
         is_held_back(world, link, message))
         return;
+    world->counts.bytes[message->direction] += bytes.size;
     if (message->is_damaged)
         world_say(world, "a damaged or repeated message for %s on link %" PRIu64,
                   message->direction == TO_SERVER ? "the server" : world->agents[link->agent].name,
@@ -335,7 +371,11 @@ static void arrive_message(struct world *world, struct link *link,
 
         agent_node_step(world, link->agent, &event);
     }
-    check_refusal(world, link, message);
+    check_refusal(world, link, message, was_live);
+    if (link->is_tainted && is_live(world, link))
+        world_fail(world,
+                   "G10: link %" PRIu64 " of %s is in use after a handshake that was altered",
+                   link->number, world->agents[link->agent].name);
 }
 
 /* The sender's queue is empty, if nothing was added since. */
@@ -380,6 +420,26 @@ void network_event(struct world *world, const struct world_event *event)
         arrive_closed(world, link, event->direction);
         break;
     }
+}
+
+/* ---- somebody who isn't a device ---- */
+
+struct link *network_pretend(struct world *world, int agent)
+{
+    struct link *link = sim_zero(sizeof *link);
+
+    link->number = ++world->link_last;
+    link->agent = agent; /* of no life: nothing reaches it */
+    link->next = world->links;
+    world->links = link;
+    world_push(world, draw_delay(world),
+               (struct world_event){.kind = EVENT_DIAL, .agent = agent, .link = link->number});
+    return link;
+}
+
+void network_replay(struct world *world, struct link *link, const struct heard *heard)
+{
+    network_send(world, link, TO_SERVER, (struct bytes){heard->bytes, heard->size});
 }
 
 void network_free(struct world *world)

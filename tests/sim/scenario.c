@@ -39,6 +39,7 @@ static const struct rule RULES[FAULT_COUNT] = {
     [FAULT_SLOW_READER]        = {"slow-reader",         8, 0, 0, 40, 180, 30, 240},
     [FAULT_REFUSED]            = {"refused",            10, 0, 0, 30, 120, 5, 60},
     [FAULT_STORM]              = {"storm",              10, 0, 0, 30, 120, 0, 0},
+    [FAULT_STOPPED]            = {"stopped",             8, 0, 0, 30, 180, 5, 300},
     [FAULT_DEVICE_KILL]        = {"device-kill",        35, 0, 0, 40, 480, 0, 0},
     [FAULT_DEVICE_KILL_INSIDE] = {"device-kill-inside", 12, 0, 0, 30, 180, 0, 0},
     [FAULT_DEVICE_POWER_CUT]   = {"device-power-cut",   20, 0, 0, 30, 180, 0, 0},

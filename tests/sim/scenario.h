@@ -26,6 +26,7 @@ enum fault {
     FAULT_REFUSED,     /* the server's machine refuses new connections */
     FAULT_STORM,       /* all links are cut, all devices come back at once */
     /* machines */
+    FAULT_STOPPED,            /* a device's process stands still for a while */
     FAULT_DEVICE_KILL,        /* between two steps */
     FAULT_DEVICE_KILL_INSIDE, /* at some call to the file system */
     FAULT_DEVICE_POWER_CUT,   /* the same, and unsynced sectors are lost, torn or garbled */

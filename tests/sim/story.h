@@ -38,7 +38,8 @@ static inline struct world *world_of(void **state, size_t agent_count)
 
     assert_non_null(stage);
     scenario_quiet(1, agent_count, &scenario);
-    stage->world = world_create(&scenario, stage->folder, false, tell_failure);
+    stage->world =
+        world_create(&scenario, stage->folder, getenv("STORY_TRACE") != NULL, tell_failure);
     stage->world->is_story = true;
     stage->world->has_faults = false;
     stage->world->has_workload = false;

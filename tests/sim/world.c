@@ -265,7 +265,9 @@ static int64_t next_deadline(struct world *world, int *ret_node)
     }
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];
-        int64_t deadline_us = agent->is_running ? agent_deadline(agent->core).us : INT64_MAX;
+        int64_t deadline_us = agent->is_running && agent->stopped_until_us <= world->now_us
+                                  ? agent_deadline(agent->core).us
+                                  : INT64_MAX;
 
         if (deadline_us < first_us) {
             first_us = deadline_us;
@@ -284,6 +286,34 @@ static void fire_deadline(struct world *world, int node)
         server_node_step(world, &server_event);
     else
         agent_node_step(world, node, &agent_event);
+}
+
+/* What is for a process that stands still waits in the system's queues, in its order: all of it to
+ * the next full fifth of a second, again and again. */
+static bool is_held_up(struct world *world, const struct world_event *event)
+{
+    bool is_to_agent = event->direction == TO_AGENT;
+
+    switch (event->kind) {
+    case EVENT_MESSAGE:
+    case EVENT_CLOSED:
+        break;
+    case EVENT_DRAINED:
+        is_to_agent = event->direction == TO_SERVER; /* it is the sender that hears of it */
+        break;
+    case EVENT_CONNECTED:
+    case EVENT_FAIL:
+    case EVENT_AGENT_CHANGE:
+    case EVENT_AGENT_SYNC:
+        is_to_agent = true;
+        break;
+    default:
+        return false;
+    }
+    if (!is_to_agent || world->agents[event->agent].stopped_until_us <= world->now_us)
+        return false;
+    world_push(world, MILLISECONDS(200) - world->now_us % MILLISECONDS(200), *event);
+    return true;
 }
 
 static void advance(struct world *world, int64_t to_us, int node)
@@ -312,6 +342,8 @@ void world_pass(struct world *world, int64_t time_us)
             struct world_event event = pop(world);
 
             advance(world, event.at_us, event.agent);
+            if (is_held_up(world, &event))
+                continue;
             handle(world, &event);
             free(event.bytes);
         } else {
@@ -324,11 +356,13 @@ void world_pass(struct world *world, int64_t time_us)
 
 /* ---- the end of a run ---- */
 
-static bool is_on_its_way(const struct world_event *event)
+static bool is_on_its_way(struct world *world, const struct world_event *event)
 {
-    return event->kind == EVENT_MESSAGE || event->kind == EVENT_WRITE ||
-           event->kind == EVENT_WROTE || event->kind == EVENT_READ || event->kind == EVENT_JOB ||
-           event->kind == EVENT_SERVER_CHANGE || event->kind == EVENT_AGENT_CHANGE;
+    if (event->kind == EVENT_MESSAGE)
+        return !network_link(world, event->link)->is_cut;
+    return event->kind == EVENT_WRITE || event->kind == EVENT_WROTE || event->kind == EVENT_READ ||
+           event->kind == EVENT_JOB || event->kind == EVENT_SERVER_CHANGE ||
+           event->kind == EVENT_AGENT_CHANGE;
 }
 
 bool world_is_settled(struct world *world)
@@ -337,7 +371,7 @@ bool world_is_settled(struct world *world)
         server_status(world->server.core).live_count != world->scenario.agent_count)
         return false;
     for (size_t i = 0; i < world->event_count; i++)
-        if (is_on_its_way(&world->events[i]))
+        if (is_on_its_way(world, &world->events[i]))
             return false;
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];
@@ -363,7 +397,9 @@ bool world_wait(struct world *world, int64_t limit_us)
 
 static void describe(struct world *world, struct sim_text *text)
 {
-    sim_text_add(text, "server %s, %zu events wait", world->server.is_running ? "runs" : "is down",
+    sim_text_add(text, "server %s, %zu sessions, %zu events wait",
+                 world->server.is_running ? "runs" : "is down",
+                 world->server.is_running ? server_status(world->server.core).live_count : 0,
                  world->event_count);
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];

@@ -60,12 +60,24 @@ struct link {
     bool is_accepted;    /* the server has been told of it */
     bool is_cut;         /* nothing gets through, both ends will be told */
     bool is_hole[2];     /* nothing gets through, nobody is told */
+    bool is_tainted;     /* a message of its handshake was altered */
     bool has_hung_up[2]; /* this end has closed it by itself */
     int64_t late_us;     /* what is for the server arrives only then; 0: in time */
     int64_t latency_us;
     int64_t last_us[2]; /* arrival of the last message: order is kept */
     int64_t sent_us[2]; /* the sender's queue is empty then */
     struct link *next;
+};
+
+/* What somebody on the line has heard. */
+struct tape {
+    size_t count, room;
+    struct heard {
+        uint64_t link;
+        int direction;
+        uint8_t *bytes;
+        size_t size;
+    } * messages;
 };
 
 enum event_kind {
@@ -114,7 +126,9 @@ struct world_agent {
     bool is_running;
     bool is_offline;
     bool is_enrolled;
-    bool has_failed; /* its program's transaction, because of the disk */
+    bool has_failed;   /* its program's transaction, because of the disk */
+    bool is_renewing;  /* it has a code for another replica number, and keys for it */
+    bool has_old_core; /* the process still has the former keys */
     struct replica *replica;
     struct agent *core;
     struct sim_blobs blobs;
@@ -127,10 +141,11 @@ struct world_agent {
     int64_t user_id;
     int64_t replica_no;
     int64_t skew_us;
-    int64_t slow_until_us; /* what comes from the server trickles */
-    int64_t slow_rate;     /* bytes a second */
-    sqlite3 *locker;       /* of a program that holds the write lock; NULL: none does */
-    sqlite3 *database;     /* of the programs on this machine, and of the checks */
+    int64_t stopped_until_us; /* the process stands still, whatever comes */
+    int64_t slow_until_us;    /* what comes from the server trickles */
+    int64_t slow_rate;        /* bytes a second */
+    sqlite3 *locker;          /* of a program that holds the write lock; NULL: none does */
+    sqlite3 *database;        /* of the programs on this machine, and of the checks */
     sqlite3_stmt **scans;
     int64_t data_version;
     size_t publish_count;
@@ -169,6 +184,7 @@ struct world_server {
 struct world_counts {
     size_t edits, office_edits, failed_edits, lost_acks, reopens;
     size_t fired[FAULT_COUNT];
+    size_t bytes[2]; /* arrived, by direction */
 };
 
 struct world {
@@ -187,9 +203,12 @@ struct world {
     uint64_t event_order;
     struct link *links;
     uint64_t link_last;
-    bool has_faults;   /* faults are drawn */
-    bool has_workload; /* people work */
-    bool is_story;     /* edits are not in the ledger: replicas are checked when they have none */
+    bool has_faults;              /* faults are drawn */
+    int64_t planned[FAULT_COUNT]; /* a story's: it strikes at the n-th message from now; 0: not */
+    struct tape *tape;            /* NULL: nobody listens */
+    bool has_workload;            /* people work */
+    bool has_rotten;              /* a replica is damaged on purpose: it isn't looked at */
+    bool is_story; /* edits are not in the ledger: replicas are checked when they have none */
     struct world_server server;
     struct world_agent *agents;
     struct history history;
@@ -249,6 +268,9 @@ void network_lose_process(struct world *world, int agent); /* WORLD_OFFICE: the 
 struct link *network_link(struct world *world, uint64_t number);
 void network_event(struct world *world, const struct world_event *event);
 void network_free(struct world *world);
+/* Opens a link that no device is at the other end of, and says on it what was heard before. */
+struct link *network_pretend(struct world *world, int agent);
+void network_replay(struct world *world, struct link *link, const struct heard *heard);
 
 /* server_node.c */
 void server_node_init(struct world *world);
@@ -283,6 +305,24 @@ void faults_begin(struct world *world);
 void faults_event(struct world *world, const struct world_event *event);
 void faults_end(struct world *world); /* whatever lasts */
 void faults_on_death(void *world, int machine);
+
+/* life.c: disks that are copied or put back, and what an admin says about them */
+/* File and log as they are now. */
+void life_copy_database(struct world *world, const char *from, const char *to);
+void life_keep_image(struct world *world, int agent);
+void life_put_image_back(struct world *world, int agent);
+/* `to` becomes a copy of `from`, to the last byte; what it was is gone. */
+void life_clone(struct world *world, int from, int to);
+/* An admin decides about a held replica; copy_no 0: the only one. False: refused. */
+bool life_choose(struct world *world, int64_t replica_no, int64_t copy_no);
+void life_renew(struct world *world, int agent, struct bytes code);
+void life_start_again(struct world *world, int agent);
+/* A person enters a new code at a device that the server has forgotten. */
+void life_enrol_again(struct world *world, int agent);
+
+/* backups.c: a server that goes back to an older state */
+void backups_take(struct world *world);
+void backups_restore(struct world *world);
 
 /* people.c, office.c */
 void people_edit(struct world *world, int agent);

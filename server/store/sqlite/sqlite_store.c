@@ -174,8 +174,9 @@ static enum result sqlite_execute(struct store *store, const char *sql,
     for (size_t run = 0; run < run_count && result == RESULT_OK; run++) {
         bool has_row = true;
 
-        result =
-            sql_bind_all(statement, parameters + run * parameter_count, parameter_count, problem);
+        if (parameter_count > 0)
+            result = sql_bind_all(statement, parameters + run * parameter_count, parameter_count,
+                                  problem);
         while (result == RESULT_OK && has_row)
             result = sql_step(statement, &has_row, problem);
         sql_reset(statement);
@@ -558,6 +559,8 @@ static enum result sqlite_backup(struct store *store, const char *path, struct p
         result = problem_set(problem, RESULT_WAIT, "the database is locked");
     else if (code != SQLITE_OK)
         result = problem_set(problem, RESULT_STORAGE, "%s", sqlite3_errstr(code));
+    if (result == RESULT_OK) /* one file, which can be read without writing anything beside it */
+        result = sql_exec(target, "PRAGMA journal_mode = DELETE", problem);
     if (result == RESULT_OK)
         result = sql_integrity_check(target, problem);
 done:

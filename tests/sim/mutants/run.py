@@ -74,7 +74,8 @@ def look_for(mutant):
         return 0, "story " + mutant.story if noticed else None
     for first in range(1, mutant.seeds + 1, STEP):
         status, said = run(os.path.join(BUILD, "tests", "sim", "sim"), "--seeds", str(STEP),
-                           "--first", str(first), "--jobs", "2", seconds=STEP_S)
+                           "--first", str(first), "--seconds", "120", "--jobs", "2",
+                           seconds=STEP_S)
         if status != 0:
             return first + STEP - 1, reason(said)
     return mutant.seeds, None

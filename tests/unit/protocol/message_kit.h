@@ -31,6 +31,7 @@ union any_message {
     struct message_blob blob;
     struct message_ping ping;
     struct message_text text;
+    struct message_renew renew;
 };
 
 enum message_kind {
@@ -52,6 +53,7 @@ enum message_kind {
     KIND_BLOB,
     KIND_PING,
     KIND_TEXT,
+    KIND_RENEW,
     KIND_COUNT,
 };
 
@@ -96,6 +98,8 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_ping_encode(&any->ping, body, problem);
     case KIND_TEXT:
         return message_text_encode(&any->text, body, problem);
+    case KIND_RENEW:
+        return message_renew_encode(&any->renew, body, problem);
     case KIND_COUNT:
         break;
     }
@@ -143,6 +147,8 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_ping_decode(body, arena, &any->ping, problem);
     case KIND_TEXT:
         return message_text_decode(body, arena, &any->text, problem);
+    case KIND_RENEW:
+        return message_renew_decode(body, arena, &any->renew, problem);
     case KIND_COUNT:
         break;
     }
@@ -277,6 +283,8 @@ static inline void say_resume(struct buffer *out, const struct message_resume *m
     say_number(out, "schema_version", m->schema_version);
     say_number(out, "device_time", m->device_time.us);
     say_text(out, "app_version", m->app_version);
+    say_number(out, "seal_no", m->seal_no);
+    say_hex(out, "seal_digest", m->seal_digest);
     for (size_t i = 0; i < m->cursor_count; i++)
         say(out,
             "cursor: bucket %" PRId64 " seq %" PRId64 " page_table_no %" PRId64 " page_seq %" PRId64
@@ -293,6 +301,7 @@ static inline void say_enrol(struct buffer *out, const struct message_enrol *m)
     say_text(out, "app_version", m->app_version);
     say_number(out, "schema_version", m->schema_version);
     say_number(out, "device_time", m->device_time.us);
+    say_number(out, "first_no", m->first_no);
 }
 
 static inline void say_welcome(struct buffer *out, const struct message_welcome *m)
@@ -409,6 +418,11 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
         break;
     case KIND_ENROLLED:
         say_enrolled(out, &any->enrolled);
+        break;
+    case KIND_RENEW:
+        say_hex(out, "token_id", any->renew.token_id);
+        say_hex(out, "token_secret", any->renew.token_secret);
+        say_text(out, "reason", any->renew.reason);
         break;
     case KIND_SUBSCRIBED:
         say_number(out, "stamp_seq", any->subscribed.stamp_seq);

@@ -262,6 +262,8 @@ static void random_resume(struct dice *dice, struct message_resume *m)
         .schema_version = number(dice, 0, INT64_MAX),
         .device_time = {number(dice, INT64_MIN, INT64_MAX)},
         .app_version = text(dice, LIMIT_NAME_SIZE_MAX),
+        .seal_no = number(dice, 0, INT64_MAX),
+        .seal_digest = blob(dice, flip(dice) ? SEAL_DIGEST_SIZE : 0),
         .cursor_count = below(dice, 5),
         .subscribed_digest_size = flip(dice) ? 8 : 0,
     };
@@ -284,6 +286,7 @@ static void random_greeting(struct dice *dice, enum message_kind kind, union any
             .app_version = text(dice, LIMIT_NAME_SIZE_MAX),
             .schema_version = number(dice, 0, INT64_MAX),
             .device_time = {number(dice, INT64_MIN, INT64_MAX)},
+            .first_no = number(dice, 0, ID_REPLICA_MAX),
         };
     else if (kind == KIND_WELCOME)
         any->welcome = (struct message_welcome){
@@ -302,6 +305,10 @@ static void random_greeting(struct dice *dice, enum message_kind kind, union any
             .digest_key = blob(dice, DIGEST_KEY_SIZE),
             .server_time = {number(dice, INT64_MIN, INT64_MAX)},
         };
+    else if (kind == KIND_RENEW)
+        any->renew = (struct message_renew){.token_id = blob(dice, RENEW_TOKEN_ID_SIZE),
+                                            .token_secret = blob(dice, PSK_SIZE),
+                                            .reason = text(dice, LIMIT_REASON_SIZE_MAX)};
     else
         any->enrolled = (struct message_enrolled){
             .replica_no = number(dice, 1, ID_REPLICA_MAX),
@@ -389,6 +396,7 @@ static void random_message(struct dice *dice, enum message_kind kind, union any_
     case KIND_ENROL:
     case KIND_WELCOME:
     case KIND_ENROLLED:
+    case KIND_RENEW:
         random_greeting(dice, kind, any);
         break;
     case KIND_SUBSCRIBED:
