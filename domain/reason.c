@@ -199,6 +199,19 @@ static const struct sentence SENTENCES[REASON_COUNT] = {
     [REASON_PARTY_KNOWN_ALREADY] = {"party_known_already",
         "A customer with the same tax code, VAT number or phone exists: one and the same?",
         "Esiste un cliente con lo stesso codice fiscale, partita IVA o telefono: è lo stesso?"},
+
+    [REASON_SEAL_WRONG_KEY] = {"seal_wrong_key",
+        "A signed report does not carry the signature of the device that it names.",
+        "Un rapporto firmato non porta la firma del dispositivo che indica."},
+    [REASON_SEAL_NOT_THESE_ROWS] = {"seal_not_these_rows",
+        "A signed report arrived with data other than what was signed.",
+        "Un rapporto firmato è arrivato con dati diversi da quelli firmati."},
+    [REASON_SEAL_GAP] = {"seal_gap",
+        "Before this signed report one of the same device is missing.",
+        "Prima di questo rapporto firmato ne manca uno dello stesso dispositivo."},
+    [REASON_SEAL_FORK] = {"seal_fork",
+        "Two signed reports of one device have the same place: a copy of it, or an old state.",
+        "Due rapporti firmati hanno lo stesso posto: un dispositivo copiato o uno stato vecchio."},
 };
 /* clang-format on */
 

@@ -74,6 +74,12 @@ enum reason {
     REASON_QUANTITY_NOT_POSITIVE,
     REASON_SAME_PLACE,
     REASON_TRANSIT_UNCLAIMED,
+    /* Signed reports. */
+    REASON_SEAL_WRONG_KEY,
+    REASON_SEAL_NOT_THESE_ROWS,
+    REASON_SEAL_GAP,
+    REASON_SEAL_FORK,
+
     REASON_COUNTED_BEFORE_ARRIVAL,
 
     /* Quotes, returns, serials, customers. */

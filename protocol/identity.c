@@ -339,6 +339,8 @@ static const struct {
     [IDENTITY_DEVICE] = {"fieldsync device key 1",
                          {FIELD("noise", noise_private), FIELD("sign", sign_seed),
                           FIELD("root", root_public_key), FIELD("psk", psk)}},
+    [IDENTITY_REPORT] = {"fieldsync report key 1",
+                         {FIELD("sign", sign_seed)}},
 };
 #undef FIELD
 /* clang-format on */

@@ -95,7 +95,13 @@ MUST_CHECK enum result identity_code_decode(struct bytes text, struct identity_c
 
 /* ---- key files ------------------------------------------------------------------------------- */
 
-enum identity_kind { IDENTITY_ROOT, IDENTITY_SERVER, IDENTITY_DEVICE, IDENTITY_KIND_COUNT };
+enum identity_kind {
+    IDENTITY_ROOT,
+    IDENTITY_SERVER,
+    IDENTITY_DEVICE,
+    IDENTITY_REPORT, /* signs receipts: "fieldsync report key 1", sign, check */
+    IDENTITY_KIND_COUNT
+};
 
 /* The content of a key file; fields that a kind doesn't have are zero. The file has mode 0600 and
  * is neither in the database nor in its backup. Lines of text:

@@ -7,6 +7,7 @@
 #include "edge/secret.h"
 #include "schema/sql.h"
 #include "server/cli/cli.h"
+#include "server/cli/report_file.h"
 #include "server/demo.h"
 #include "server/restore.h"
 #include "server/run.h"
@@ -44,6 +45,9 @@ static const struct option_spec RESTORE_SPECS[] = {
 static const struct option_spec KEY_SPECS[] = {
     {"root-key", 0, "FILE", "the root key, if it isn't in the data folder any more"},
 };
+static const struct option_spec VERIFY_SPECS[] = {
+    {"key", 'k', "HEX", "the public key of the server's receipts, as 'report key' printed it"},
+};
 static const struct options_command OWN_COMMANDS[] = {
     {"init", "make the data folder, its keys and an empty database", NULL, 0, 0, NULL, 0},
     {"serve", "serve devices", NULL, 0, 0, NULL, 0},
@@ -56,6 +60,8 @@ static const struct options_command OWN_COMMANDS[] = {
      "rotate|change-root", 1, 1, KEY_SPECS, 1},
     {"config", "show: settings and their origin; check: only look; sample: a file to begin with",
      "show|check|sample", 1, 1, NULL, 0},
+    {"verify", "check a file of 'report export' with nothing but that file and the public key",
+     "FILE", 1, 1, VERIFY_SPECS, 1},
 };
 enum { OWN_COMMAND_COUNT = sizeof OWN_COMMANDS / sizeof *OWN_COMMANDS };
 
@@ -213,6 +219,8 @@ static enum exit_code serve(struct call *call, const struct run_guest *guest)
     if (result == RESULT_OK)
         result = setup_read_key(setup, &problem);
     if (result == RESULT_OK)
+        result = setup_ensure_report_key(setup, &problem);
+    if (result == RESULT_OK)
         result = setup_open_blobs(setup, &problem);
     if (result != RESULT_OK)
         return complain(exit_code_of(result), &problem);
@@ -299,6 +307,31 @@ static enum exit_code run_config(struct call *call)
     return end_with(call, result, &problem);
 }
 
+/* Without data folder or database: whoever holds the file can do it. */
+static enum exit_code run_verify(struct call *call)
+{
+    struct problem problem = {0};
+    struct buffer file;
+    struct arena arena;
+    size_t wrong = 0;
+    enum result result;
+
+    buffer_init(&file, REPORT_FILE_SIZE_MAX);
+    arena_init(&arena, 2 * (size_t)REPORT_FILE_SIZE_MAX);
+    call->out.size_max = REPORT_FILE_SIZE_MAX;
+    result = files_read(call->options.arguments[0], &file, &problem);
+    if (result == RESULT_OK)
+        result = report_file_verify(buffer_bytes(&file), options_value(&call->options, "key"),
+                                    &arena, &call->out, &wrong, &problem);
+    buffer_done(&file);
+    arena_done(&arena);
+    if (result == RESULT_OK && wrong > 0) {
+        put(STDOUT_FILENO, buffer_bytes(&call->out));
+        return EXIT_CODE_FAILURE;
+    }
+    return end_with(call, result, &problem);
+}
+
 /* ---- commands on the master ---- */
 
 /* Where devices connect, as the code has to say it. */
@@ -347,10 +380,36 @@ static enum result check_file(void *context, struct buffer *report, size_t *ret_
     return setup_check(&call->setup, report, ret_wrong_count, problem);
 }
 
+static enum result compact(void *context, struct problem *problem)
+{
+    struct call *call = context;
+
+    return setup_compact(&call->setup, problem);
+}
+
+static enum result remove_blob(void *context, const char *hash, struct problem *problem)
+{
+    struct call *call = context;
+    uint8_t bytes[FILES_BLOB_HASH_SIZE];
+    char path[FILES_PATH_SIZE];
+    enum result result;
+
+    if (!bytes_from_hex(hash, bytes, sizeof bytes))
+        return RESULT_OK; /* no attachment of ours has such a name */
+    result = files_blob_path(call->setup.blobs_path, bytes, path, problem);
+    return result == RESULT_OK ? files_remove(path, problem) : result;
+}
+
 static enum exit_code run_family(struct call *call)
 {
-    const struct cli_host host = {call, encode_code, check_file, call->setup.blobs_path,
-                                  config_boolean(call->config, "enrolment.confirm")};
+    const struct cli_host host = {.context = call,
+                                  .encode_code = encode_code,
+                                  .check_file = check_file,
+                                  .compact = compact,
+                                  .remove_blob = remove_blob,
+                                  .blobs_path = call->setup.blobs_path,
+                                  .asks_confirmation =
+                                      config_boolean(call->config, "enrolment.confirm")};
     const struct cli_action *action = NULL;
     struct cli cli = {.options = &call->options,
                       .config = call->config,
@@ -367,7 +426,11 @@ static enum exit_code run_family(struct call *call)
     buffer_init(&cli.out, CLI_OUT_SIZE_MAX);
     result = setup_load_catalog(&call->setup, &problem);
     if (result == RESULT_OK)
+        result = setup_open_blobs(&call->setup, &problem);
+    if (result == RESULT_OK)
         result = setup_open_master(&call->setup, false, NULL, &cli.master, &problem);
+    cli.blobs = call->setup.blobs;
+    cli.report_key = call->setup.reports;
     if (result == RESULT_OK)
         result = action->run(&cli, &problem);
     if (result == RESULT_OK) {
@@ -386,7 +449,12 @@ static enum exit_code run_family(struct call *call)
 static enum result greet(void *context, uint16_t port, struct buffer *text, struct problem *problem)
 {
     struct call *call = context;
-    const struct cli_host host = {call, encode_code, check_file, call->setup.blobs_path, false};
+    const struct cli_host host = {.context = call,
+                                  .encode_code = encode_code,
+                                  .check_file = check_file,
+                                  .compact = compact,
+                                  .remove_blob = remove_blob,
+                                  .blobs_path = call->setup.blobs_path};
     const struct demo_invitation invitation = {
         .host = &host,
         .program = call->program_path,
@@ -438,6 +506,7 @@ static enum exit_code run_command(struct call *call)
     } RUNS[OWN_COMMAND_COUNT] = {
         {"init", run_init},       {"serve", run_server}, {"demo", run_demo},
         {"restore", run_restore}, {"key", run_key},      {"config", run_config},
+        {"verify", run_verify},
     };
     const char *name = call->options.command->name;
     bool is_demo = strcmp(name, "demo") == 0;

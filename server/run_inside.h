@@ -9,6 +9,7 @@
 #include "edge/websocket.h"
 #include "edge/websocket_listener.h"
 #include "edge/worker.h"
+#include "server/audit_copy.h"
 #include "server/core/server.h"
 #include "server/run.h"
 
@@ -40,6 +41,7 @@ struct writer {
     int64_t data_version;
     int64_t head; /* all commits up to here were told */
     bool is_dead; /* the store failed; the process is about to end */
+    struct audit_copy audit;
     struct arena arena;
 };
 

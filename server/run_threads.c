@@ -218,6 +218,17 @@ static void note_group(struct writer *writer, struct errand *first,
         pass_own(writer, outcome->work.seq);
 }
 
+/* A full disk does not stop the devices: the copy is behind then, and catches up. */
+static void copy_audit(struct run *run)
+{
+    struct problem problem = {0};
+    enum result result =
+        audit_copy_run(&run->writer.audit, master_store(run->writer.master), &problem);
+
+    if (result != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "audit_copy_failed", result, &problem);
+}
+
 static void write_group(void *context, size_t thread_index, struct worker_job *const *waiting,
                         size_t count)
 {
@@ -237,8 +248,11 @@ static void write_group(void *context, size_t thread_index, struct worker_job *c
         return;
     }
     look(writer, first);
-    if (job_count == 0)
+    if (job_count == 0) {
+        if (first->others_wrote)
+            copy_audit(run);
         return;
+    }
     begin = clock_mono_now();
     result =
         master_write(writer->master, jobs, job_count, clock_wall_now(), &outcome, &first->problem);
@@ -246,8 +260,10 @@ static void write_group(void *context, size_t thread_index, struct worker_job *c
     first->group_size = job_count;
     first->result = result;
     writer->is_dead = result == RESULT_STORAGE;
-    if (result == RESULT_OK)
+    if (result == RESULT_OK) {
         note_group(writer, first, &outcome);
+        copy_audit(run);
+    }
 }
 
 /* The first reader is always there; the others are opened for what it leaves waiting, and closed
@@ -405,6 +421,8 @@ static enum result start_writer(struct run *run, struct problem *problem)
                             &numbers, &count, problem);
     if (result == RESULT_OK && count > 0)
         writer->head = numbers[0];
+    if (result == RESULT_OK)
+        result = files_join(run->setup->folder, "audit.log", writer->audit.path, problem);
     return result;
 }
 

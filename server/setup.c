@@ -32,17 +32,17 @@ enum result setup_init(struct setup *setup, const char *folder, struct problem *
         char *path;
         const char *name;
     } places[] = {
-        {setup->database, "fieldsync.db"},
-        {setup->root_key, "keys/root.key"},
-        {setup->server_key, "keys/server.key"},
-        {setup->root_change_path, "keys/root.change"},
-        {setup->lock_path, "lock"},
+        {setup->database, "fieldsync.db"},      {setup->root_key, "keys/root.key"},
+        {setup->server_key, "keys/server.key"}, {setup->root_change_path, "keys/root.change"},
+        {setup->report_key, "keys/report.key"}, {setup->lock_path, "lock"},
         {setup->blobs_path, "blobs"},
     };
     enum result result = RESULT_OK;
 
     setup->is_locked = false;
     setup->key = NULL;
+    setup->reports = NULL;
+    setup->closing = (struct closing){0};
     setup->blobs = NULL;
     setup->lease_s = 0;
     setup->has_root_change = false;
@@ -63,6 +63,8 @@ void setup_done(struct setup *setup)
     setup->blobs = NULL;
     sodium_free(setup->key); /* wipes; takes NULL */
     setup->key = NULL;
+    sodium_free(setup->reports);
+    setup->reports = NULL;
     if (setup->is_locked)
         files_lock_close(&setup->lock);
     setup->is_locked = false;
@@ -206,11 +208,15 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
         .lease_s = setup->lease_s,
         .trace = trace,
     };
-    enum result result =
-        sqlite_store_open(&store_options, &setup->catalog, &options.store, problem);
+    enum result result = is_reader ? RESULT_OK : setup_read_report_key(setup, problem);
 
+    if (result == RESULT_OK)
+        result = sqlite_store_open(&store_options, &setup->catalog, &options.store, problem);
     if (result != RESULT_OK)
         return result;
+    setup->closing.key = setup->reports;
+    if (!is_reader)
+        options.closing = (struct master_closing){closing_run, &setup->closing};
     result = master_create(&options, ret_master, problem);
     if (result != RESULT_OK)
         store_close(options.store);
@@ -327,6 +333,18 @@ enum result setup_create(struct setup *setup, struct wall_time now, struct probl
         return problem_set(problem, RESULT_REFUSED,
                            "%s holds an installation already; nothing was changed", setup->folder);
     return create_all(setup, arriving, now, problem);
+}
+
+enum result setup_compact(struct setup *setup, struct problem *problem)
+{
+    struct sql_database *database = NULL;
+    enum result result = open_database(setup->database, false, &database, problem);
+
+    if (result == RESULT_OK) /* freed pages are zeroed, then none is left, then the log is cut */
+        result = sql_exec(
+            database, "PRAGMA secure_delete=ON; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", problem);
+    sql_close(database);
+    return result;
 }
 
 /* ---- check ---- */

@@ -5,7 +5,9 @@
  *       fieldsync.db    the master dataset, with -wal and -shm beside it while it is open
  *       keys/root.key   the company's root key: vouches for server keys; copy it to a safe place
  *       keys/server.key the server's own key
+ *       keys/report.key signs receipts for signed reports; lives on in verifiers' notes: keep it
  *       schema/         the company's own scripts, if it has any (edge/scripts.h)
+ *       audit.log       second copy of the audit log, only ever longer
  *       blobs/          attachments, by the hash of their content
  *       lock            held by the one server, or by init and restore
  *
@@ -17,6 +19,7 @@
 #include "protocol/identity.h"
 #include "schema/catalog.h"
 #include "server/core/master.h"
+#include "server/service/closing.h"
 
 struct setup {
     char folder[FILES_PATH_SIZE];
@@ -24,6 +27,7 @@ struct setup {
     char root_key[FILES_PATH_SIZE];
     char server_key[FILES_PATH_SIZE];
     char root_change_path[FILES_PATH_SIZE];
+    char report_key[FILES_PATH_SIZE];
     char lock_path[FILES_PATH_SIZE];
     char blobs_path[FILES_PATH_SIZE];
     struct blob_store *blobs; /* NULL: not opened */
@@ -35,7 +39,9 @@ struct setup {
     struct catalog catalog;
     bool has_root_change;
     struct identity_root_change root_change;
-    struct identity_file *key; /* the server's, in guarded memory; NULL: not read */
+    struct identity_file *key;  /* the server's, in guarded memory; NULL: not read */
+    struct report_key *reports; /* likewise; NULL: not read, or this user may not */
+    struct closing closing;
 };
 
 /* Knows the paths; touches nothing. End with setup_done. */
@@ -61,6 +67,10 @@ MUST_CHECK enum result setup_create_keys(const struct setup *setup, struct probl
 MUST_CHECK enum result setup_change_root(struct setup *setup, const char *root_path,
                                          struct problem *problem);
 MUST_CHECK enum result setup_read_key(struct setup *setup, struct problem *problem);
+/* Makes the key for receipts if there is none yet; only with the lock. */
+MUST_CHECK enum result setup_ensure_report_key(struct setup *setup, struct problem *problem);
+/* Who may not read it works without: receipts wait for somebody who may. */
+MUST_CHECK enum result setup_read_report_key(struct setup *setup, struct problem *problem);
 /* Brings the database up to date and its triggers with it; only with the lock. */
 MUST_CHECK enum result setup_migrate(struct setup *setup, struct wall_time now,
                                      struct problem *problem);
@@ -77,6 +87,9 @@ MUST_CHECK enum result setup_change(struct setup *setup,
                                     enum result (*change)(struct store *store, const uint8_t *seed,
                                                           void *context, struct problem *problem),
                                     void *context, struct problem *problem);
+/* Writes the file anew without what was deleted or overwritten in it, and empties its log.
+ * RESULT_WAIT: others hold it, nothing was done. */
+MUST_CHECK enum result setup_compact(struct setup *setup, struct problem *problem);
 /* Integrity of the file, references, triggers. Appends what is wrong to `report`, a line each. */
 MUST_CHECK enum result setup_check(struct setup *setup, struct buffer *report,
                                    size_t *ret_wrong_count, struct problem *problem);

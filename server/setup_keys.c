@@ -253,3 +253,63 @@ enum result setup_change_root(struct setup *setup, const char *root_path, struct
     identity_wipe(&signer, sizeof signer);
     return result;
 }
+
+/* ---- the key for receipts ---- */
+
+enum result setup_ensure_report_key(struct setup *setup, struct problem *problem)
+{
+    struct identity_file file = {.kind = IDENTITY_REPORT};
+    char keys[FILES_PATH_SIZE];
+    enum result result;
+
+    if (files_exists(setup->report_key))
+        return RESULT_OK;
+    result = files_join(setup->folder, "keys", keys, problem);
+    if (result == RESULT_OK)
+        result = files_make_folder(keys, problem);
+    if (result != RESULT_OK)
+        return result;
+    entropy_fill(file.sign_seed, sizeof file.sign_seed);
+    result = write_key(setup->report_key, &file, problem);
+    identity_wipe(&file, sizeof file);
+    return result;
+}
+
+static enum result decode_report_key(struct setup *setup, struct bytes text,
+                                     struct problem *problem)
+{
+    struct identity_file file = {0};
+    enum result result = identity_file_decode(text, IDENTITY_REPORT, &file, problem);
+
+    if (result == RESULT_OK)
+        crypto_sign_seed_keypair(setup->reports->public_key, setup->reports->secret_key,
+                                 file.sign_seed);
+    else
+        result = problem_set(problem, RESULT_REFUSED, "%s: %s", setup->report_key, problem->text);
+    identity_wipe(&file, sizeof file);
+    return result;
+}
+
+enum result setup_read_report_key(struct setup *setup, struct problem *problem)
+{
+    struct problem unreadable = {0};
+    struct buffer text;
+    enum result result = RESULT_OK;
+
+    if (setup->reports != NULL || !files_exists(setup->report_key))
+        return RESULT_OK;
+    setup->reports = sodium_malloc(sizeof *setup->reports);
+    if (setup->reports == NULL)
+        return problem_set(problem, RESULT_EXHAUSTED, "no guarded memory for the report key");
+    buffer_init(&text, IDENTITY_FILE_SIZE_MAX);
+    if (files_read(setup->report_key, &text, &unreadable) == RESULT_OK) {
+        result = decode_report_key(setup, buffer_bytes(&text), problem);
+    } else {
+        sodium_free(setup->reports);
+        setup->reports = NULL;
+    }
+    if (text.data != NULL)
+        identity_wipe(text.data, text.size);
+    buffer_done(&text);
+    return result;
+}

@@ -5,6 +5,8 @@
 #include "agent/service/photos.h"
 #include "agent/service/search.h"
 #include "agent/service/signatures.h"
+#include "domain/report.h"
+#include "edge/entropy.h"
 #include "edge/files.h"
 
 #include <inttypes.h>
@@ -95,12 +97,16 @@ static enum result run_sign(struct cli *cli, struct problem *problem)
         .signer_role = cli_option(cli, "role"),
         .refused_reason = cli_option(cli, "refused"),
         .has_amount = cli_option(cli, "amount") != NULL,
+        .language = cli_option(cli, "language"),
     };
+    uint8_t salt[REPORT_SALT_SIZE];
     struct buffer strokes;
     int64_t id = 0;
     enum result result =
         service_find_activity(&cli->service, cli_argument(cli, 0), &draft.activity_id, problem);
 
+    entropy_fill(salt, sizeof salt);
+    draft.salt = salt;
     buffer_init(&strokes, SIGNATURE_STROKES_SIZE_MAX);
     if (result == RESULT_OK && draft.has_amount)
         result = cli_decimal(cli_option(cli, "amount"), 2, "amount", &draft.amount_cents, problem);
@@ -122,6 +128,7 @@ static const struct option_spec SIGN_OPTIONS[] = {
     {"strokes", 0, "FILE", "the pen: lines of x y pressure ms, a blank line between strokes"},
     {"refused", 0, "WHY", "the person refused to sign"},
     {"amount", 0, "AMOUNT", "the total that was shown"},
+    {"language", 0, "CODE", "of the text that was shown: en (default), it, ..."},
 };
 static const struct cli_action SIGN_ACTIONS[] = {
     {NULL, "ACTIVITY --name NAME", 1, 1, run_sign},

@@ -377,21 +377,45 @@ static enum result verify_digests(struct cli *cli, struct problem *problem)
                    count);
 }
 
+/* Who vouches for the seal, in words; the first that is true. */
+static const char *seal_in_words(const struct signature_check *check)
+{
+    if (!check->is_sealed)
+        return "without a seal: it proves nothing";
+    if (!check->is_own_device)
+        return "made on another device";
+    if (!check->is_key_good)
+        return "the device's key didn't sign this";
+    return check->is_chain_good ? "signed by this device"
+                                : "the signature before it is another one";
+}
+
+static const char *receipt_in_words(struct cli *cli, const struct signature_check *check)
+{
+    const char *text = check->is_receipt_good ? arena_format(&cli->arena, "the server had it %s",
+                                                             moment(cli, check->received_at))
+                       : check->has_receipt   ? "THE RECEIPT IS FOR ANOTHER SEAL"
+                                              : "no receipt yet";
+
+    return text != NULL ? text : "";
+}
+
 static enum result say_signature(struct cli *cli, const struct signature_check *check,
                                  size_t *wrong, struct problem *problem)
 {
-    const char *device = !check->is_own_device   ? "made on another device"
-                         : !check->is_key_good   ? "the device's key didn't sign this"
-                         : !check->is_chain_good ? "the signature before it is another one"
-                                                 : "signed by this device";
-    bool is_wrong = check->is_own_device && (!check->is_key_good || !check->is_chain_good);
-    enum result result;
+    bool is_seal_wrong =
+        check->is_sealed && check->is_own_device && (!check->is_key_good || !check->is_chain_good);
+    bool is_wrong =
+        is_seal_wrong || !check->is_unchanged || (check->has_receipt && !check->is_receipt_good);
+    const char *content = check->is_erased      ? "the content was erased"
+                          : check->is_unchanged ? "the report is unchanged"
+                          : check->is_sealed    ? "THE REPORT HAS CHANGED SINCE"
+                                                : "nothing to compare";
+    enum result result = cli_say(cli, problem, "signature   %" PRId64 " of %s on %s: %s, %s; %s\n",
+                                 check->id, check->signer_name, moment(cli, check->signed_at),
+                                 seal_in_words(check), content, receipt_in_words(cli, check));
 
-    *wrong += is_wrong || !check->is_unchanged;
-    result =
-        cli_say(cli, problem, "signature   %" PRId64 " of %s on %s: %s, %s\n", check->id,
-                check->signer_name, moment(cli, check->signed_at), device,
-                check->is_unchanged ? "the report is unchanged" : "THE REPORT HAS CHANGED SINCE");
+    *wrong += is_wrong;
     if (result == RESULT_OK && check->difference[0] != '\0')
         result = cli_append(cli, check->difference, problem);
     return result;

@@ -3,22 +3,18 @@
 
 #include "agent/service/photos.h"
 #include "agent/service/reports.h"
+#include "domain/evidence.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    HASH_SIZE = BLOB_STORE_HASH_SIZE,
-    HASH_TEXT_SIZE = PHOTO_HASH_TEXT_SIZE,
-    REPORT_SIZE_MAX = 8 << 20,
-    SEALED_SIZE_MAX = 16 * 1024, /* the text that the device signs */
-    NAME_SIZE_MAX = 200,
-    POINTS_PER_LETTER = 6,
-};
+enum { NAME_SIZE_MAX = 200, LANGUAGE_SIZE_MAX = 8, POINTS_PER_LETTER = 6 };
+
+static_assert((int)PHOTO_HASH_TEXT_SIZE == (int)EVIDENCE_HEX_SIZE, "both are BLAKE2b-256");
 
 /* ---- strokes ---- */
 
@@ -148,196 +144,211 @@ enum result signature_strokes_parse(struct bytes text, struct buffer *strokes,
     return result;
 }
 
-/* ---- what the device signs ---- */
+/* ---- the chain of this device ---- */
 
-struct sealed {
-    const char *document_hash;
-    int64_t version;
-    const char *signer_name;
-    const char *signer_role;
-    int64_t signed_at;
-    struct bytes strokes;
-    const char *refused_reason;
-    bool has_amount;
-    int64_t amount_cents;
-    int64_t device_id;
-    const char *previous_hash;
+/* Its head, as fs_state keeps it: rows of old signatures leave the device, their order doesn't. */
+struct chain {
+    int64_t number;
+    char hash[EVIDENCE_HEX_SIZE]; /* "": nothing was signed yet */
 };
 
-static void hash_text(struct bytes bytes, char ret_text[HASH_TEXT_SIZE])
-{
-    uint8_t hash[HASH_SIZE];
-
-    crypto_generichash(hash, sizeof hash, bytes.data, bytes.size, NULL, 0);
-    bytes_to_hex(bytes_of(hash, sizeof hash), ret_text);
-}
-
-static enum result append_line(struct buffer *out, const char *text, struct problem *problem)
-{
-    enum result result = buffer_append(out, text, strlen(text), problem);
-
-    return result == RESULT_OK ? buffer_append(out, "\n", 1, problem) : result;
-}
-
-static enum result append_number(struct buffer *out, int64_t number, struct problem *problem)
-{
-    char digits[32];
-
-    snprintf(digits, sizeof digits, "%" PRId64, number);
-    return append_line(out, digits, problem);
-}
-
-static enum result sealed_append(const struct sealed *sealed, struct buffer *out,
-                                 struct problem *problem)
-{
-    char strokes[HASH_TEXT_SIZE];
-    enum result result = append_line(out, "fieldsync signature v1", problem);
-
-    hash_text(sealed->strokes, strokes);
-    if (result == RESULT_OK)
-        result = append_line(out, sealed->document_hash, problem);
-    if (result == RESULT_OK)
-        result = append_number(out, sealed->version, problem);
-    if (result == RESULT_OK)
-        result = append_line(out, sealed->signer_name, problem);
-    if (result == RESULT_OK)
-        result = append_line(out, sealed->signer_role, problem);
-    if (result == RESULT_OK)
-        result = append_number(out, sealed->signed_at, problem);
-    if (result == RESULT_OK)
-        result = append_line(out, strokes, problem);
-    if (result == RESULT_OK)
-        result = append_line(out, sealed->refused_reason, problem);
-    if (result == RESULT_OK)
-        result = sealed->has_amount ? append_number(out, sealed->amount_cents, problem)
-                                    : append_line(out, "", problem);
-    if (result == RESULT_OK)
-        result = append_number(out, sealed->device_id, problem);
-    if (result == RESULT_OK)
-        result = append_line(out, sealed->previous_hash, problem);
-    return result;
-}
-
-static enum result sign_sealed(const struct service *service, const struct sealed *sealed,
-                               uint8_t ret_signature[crypto_sign_BYTES], struct problem *problem)
-{
-    uint8_t public_key[crypto_sign_PUBLICKEYBYTES];
-    uint8_t secret_key[crypto_sign_SECRETKEYBYTES];
-    struct buffer text;
-    enum result result;
-
-    buffer_init(&text, SEALED_SIZE_MAX);
-    result = sealed_append(sealed, &text, problem);
-    if (result == RESULT_OK) {
-        crypto_sign_seed_keypair(public_key, secret_key, service->sign_secret_seed);
-        crypto_sign_detached(ret_signature, NULL, text.data, text.size, secret_key);
-        sodium_memzero(secret_key, sizeof secret_key);
-    }
-    buffer_done(&text);
-    return result;
-}
-
-/* ---- signing ---- */
-
-/* The version to give, and the hash of this device's signature before. */
-static enum result look_back(struct service *service, int64_t activity_id, struct arena *arena,
-                             int64_t *ret_version, char ret_previous[HASH_TEXT_SIZE],
-                             struct problem *problem)
+static enum result chain_read(struct service *service, struct arena *arena, struct chain *ret_chain,
+                              struct problem *problem)
 {
     const struct value *row = NULL;
     bool is_found = false;
     enum result result = service_row(
-        service, "SELECT coalesce(max(version_n), 0) + 1 FROM signature WHERE activity_id = ?1",
-        SERVICE_VALUES(value_integer(activity_id)), arena, &row, &is_found, problem);
-
-    if (result != RESULT_OK)
-        return result;
-    *ret_version = is_found ? service_integer(&row[0]) : 1;
-    result = service_row(
         service,
-        "SELECT key_signature FROM signature WHERE device_id = ?1 ORDER BY id DESC LIMIT 1",
+        "SELECT number, data FROM fs_state WHERE name = 'chain' UNION ALL "
+        "SELECT chain_n, sealed FROM report_seal WHERE device_id = ?1 "
+        "ORDER BY 1 DESC LIMIT 1",
         SERVICE_VALUES(value_integer(service->who.device_id)), arena, &row, &is_found, problem);
-    ret_previous[0] = '\0';
-    if (result == RESULT_OK && is_found && row[0].type == VALUE_BLOB)
-        hash_text(row[0].bytes, ret_previous);
+
+    *ret_chain = (struct chain){0};
+    if (result != RESULT_OK || !is_found)
+        return result;
+    ret_chain->number = service_integer(&row[0]);
+    if (row[1].type == VALUE_BLOB && row[1].bytes.size == EVIDENCE_HASH_SIZE)
+        bytes_to_hex(row[1].bytes, ret_chain->hash);
+    else if (row[1].type == VALUE_TEXT)
+        evidence_hash(row[1].bytes, ret_chain->hash);
     return result;
 }
 
-static enum result insert_signature(struct service *service, const struct signature_draft *draft,
-                                    const struct sealed *sealed, struct bytes key_signature,
-                                    int64_t *ret_id, struct problem *problem)
+static enum result chain_write(struct service *service, int64_t number, struct bytes sealed,
+                               struct problem *problem)
 {
-    return service_insert(
+    uint8_t hash[EVIDENCE_HASH_SIZE];
+
+    crypto_generichash(hash, sizeof hash, sealed.data, sealed.size, NULL, 0);
+    return replica_execute(
+        service->replica,
+        "INSERT INTO fs_state(name, number, data) VALUES ('chain', ?1, ?2) "
+        "ON CONFLICT(name) DO UPDATE SET number = ?1, data = ?2",
+        SERVICE_VALUES(value_integer(number), value_blob(bytes_of(hash, sizeof hash))), problem);
+}
+
+/* ---- signing ---- */
+
+/* What the rows say that the report is about, and what this device knows of the time. */
+static enum result look_around(struct service *service, struct arena *arena,
+                               struct evidence_claim *claim, struct problem *problem)
+{
+    const struct value *row = NULL;
+    bool is_found = false;
+    enum result result = service_row(
         service,
+        "SELECT a.call_id, c.party_id, coalesce(a.site_id, c.site_id), "
+        "(SELECT coalesce(max(version_n), 0) + 1 FROM signature WHERE activity_id = ?1), "
+        "(SELECT number FROM fs_state WHERE name = 'published_at'), "
+        "(SELECT number FROM fs_state WHERE name = 'clock_offset_us') "
+        "FROM activity a LEFT JOIN call c ON c.id = a.call_id WHERE a.id = ?1",
+        SERVICE_VALUES(value_integer(claim->activity_id)), arena, &row, &is_found, problem);
+
+    if (result != RESULT_OK || !is_found)
+        return result;
+    claim->call_id = service_integer(&row[0]);
+    claim->customer_id = service_integer(&row[1]);
+    claim->site_id = service_integer(&row[2]);
+    claim->version_n = service_integer(&row[3]);
+    claim->server_time = service_integer(&row[4]);
+    claim->clock_offset_us = service_integer(&row[5]);
+    return RESULT_OK;
+}
+
+static enum result insert_signature(struct service *service, const struct evidence_claim *claim,
+                                    struct bytes key_signature, struct problem *problem)
+{
+    return replica_execute(
+        service->replica,
         "INSERT INTO signature (id, activity_id, document_kind, version_n, document_hash, "
         "signer_name, signer_role, signed_at, strokes, refused_reason, amount_cents, by_id, "
         "device_id, key_signature, previous_hash) "
-        "VALUES (?1, ?2, 'report', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-        SERVICE_VALUES(value_integer(draft->activity_id), value_integer(sealed->version),
-                       value_text_of(sealed->document_hash), value_text_of(draft->signer_name),
-                       value_text_of(draft->signer_role), value_integer(sealed->signed_at),
-                       sealed->strokes.size == 0 ? value_null() : value_blob(sealed->strokes),
-                       value_text_of(draft->refused_reason),
-                       draft->has_amount ? value_integer(draft->amount_cents) : value_null(),
-                       value_integer(service->who.user_id), value_integer(service->who.device_id),
-                       value_blob(key_signature),
-                       sealed->previous_hash[0] == '\0' ? value_null()
-                                                        : value_text_of(sealed->previous_hash)),
-        ret_id, problem);
+        "VALUES (?1, ?2, ?15, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        SERVICE_VALUES(
+            value_integer(claim->signature_id), value_integer(claim->activity_id),
+            value_integer(claim->version_n), value_text(claim->document_hash),
+            value_text(claim->signer_name),
+            claim->signer_role.size == 0 ? value_null() : value_text(claim->signer_role),
+            value_integer(claim->signed_at),
+            claim->strokes.size == 0 ? value_null() : value_blob(claim->strokes),
+            claim->refused_reason.size == 0 ? value_null() : value_text(claim->refused_reason),
+            claim->has_amount ? value_integer(claim->amount_cents) : value_null(),
+            value_integer(claim->user_id), value_integer(claim->device_id),
+            value_blob(key_signature),
+            claim->previous_hash.size == 0 ? value_null() : value_text(claim->previous_hash),
+            value_text(claim->document_kind)),
+        problem);
+}
+
+static enum result insert_seal(struct service *service, const struct evidence_claim *claim,
+                               struct bytes sealed, struct problem *problem)
+{
+    return service_insert(
+        service,
+        "INSERT INTO report_seal (id, signature_id, device_id, chain_n, sealed, "
+        "salt) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        SERVICE_VALUES(value_integer(claim->signature_id), value_integer(claim->device_id),
+                       value_integer(claim->chain_n), value_text(sealed), value_blob(claim->salt)),
+        NULL, problem);
 }
 
 /* The text that was signed, as an attachment under its own hash. */
-static enum result insert_report(struct service *service, const struct signature_draft *draft,
-                                 const struct sealed *sealed, size_t size, struct problem *problem)
+static enum result insert_report(struct service *service, const struct evidence_claim *claim,
+                                 size_t size, struct problem *problem)
 {
     char name[64];
 
-    snprintf(name, sizeof name, "report-%" PRId64 "-v%" PRId64 ".txt", draft->activity_id,
-             sealed->version);
+    snprintf(name, sizeof name, "report-%" PRId64 "-v%" PRId64 ".txt", claim->activity_id,
+             claim->version_n);
     return service_insert(
         service,
         "INSERT INTO attachment (id, activity_id, name, mime_type, size_n, content_hash, "
         "created_at, by_id) VALUES (?1, ?2, ?3, '" REPORT_MIME_TYPE "', ?4, ?5, ?6, ?7)",
-        SERVICE_VALUES(value_integer(draft->activity_id), value_text_of(name),
-                       value_integer((int64_t)size), value_text_of(sealed->document_hash),
+        SERVICE_VALUES(value_integer(claim->activity_id), value_text_of(name),
+                       value_integer((int64_t)size), value_text(claim->document_hash),
                        value_integer(service->now.us), value_integer(service->who.user_id)),
         NULL, problem);
+}
+
+static bool is_one_line(const char *text)
+{
+    return text == NULL || strchr(text, '\n') == NULL;
 }
 
 static enum result check_draft(const struct service *service, const struct signature_draft *draft,
                                struct problem *problem)
 {
-    if (service->sign_secret_seed == NULL)
+    if (service->sign_secret_seed == NULL || draft->salt == NULL)
         return problem_set(problem, RESULT_REFUSED, "the device's signing key isn't there");
     if (draft->signer_name == NULL || draft->signer_name[0] == '\0' ||
-        strlen(draft->signer_name) > NAME_SIZE_MAX || strchr(draft->signer_name, '\n') != NULL)
+        strlen(draft->signer_name) > NAME_SIZE_MAX || !is_one_line(draft->signer_name))
         return problem_set(problem, RESULT_REFUSED, "a signer has a name of 1 to 200 bytes");
-    if ((draft->signer_role != NULL && strchr(draft->signer_role, '\n') != NULL) ||
-        (draft->refused_reason != NULL && strchr(draft->refused_reason, '\n') != NULL))
+    if (!is_one_line(draft->signer_role) || !is_one_line(draft->refused_reason))
         return problem_set(problem, RESULT_REFUSED, "role and reason are one line each");
+    if (draft->language != NULL &&
+        (strlen(draft->language) > LANGUAGE_SIZE_MAX || draft->language[0] == '\0' ||
+         strspn(draft->language, "abcdefghijklmnopqrstuvwxyz-") != strlen(draft->language)))
+        return problem_set(problem, RESULT_REFUSED, "a language is a code like en or it");
     if (draft->strokes.size > SIGNATURE_STROKES_SIZE_MAX)
         return problem_set(problem, RESULT_REFUSED, "the strokes take more than 60 KiB");
     return RESULT_OK;
+}
+
+static struct bytes text_or_none(const char *text)
+{
+    return text == NULL ? bytes_of(NULL, 0) : bytes_of_text(text);
+}
+
+/* Seals the claim with the device's key and writes all that belongs to it. */
+static enum result seal(struct service *service, const struct evidence_claim *claim,
+                        struct bytes report, struct problem *problem)
+{
+    uint8_t key_signature[EVIDENCE_SIGNATURE_SIZE];
+    uint8_t public_key[EVIDENCE_KEY_SIZE];
+    uint8_t secret_key[EVIDENCE_SECRET_SIZE];
+    struct buffer sealed;
+    enum result result;
+
+    buffer_init(&sealed, 2 * EVIDENCE_SEAL_SIZE_MAX);
+    result = evidence_append_seal(claim, report, &sealed, problem);
+    if (result == RESULT_OK) {
+        crypto_sign_seed_keypair(public_key, secret_key, service->sign_secret_seed);
+        evidence_sign(buffer_bytes(&sealed), secret_key, key_signature);
+        sodium_memzero(secret_key, sizeof secret_key);
+        result = insert_report(service, claim, report.size, problem);
+    }
+    if (result == RESULT_OK)
+        result = insert_signature(service, claim, bytes_of(key_signature, sizeof key_signature),
+                                  problem);
+    if (result == RESULT_OK)
+        result = insert_seal(service, claim, buffer_bytes(&sealed), problem);
+    if (result == RESULT_OK)
+        result = chain_write(service, claim->chain_n, buffer_bytes(&sealed), problem);
+    buffer_done(&sealed);
+    return result;
 }
 
 /* In the transaction: what is hashed is what is committed beside it. */
 static enum result sign(struct service *service, const struct signature_draft *draft,
                         struct bytes strokes, int64_t *ret_id, struct problem *problem)
 {
-    uint8_t key_signature[crypto_sign_BYTES];
-    char document_hash[HASH_TEXT_SIZE];
-    char previous[HASH_TEXT_SIZE];
-    struct sealed sealed = {
-        .document_hash = document_hash,
-        .signer_name = draft->signer_name,
-        .signer_role = draft->signer_role != NULL ? draft->signer_role : "",
+    char document_hash[PHOTO_HASH_TEXT_SIZE];
+    struct chain chain = {0};
+    struct evidence_claim claim = {
+        .activity_id = draft->activity_id,
+        .document_kind = bytes_of_text("report"),
+        .language = bytes_of_text(draft->language != NULL ? draft->language : "en"),
+        .signer_name = text_or_none(draft->signer_name),
+        .signer_role = text_or_none(draft->signer_role),
         .signed_at = service->now.us,
         .strokes = strokes,
-        .refused_reason = draft->refused_reason != NULL ? draft->refused_reason : "",
+        .refused_reason = text_or_none(draft->refused_reason),
         .has_amount = draft->has_amount,
         .amount_cents = draft->amount_cents,
+        .user_id = service->who.user_id,
         .device_id = service->who.device_id,
-        .previous_hash = previous,
+        .salt = bytes_of(draft->salt, REPORT_SALT_SIZE),
     };
     struct buffer report;
     struct arena arena;
@@ -345,18 +356,24 @@ static enum result sign(struct service *service, const struct signature_draft *d
 
     buffer_init(&report, REPORT_SIZE_MAX);
     arena_init(&arena, 1 << 20);
-    result = report_append(service, draft->activity_id, &report, problem);
+    result =
+        report_append(service, draft->activity_id, claim.language, claim.salt, &report, problem);
     if (result == RESULT_OK)
         result = photo_store(service, buffer_bytes(&report), document_hash, problem);
     if (result == RESULT_OK)
-        result = look_back(service, draft->activity_id, &arena, &sealed.version, previous, problem);
+        result = look_around(service, &arena, &claim, problem);
     if (result == RESULT_OK)
-        result = sign_sealed(service, &sealed, key_signature, problem);
+        result = chain_read(service, &arena, &chain, problem);
     if (result == RESULT_OK)
-        result = insert_report(service, draft, &sealed, report.size, problem);
+        result = replica_new_id(service->replica, &claim.signature_id, problem);
+    if (result == RESULT_OK) {
+        claim.document_hash = bytes_of_text(document_hash);
+        claim.chain_n = chain.number + 1;
+        claim.previous_hash = bytes_of_text(chain.hash);
+        result = seal(service, &claim, buffer_bytes(&report), problem);
+    }
     if (result == RESULT_OK)
-        result = insert_signature(service, draft, &sealed,
-                                  bytes_of(key_signature, sizeof key_signature), ret_id, problem);
+        *ret_id = claim.signature_id;
     arena_done(&arena);
     buffer_done(&report);
     return result;
@@ -385,176 +402,5 @@ enum result signature_add(struct service *service, const struct signature_draft 
         result = service_change_end(service, result, true, problem);
     }
     buffer_done(&drawn);
-    return result;
-}
-
-/* ---- verifying ---- */
-
-enum {
-    COLUMN_ID,
-    COLUMN_ACTIVITY,
-    COLUMN_VERSION,
-    COLUMN_DOCUMENT,
-    COLUMN_NAME,
-    COLUMN_ROLE,
-    COLUMN_AT,
-    COLUMN_STROKES,
-    COLUMN_REFUSED,
-    COLUMN_AMOUNT,
-    COLUMN_DEVICE,
-    COLUMN_KEY,
-    COLUMN_PREVIOUS,
-    COLUMN_COUNT,
-};
-static const char VERIFY_SQL[] =
-    "SELECT id, activity_id, version_n, document_hash, signer_name, signer_role, signed_at, "
-    "strokes, refused_reason, amount_cents, device_id, key_signature, previous_hash "
-    "FROM signature WHERE activity_id IS NOT NULL ORDER BY device_id, id";
-
-static enum result is_signed_by_us(const struct service *service, struct arena *arena,
-                                   const struct value *row, bool *ret_is_good,
-                                   struct problem *problem)
-{
-    uint8_t public_key[crypto_sign_PUBLICKEYBYTES];
-    uint8_t secret_key[crypto_sign_SECRETKEYBYTES];
-    const struct sealed sealed = {
-        .document_hash = service_text(arena, &row[COLUMN_DOCUMENT]),
-        .version = service_integer(&row[COLUMN_VERSION]),
-        .signer_name = service_text(arena, &row[COLUMN_NAME]),
-        .signer_role = service_text(arena, &row[COLUMN_ROLE]),
-        .signed_at = service_integer(&row[COLUMN_AT]),
-        .strokes =
-            row[COLUMN_STROKES].type == VALUE_BLOB ? row[COLUMN_STROKES].bytes : (struct bytes){0},
-        .refused_reason = service_text(arena, &row[COLUMN_REFUSED]),
-        .has_amount = row[COLUMN_AMOUNT].type == VALUE_INTEGER,
-        .amount_cents = service_integer(&row[COLUMN_AMOUNT]),
-        .device_id = service_integer(&row[COLUMN_DEVICE]),
-        .previous_hash = service_text(arena, &row[COLUMN_PREVIOUS]),
-    };
-    struct buffer text;
-    enum result result;
-
-    buffer_init(&text, SEALED_SIZE_MAX);
-    result = sealed_append(&sealed, &text, problem);
-    if (result == RESULT_OK) {
-        crypto_sign_seed_keypair(public_key, secret_key, service->sign_secret_seed);
-        sodium_memzero(secret_key, sizeof secret_key);
-        *ret_is_good = row[COLUMN_KEY].type == VALUE_BLOB &&
-                       row[COLUMN_KEY].bytes.size == crypto_sign_BYTES &&
-                       crypto_sign_verify_detached(row[COLUMN_KEY].bytes.data, text.data, text.size,
-                                                   public_key) == 0;
-    }
-    buffer_done(&text);
-    return result;
-}
-
-/* What was signed and what would be signed today. */
-static enum result compare_report(struct service *service, struct arena *arena,
-                                  const struct value *row, struct signature_check *check,
-                                  struct problem *problem)
-{
-    const char *signed_hash = service_text(arena, &row[COLUMN_DOCUMENT]);
-    uint8_t hash[HASH_SIZE];
-    char today[HASH_TEXT_SIZE];
-    struct buffer report;
-    struct buffer before;
-    struct buffer difference;
-    bool is_whole = false;
-    int64_t size = 0;
-    enum result result;
-
-    buffer_init(&report, REPORT_SIZE_MAX);
-    buffer_init(&before, REPORT_SIZE_MAX);
-    buffer_init(&difference, 2 * REPORT_SIZE_MAX);
-    check->difference = "";
-    result = report_append(service, check->activity_id, &report, problem);
-    if (result != RESULT_OK)
-        goto done;
-    hash_text(buffer_bytes(&report), today);
-    check->is_unchanged = strcmp(today, signed_hash) == 0;
-    if (check->is_unchanged || service->blobs == NULL ||
-        !bytes_from_hex(signed_hash, hash, sizeof hash))
-        goto done;
-    result = service->blobs->operations->status(service->blobs, hash, &size, &is_whole, problem);
-    if (result != RESULT_OK || !is_whole || size > REPORT_SIZE_MAX)
-        goto done;
-    result = buffer_reserve(&before, (size_t)size, &(uint8_t *){NULL}, problem);
-    if (result == RESULT_OK)
-        result = service->blobs->operations->read(service->blobs, hash, 0, before.data,
-                                                  (size_t)size, &before.size, problem);
-    if (result == RESULT_OK)
-        result =
-            report_difference(buffer_bytes(&before), buffer_bytes(&report), &difference, problem);
-    if (result == RESULT_OK) {
-        struct bytes copy = {0};
-
-        result = arena_copy(arena, buffer_bytes(&difference), &copy, problem);
-        if (result == RESULT_OK)
-            check->difference = (const char *)copy.data;
-    }
-done:
-    buffer_done(&report);
-    buffer_done(&before);
-    buffer_done(&difference);
-    return result;
-}
-
-static enum result verify_row(struct service *service, struct arena *arena, const struct value *row,
-                              const struct value *row_before, struct signature_check *ret_check,
-                              struct problem *problem)
-{
-    struct signature_check check = {
-        .id = service_integer(&row[COLUMN_ID]),
-        .activity_id = service_integer(&row[COLUMN_ACTIVITY]),
-        .signed_at = service_integer(&row[COLUMN_AT]),
-        .signer_name = service_text(arena, &row[COLUMN_NAME]),
-        .is_own_device = service->sign_secret_seed != NULL &&
-                         service_integer(&row[COLUMN_DEVICE]) == service->who.device_id,
-    };
-    const char *previous = service_text(arena, &row[COLUMN_PREVIOUS]);
-    char expected[HASH_TEXT_SIZE] = "";
-    enum result result = RESULT_OK;
-
-    if (check.is_own_device) {
-        result = is_signed_by_us(service, arena, row, &check.is_key_good, problem);
-        if (row_before != NULL && row_before[COLUMN_KEY].type == VALUE_BLOB)
-            hash_text(row_before[COLUMN_KEY].bytes, expected);
-        /* the oldest one here may follow one that has left this device */
-        check.is_chain_good = row_before == NULL || strcmp(previous, expected) == 0;
-    }
-    if (result == RESULT_OK)
-        result = compare_report(service, arena, row, &check, problem);
-    *ret_check = check;
-    return result;
-}
-
-enum result signature_verify(struct service *service, int64_t activity_id, struct arena *arena,
-                             struct signature_check **ret_checks, size_t *ret_count,
-                             struct problem *problem)
-{
-    struct replica_result rows = {0};
-    struct signature_check *checks;
-    size_t count = 0;
-    enum result result =
-        replica_query(service->replica, VERIFY_SQL, NULL, 0, arena, &rows, problem);
-
-    if (result != RESULT_OK)
-        return result;
-    checks = arena_array(arena, rows.row_count + 1, sizeof *checks);
-    if (checks == NULL)
-        return arena_full(arena, problem);
-    for (size_t i = 0; result == RESULT_OK && i < rows.row_count; i++) {
-        const struct value *row = rows.values + i * COLUMN_COUNT;
-        const struct value *before = i > 0 ? row - COLUMN_COUNT : NULL;
-
-        if (activity_id != 0 && service_integer(&row[COLUMN_ACTIVITY]) != activity_id)
-            continue;
-        if (before != NULL &&
-            service_integer(&before[COLUMN_DEVICE]) != service_integer(&row[COLUMN_DEVICE]))
-            before = NULL;
-        result = verify_row(service, arena, row, before, &checks[count++], problem);
-    }
-    *ret_checks = checks;
-    *ret_count = count;
     return result;
 }

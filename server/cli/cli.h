@@ -12,6 +12,7 @@
 #include "edge/options.h"
 #include "edge/terminal.h"
 #include "server/core/master.h"
+#include "server/service/receipt.h"
 
 enum { CLI_OUT_SIZE_MAX = 256 * 1024 * 1024, CLI_ARENA_SIZE_MAX = 512 * 1024 * 1024 };
 
@@ -24,6 +25,11 @@ struct cli_host {
     /* Integrity, references, triggers; appends a line for each fault. */
     enum result (*check_file)(void *context, struct buffer *report, size_t *ret_wrong_count,
                               struct problem *problem);
+    /* Writes the database anew without what was deleted in it, its log too. RESULT_WAIT: others
+     * hold it; what was deleted may still be found in the file. */
+    enum result (*compact)(void *context, struct problem *problem);
+    /* Removes the file of an attachment by its hash. */
+    enum result (*remove_blob)(void *context, const char *hash, struct problem *problem);
     const char *blobs_path; /* folder of the attachments; NULL: there are none */
     bool asks_confirmation; /* enrolment.confirm: of new devices */
 };
@@ -33,6 +39,8 @@ struct cli {
     const struct config *config;
     const struct catalog *catalog;
     struct master *master;
+    struct blob_store *blobs;            /* NULL: not opened */
+    const struct report_key *report_key; /* NULL: none, or not for this user */
     const struct cli_host *host;
     struct wall_time now;
     struct arena arena; /* until the command ends */

@@ -6,8 +6,9 @@
 const struct cli_family *const *cli_families(void)
 {
     static const struct cli_family *const FAMILIES[] = {
-        &CLI_USER, &CLI_DEVICE, &CLI_QUARANTINE, &CLI_CALL,   &CLI_STOCK,  &CLI_CONFLICTS,
-        &CLI_FATE, &CLI_CHECK,  &CLI_BACKUP,     &CLI_IMPORT, &CLI_EXPORT, NULL,
+        &CLI_USER,      &CLI_DEVICE, &CLI_QUARANTINE, &CLI_CALL,     &CLI_STOCK,
+        &CLI_CONFLICTS, &CLI_FATE,   &CLI_CHECK,      &CLI_BACKUP,   &CLI_IMPORT,
+        &CLI_EXPORT,    &CLI_REPORT, &CLI_AUDIT,      &CLI_CUSTOMER, NULL,
     };
 
     return FAMILIES;

@@ -15,3 +15,6 @@ extern const struct cli_family CLI_CALL;
 extern const struct cli_family CLI_STOCK;
 extern const struct cli_family CLI_CONFLICTS;
 extern const struct cli_family CLI_FATE;
+extern const struct cli_family CLI_REPORT;
+extern const struct cli_family CLI_AUDIT;
+extern const struct cli_family CLI_CUSTOMER;

@@ -4,6 +4,7 @@
 
 #include "edge/files.h"
 #include "server/cli/cli_commands.h"
+#include "server/service/audit.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -40,6 +41,12 @@ static enum result choose_form(const struct cli *cli, enum export_form *ret_form
     return RESULT_OK;
 }
 
+/* What leaves the house is noted. */
+static enum result note_export(struct work *work, void *context, struct problem *problem)
+{
+    return audit_add(work, "exported", 0, 0, context, problem);
+}
+
 static enum result run_export(struct cli *cli, struct problem *problem)
 {
     const char *path = cli_argument(cli, 0);
@@ -69,6 +76,8 @@ static enum result run_export(struct cli *cli, struct problem *problem)
     result = export_table(&options, &row_count, problem);
     if (result != RESULT_OK && path != NULL)
         (void)!files_remove(path, &ignored); /* half a table is worse than none */
+    if (result == RESULT_OK)
+        result = cli_write(cli, note_export, (void *)(uintptr_t)options.table, problem);
     if (result == RESULT_OK && path != NULL)
         result =
             cli_say(cli, problem, "%s: %" PRId64 " rows of %s\n", path, row_count, options.table);

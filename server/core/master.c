@@ -24,6 +24,7 @@ struct master {
     struct store *store;
     const struct catalog *catalog;
     const struct trace *trace;
+    struct master_closing closing;
     struct blob_store *blobs;
     int64_t departure_keep_us;
     struct frame_dictionary dictionary;
@@ -87,6 +88,7 @@ enum result master_create(const struct master_options *options, struct master **
     master->store = options->store;
     master->catalog = options->catalog;
     master->trace = options->trace;
+    master->closing = options->closing;
     master->blobs = options->blobs;
     master->departure_keep_us = options->departure_keep_us;
     master->lease_s = options->lease_s;
@@ -386,6 +388,18 @@ static enum result adopt(struct group *group, struct problem *problem)
     return result;
 }
 
+static enum result close_group(struct group *group, struct problem *problem)
+{
+    const struct master_closing *closing = &group->master->closing;
+    enum result result = RESULT_OK;
+
+    if (closing->run == NULL)
+        return RESULT_OK;
+    result = work_settle(group->master->work, problem);
+    return result == RESULT_OK ? closing->run(group->master->work, closing->context, problem)
+                               : result;
+}
+
 /* The body of the transaction. *ret_is_adoption: the failure was about rows of other programs. */
 static enum result run_group(struct group *group, struct master_outcome *outcome,
                              bool *ret_is_adoption, struct problem *problem)
@@ -403,6 +417,8 @@ static enum result run_group(struct group *group, struct master_outcome *outcome
         result = group->action(master->work, group->context, problem);
     for (size_t i = 0; i < group->count && result == RESULT_OK; i++)
         result = run_job(group, i, problem);
+    if (result == RESULT_OK)
+        result = close_group(group, problem);
     if (result == RESULT_OK)
         result = finish_group(group, outcome, problem);
     outcome->has_more_to_adopt = group->has_more_to_adopt;

@@ -14,10 +14,18 @@ struct master;
 /* Number of the preset dictionary in frames; a session tells its channel the same. */
 enum { MASTER_DICTIONARY_NO = 1 };
 
+/* What every group does last, in its transaction, after all rules have run: what needs a key that
+ * rules must not hold. Its failures are the group's. */
+struct master_closing {
+    enum result (*run)(struct work *work, const void *context, struct problem *problem);
+    const void *context;
+};
+
 struct master_options {
     struct store *store; /* taken over; one connection, for one thread at a time */
     const struct catalog *catalog;
     const struct reaction *reactions; /* NULL for readers */
+    struct master_closing closing;    /* run NULL: nothing */
     struct blob_store *blobs;         /* NULL: attachments are refused */
     int64_t departure_keep_us; /* how long deletions are remembered; 0: for ever (departures.h) */
     struct bytes dictionary;   /* zlib preset dictionary of the schema version; may be empty */

@@ -3,11 +3,13 @@
 
 #include "server/service/activity.h"
 #include "server/service/asset.h"
+#include "server/service/audit.h"
 #include "server/service/call_fold.h"
 #include "server/service/correction.h"
 #include "server/service/ledger.h"
 #include "server/service/part.h"
 #include "server/service/party.h"
+#include "server/service/receipt.h"
 #include "server/service/reservation.h"
 
 const struct reaction *service_reactions(void)
@@ -31,6 +33,11 @@ const struct reaction *service_reactions(void)
         {"part_need", part_need_react},
         {"reservation", reservation_react},
         {"reservation_event", reservation_event_react},
+        {"report_seal", report_seal_react},
+        {"role_grant", audit_rights_react},
+        {"app_user", audit_rights_react},
+        {"merge_loss", audit_decision_react},
+        {"review_item", audit_decision_react},
         {NULL, NULL},
     };
 

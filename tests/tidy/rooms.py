@@ -87,7 +87,7 @@ SYSTEM_HEADERS = {
     "sys/mman.h": _FILES,
     "sys/stat.h": _FILES,
     "sys/statvfs.h": _FILES,
-    "sodium.h": ("protocol/", "schema/", "server/core/", "server/store/", "server/service/",
+    "sodium.h": ("domain/evidence", "protocol/", "schema/", "server/core/", "server/store/", "server/service/",
                  "server/cli/", "server/main.c", "agent/core/", "agent/service/", "agent/replica/",
                  "agent/cli/", "agent/main.c", "edge/"),
     "zlib.h": ("protocol/",),

@@ -226,7 +226,7 @@ static struct identity_file file_example(enum identity_kind kind)
     }
     if (kind != IDENTITY_SERVER)
         memset(file.sign_seed, 2, sizeof file.sign_seed);
-    if (kind != IDENTITY_ROOT) {
+    if (kind != IDENTITY_ROOT && kind != IDENTITY_REPORT) {
         memset(file.noise_private, 1, sizeof file.noise_private);
         memset(file.root_public_key, 3, sizeof file.root_public_key);
     }

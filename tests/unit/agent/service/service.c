@@ -78,6 +78,7 @@ static enum result memory_read(struct blob_store *store, const uint8_t *hash, in
 static const struct blob_store_operations OPERATIONS = {
     .status = memory_status, .append = memory_append, .read = memory_read};
 static const uint8_t SEED[32] = {1, 2, 3};
+static const uint8_t SALT[REPORT_SALT_SIZE] = {4, 5, 6};
 
 /* What the office has prepared: call 1 at site 1 with visit 1 for Anna (12), her van 3. */
 static const char OFFICE[] =
@@ -472,7 +473,7 @@ static void record_work(struct day *day, int64_t *ret_id)
 static void a_change_after_the_signature_shows_what_changed(void **state)
 {
     struct day *day = day_begin(state);
-    struct signature_draft draft = {.activity_id = 1, .signer_name = "Maria Rossi"};
+    struct signature_draft draft = {.activity_id = 1, .salt = SALT, .signer_name = "Maria Rossi"};
     struct signature_check *checks = NULL;
     size_t count = 0;
     int64_t id = 0;
@@ -500,7 +501,7 @@ static void a_change_after_the_signature_shows_what_changed(void **state)
 static void an_altered_or_removed_signature_is_seen(void **state)
 {
     struct day *day = day_begin(state);
-    struct signature_draft draft = {.activity_id = 1, .signer_name = "Maria Rossi"};
+    struct signature_draft draft = {.activity_id = 1, .salt = SALT, .signer_name = "Maria Rossi"};
     struct signature_check *checks = NULL;
     size_t count = 0;
     int64_t ids[3];
@@ -510,23 +511,31 @@ static void an_altered_or_removed_signature_is_seen(void **state)
         OK(day, signature_add(&day->service, &draft, &ids[i], &day->problem));
     }
     sql(day->kit,
-        "BEGIN; INSERT INTO fs_flag(k) VALUES (1); DELETE FROM signature WHERE id = %" PRId64
-        "; UPDATE signature SET signer_name = 'Mario Rossi' WHERE id = %" PRId64
+        "BEGIN; INSERT INTO fs_flag(k) VALUES (1); DELETE FROM report_seal WHERE signature_id = "
+        "%" PRId64 "; DELETE FROM signature WHERE id = (SELECT id FROM signature WHERE version_n = "
+        "2); UPDATE signature SET signer_name = 'Mario Rossi' WHERE id = %" PRId64
         "; DELETE FROM fs_flag; COMMIT",
         ids[1], ids[0]);
     OK(day, signature_verify(&day->service, 1, &day->arena, &checks, &count, &day->problem));
     assert_int_equal(count, 2);
-    assert_false(checks[0].is_key_good);
-    assert_true(checks[1].is_key_good);
+    assert_true(checks[0].is_key_good); /* the seal itself is whole */
+    assert_string_equal(checks[0].difference, "! the signer's name is not what was signed\n");
+    assert_true(checks[1].is_key_good && checks[1].is_unchanged);
     assert_false(checks[1].is_chain_good); /* the one before it is gone */
+    sql(day->kit, "BEGIN; INSERT INTO fs_flag(k) VALUES (1); UPDATE report_seal SET sealed = "
+                  "replace(sealed, 'version 1', 'version 7'); DELETE FROM fs_flag; COMMIT");
+    OK(day, signature_verify(&day->service, 1, &day->arena, &checks, &count, &day->problem));
+    assert_false(checks[0].is_key_good);
     day_end(day);
 }
 
 static void refusals_are_recorded_and_strokes_are_checked(void **state)
 {
     struct day *day = day_begin(state);
-    struct signature_draft draft = {
-        .activity_id = 1, .signer_name = "Maria Rossi", .refused_reason = "too expensive"};
+    struct signature_draft draft = {.activity_id = 1,
+                                    .salt = SALT,
+                                    .signer_name = "Maria Rossi",
+                                    .refused_reason = "too expensive"};
     struct buffer strokes;
     int64_t id = 0;
 

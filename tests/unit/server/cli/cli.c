@@ -161,7 +161,10 @@ static int split(char *line, char **words)
 /* Words are separated by single blanks; the first one is the program. */
 static enum result run(struct place *place, const char *line)
 {
-    const struct cli_host host = {place, encode_code, check_file, NULL, true};
+    const struct cli_host host = {.context = place,
+                                  .encode_code = encode_code,
+                                  .check_file = check_file,
+                                  .asks_confirmation = true};
     struct options options = {0};
     struct cli cli = {.options = &options,
                       .catalog = &place->catalog,
