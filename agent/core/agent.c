@@ -330,6 +330,7 @@ static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
     [MESSAGE_PUBLISH]        = {"PUBLISH",        LIVE,     64,      false, downlink_on_publish},
     [MESSAGE_VERDICT]        = {"VERDICT",        LIVE,     MIB,     false, uplink_on_verdict},
     [MESSAGE_DIGEST_DIFFERS] = {"DIGEST_DIFFERS", LIVE,     MIB,     false, checks_on_differs},
+    [MESSAGE_SCHEMA]         = {"SCHEMA",         LIVE,     MIB,     false, downlink_on_schema},
     [MESSAGE_NOTICE]         = {"NOTICE",         LIVE,     4 * KIB, true,  on_notice},
     [MESSAGE_PING]           = {"PING",           BOTH,     32,      true,  link_on_ping},
     [MESSAGE_PONG]           = {"PONG",           BOTH,     32,      true,  link_on_pong},

@@ -143,6 +143,7 @@ static enum result shadow_read(struct applier *applier, const struct catalog_tab
         result =
             unpack_values(table, shadow.mask, data.bytes, applier->arena, &shadow.values, problem);
     sql_release(statement);
+    shadow.mask &= table->columns_mask; /* without columns that were dropped since */
     if (result == RESULT_OK)
         *ret_shadow = shadow;
     return result;
@@ -267,7 +268,8 @@ static enum result put_whole(struct applier *applier, const struct catalog_table
     sql_reset(*statement);
     result = sql_bind_integer(*statement, 1, row_id, problem);
     for (uint8_t n = 1; n < table->column_count && result == RESULT_OK; n++)
-        result = sql_bind(*statement, n + 1, &values[n], problem);
+        if (catalog_has_column(table, n))
+            result = sql_bind(*statement, n + 1, &values[n], problem);
     if (result == RESULT_OK)
         result = sql_step(*statement, &has_row, problem);
     return result;
@@ -300,6 +302,24 @@ enum result applier_put(struct applier *applier, const struct catalog_table *tab
     return result;
 }
 
+/* A row that has all columns that both sides know is whole; what only this one knows is new then,
+ * or stays as it is. */
+static bool complete_row(const struct applier *applier, const struct catalog_table *table,
+                         const struct row_image *image)
+{
+    uint64_t mask = image->mask & table->columns_mask;
+    uint64_t known = wire_mask(applier->replica, table) & table->columns_mask;
+
+    if (mask == table->columns_mask)
+        return true;
+    if (known == 0 || known == table->columns_mask || (mask & known) != known)
+        return false;
+    for (uint8_t n = 1; n < table->column_count; n++)
+        if ((mask >> n & 1) == 0)
+            image->values[n] = table->columns[n].default_value;
+    return true;
+}
+
 enum result apply_row(struct applier *applier, const struct row_image *image, int64_t as_of,
                       struct problem *problem)
 {
@@ -314,7 +334,7 @@ enum result apply_row(struct applier *applier, const struct row_image *image, in
         return problem_set(problem, RESULT_REFUSED, "table %u is not known here", image->table_no);
     applier->row_count++;
     mask = image->mask & table->columns_mask;
-    is_whole = mask == table->columns_mask;
+    is_whole = complete_row(applier, table, image);
     pending = pending_find(&applier->pending, table->number, image->row_id);
     if (pending != NULL && as_of < pending->hold_seq) {
         if (pending->is_hold_gone)
@@ -414,6 +434,8 @@ enum result apply_shadow(struct applier *applier, const struct catalog_table *ta
         return result;
     }
     free_mask = is_edited ? shadow.mask & ~pending->mask : shadow.mask;
+    if (shadow.mask == 0)
+        return shadow_remove(applier, table, row_id, problem);
     if (free_mask == 0)
         return RESULT_OK;
     if (is_newer)

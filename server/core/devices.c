@@ -380,16 +380,17 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
                                     value_blob(token),
                                     value_integer(job->now.us),
                                     value_text(enrol->app_version),
-                                    value_text(copy)};
+                                    value_text(copy),
+                                    value_integer(enrol->schema_version)};
     const struct value burnt[] = {value_blob(job->key), value_blob(job->static_key),
                                   value_integer(replica_no)};
 
     result = work_execute(work,
                           "INSERT INTO fs_replica(replica_no, device_id, user_id,"
                           " static_public_key, sign_public_key, psk, token_current, enrolled_at,"
-                          " last_seen_at, app_version, device_name)"
-                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10)",
-                          replica, 10, problem);
+                          " last_seen_at, app_version, device_name, schema_version)"
+                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11)",
+                          replica, 11, problem);
     if (result == RESULT_OK)
         result = work_execute(work,
                               "UPDATE fs_enrolment SET used_by=?2, replica_no=?3 WHERE token_id=?1",

@@ -4,6 +4,8 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "schema/catalog_version.h"
+#include "server/core/devices_schema.h"
 #include "server/core/ingest.h"
 
 #include <inttypes.h>
@@ -19,6 +21,7 @@ struct standing {
     struct bytes epoch;
     struct bytes digest_key;
     struct bytes user_login;
+    struct value schema_version;
 };
 
 static enum result read_standing(struct store *store, struct job *job,
@@ -35,7 +38,8 @@ static enum result read_standing(struct store *store, struct job *job,
                              " r.backup_lcn, r.is_wipe,"
                              " (SELECT data FROM fs_state WHERE name='epoch'),"
                              " (SELECT data FROM fs_state WHERE name='digest_key'),"
-                             " (SELECT login FROM app_user WHERE id=r.user_id)"
+                             " (SELECT login FROM app_user WHERE id=r.user_id),"
+                             " r.schema_version"
                              " FROM fs_replica r WHERE r.replica_no=?1",
                              &parameter, 1, &job->arena, &found, problem);
     if (result != RESULT_OK)
@@ -48,6 +52,7 @@ static enum result read_standing(struct store *store, struct job *job,
     ret_standing->epoch = store_bytes_at(&found, 0, 5);
     ret_standing->digest_key = store_bytes_at(&found, 0, 6);
     ret_standing->user_login = store_bytes_at(&found, 0, 7);
+    ret_standing->schema_version = *store_at(&found, 0, 8);
     return RESULT_OK;
 }
 
@@ -75,7 +80,8 @@ static const char *token_fault(const struct standing *standing, const struct mes
 }
 
 static enum result turn_token(struct work *work, struct job *job,
-                              const struct message_resume *resume, struct problem *problem)
+                              const struct message_resume *resume, int64_t schema_version,
+                              struct problem *problem)
 {
     const struct value parameters[] = {
         value_integer(job->replica_no),
@@ -84,13 +90,14 @@ static enum result turn_token(struct work *work, struct job *job,
         value_integer(job->now.us),
         value_integer(resume->device_time.us == 0 ? 0 : job->now.us - resume->device_time.us),
         value_text(resume->app_version),
-        value_integer(resume->published_seq)};
+        value_integer(resume->published_seq),
+        value_integer(schema_version)};
 
     return work_execute(work,
                         "UPDATE fs_replica SET token_previous=?3, token_current=?2,"
                         " is_current_used=0, last_seen_at=?4, clock_offset_us=?5,"
-                        " app_version=?6, published_seq=?7 WHERE replica_no=?1",
-                        parameters, 7, problem);
+                        " app_version=?6, published_seq=?7, schema_version=?8 WHERE replica_no=?1",
+                        parameters, 8, problem);
 }
 
 static enum result hold(struct work *work, struct job *job, const char *why,
@@ -117,6 +124,7 @@ enum result devices_resume(struct work *work, struct store *store, struct job *j
 {
     struct message_resume resume = {0};
     struct standing standing = {0};
+    struct schema_standing schema = {0};
     const char *fault = NULL;
     enum result result = RESULT_OK;
 
@@ -140,9 +148,16 @@ enum result devices_resume(struct work *work, struct store *store, struct job *j
                                   job->replica_no, job->state == REPLICA_HELD ? "held" : "revoked");
         return RESULT_OK;
     }
+    job->schema_version = resume.schema_version;
+    job->result = catalog_check_version(store->catalog, resume.schema_version, &job->problem);
+    if (job->result != RESULT_OK)
+        return RESULT_OK;
+    schema = devices_schema_standing(store->catalog, &standing.schema_version,
+                                     resume.schema_version);
+    job->schema_before = schema.before;
     fault = token_fault(&standing, &resume);
     if (fault == NULL)
-        return turn_token(work, job, &resume, problem);
+        return turn_token(work, job, &resume, schema.to_store, problem);
     trace_line(trace, "server: replica %" PRId64 " held: %s", job->replica_no, fault);
     return hold(work, job, fault, problem);
 }
@@ -186,6 +201,7 @@ enum result devices_welcome(struct store *store, struct job *job, int64_t head,
 {
     struct message_resume resume = {0};
     struct standing standing = {0};
+    struct feed_catch_up catch_up = {0};
     struct scope_bucket *subscribed = NULL;
     size_t subscribed_count = 0;
     bool is_epoch_same = false;
@@ -197,17 +213,23 @@ enum result devices_welcome(struct store *store, struct job *job, int64_t head,
     if (result == RESULT_OK)
         result = scope_subscribed(store, &job->arena, job->user_id, &subscribed, &subscribed_count,
                                   problem);
+    if (result == RESULT_OK)
+        result = devices_schema_catch_up(store, &job->arena, job->schema_before,
+                                         job->schema_version, &catch_up, problem);
     if (result != RESULT_OK)
         return result;
+    job->catch_up_seq = catch_up.before != 0 ? head : 0;
     is_epoch_same = bytes_equal(resume.epoch, standing.epoch);
     is_behind = resume.lcn_last < standing.replica.lcn_high;
     job->feed = feed_create(job->user_id, job->replica_no);
     if (job->feed == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a feed");
-    result = feed_resume(job->feed, &resume, is_epoch_same, is_behind, head, subscribed,
+    result = feed_resume(job->feed, &resume, is_epoch_same, is_behind, head, &catch_up, subscribed,
                          subscribed_count, problem);
     if (result == RESULT_OK)
         result = encode_welcome(store, job, &standing, head, problem);
+    if (result == RESULT_OK)
+        result = devices_schema_offer(store, job, problem);
     if (result != RESULT_OK) {
         feed_destroy(job->feed);
         job->feed = NULL;
@@ -217,12 +239,16 @@ enum result devices_welcome(struct store *store, struct job *job, int64_t head,
 
 enum result devices_receipt(struct work *work, struct job *job, struct problem *problem)
 {
-    const struct value parameters[] = {value_integer(job->replica_no), value_integer(job->seq),
-                                       value_integer(job->now.us)};
+    const struct value parameters[] = {
+        value_integer(job->replica_no), value_integer(job->seq), value_integer(job->now.us),
+        job->is_caught_up ? value_integer(schema_version_common(
+                                job->schema_version, work_catalog(work)->schema_version))
+                          : value_null()};
 
     return work_execute(work,
-                        "UPDATE fs_replica SET last_seen_at=?3, is_current_used=1,"
+                        "UPDATE fs_replica SET schema_version=coalesce(?4,schema_version),"
+                        " last_seen_at=?3, is_current_used=1,"
                         " published_seq=CASE WHEN ?2>published_seq THEN ?2 ELSE published_seq END"
                         " WHERE replica_no=?1 AND state='active'",
-                        parameters, 3, problem);
+                        parameters, 4, problem);
 }

@@ -124,6 +124,7 @@ static inline struct job *make_job(struct world *world, enum job_kind kind, stru
 
     assert_non_null(job);
     job->seed = bytes_of(seed_of(world, 64), 64);
+    job->schema_version = world->catalog.schema_version;
     if (side != NULL) {
         job->replica_no = side->replica_no;
         job->user_id = side->user_id;

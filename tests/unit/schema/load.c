@@ -96,7 +96,7 @@ static const struct mistake MISTAKES[] = {
     {"UPDATE fs_table SET number = 5000 WHERE number = 7", "numbers go up to"},
     {"UPDATE fs_table SET number = -1 WHERE number = 7", "number -1 of scratch"},
     {"DELETE FROM fs_column WHERE table_number = 1", "fs_column has no rows for table site"},
-    {"DELETE FROM fs_column WHERE table_number = 1 AND number = 1", "column number 2 where 1"},
+    {"DELETE FROM fs_column WHERE table_number = 1 AND number = 1", "column site.name is not in fs_column"},
     {"DELETE FROM fs_column WHERE table_number = 1 AND number = 2",
      "column site.note is not in fs_column"},
     {"UPDATE fs_column SET name = 'nite' WHERE name = 'note'",

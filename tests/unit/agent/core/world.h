@@ -47,6 +47,7 @@ struct world {
     bool wipe;
     size_t enrolled;
     size_t alarms;
+    size_t schemas;
     char alarm[PROBLEM_TEXT_SIZE];
     enum channel_kind kind; /* of the last conversation */
     struct message_resume resume;
@@ -153,6 +154,9 @@ static inline void world_effects(struct world *world, const struct agent_effects
             break;
         case AGENT_EFFECT_PUBLISHED:
             world->published++;
+            break;
+        case AGENT_EFFECT_SCHEMA:
+            world->schemas++;
             break;
         case AGENT_EFFECT_ALARM:
             world->alarms++;
@@ -321,7 +325,7 @@ static inline void world_welcome(struct world *world, int64_t head)
          .replica_no = REPLICA_NO,
          .incarnation = 1,
          .head = head,
-         .schema_version = 1,
+         .schema_version = replica_catalog(world->kit->replica)->schema_version,
          .user_id = 12,
          .user_login = bytes_of_text("anna"),
          .resume_token = bytes_of(token, TOKEN_SIZE),
