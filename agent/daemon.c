@@ -58,7 +58,7 @@ struct daemon {
     bool is_state_due;
     bool is_stopping;
     bool is_ending;
-    bool is_reopening; /* the replica's file is in trouble: close it, open it, look */
+    bool is_reopening;  /* the replica's file is in trouble: close it, open it, look */
     bool is_new_schema; /* the server has sent scripts: they run when the replica is opened */
     bool is_wiping;
 };
@@ -713,8 +713,8 @@ static enum result run_once(const struct daemon_options *options,
     }
     ret_outcome->duration_us = clock_mono_now().us - daemon.started_at.us;
     /* a file that is in trouble again at once isn't helped by opening it */
-    *ret_again = daemon.is_new_schema ||
-                 (daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US);
+    *ret_again =
+        daemon.is_new_schema || (daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US);
     finish(&daemon);
     if (daemon.is_wiping)
         wipe(&daemon);

@@ -33,8 +33,9 @@ void schema_version_format(int64_t number, char ret_text[SCHEMA_VERSION_TEXT_SIZ
     if (version.company == 0)
         (void)snprintf(ret_text, SCHEMA_VERSION_TEXT_SIZE, "%" PRId64, version.product);
     else
-        (void)snprintf(ret_text, SCHEMA_VERSION_TEXT_SIZE, "%" PRId64 " with %" PRId64
-                       " of the company", version.product, version.company);
+        (void)snprintf(ret_text, SCHEMA_VERSION_TEXT_SIZE,
+                       "%" PRId64 " with %" PRId64 " of the company", version.product,
+                       version.company);
 }
 
 bool schema_version_has(int64_t version, int64_t script)

@@ -710,11 +710,11 @@ static enum result load_history(struct loader *loader, struct problem *problem)
     enum result result = migrate_has_history(loader->database, &loader->has_history, problem);
 
     if (result == RESULT_OK)
-        result = make_room(loader,
-                           loader->has_history
-                               ? "SELECT count(*) FROM fs_column WHERE until IS NOT NULL"
-                               : "SELECT 0",
-                           sizeof(struct catalog_dropped), &items, problem);
+        result =
+            make_room(loader,
+                      loader->has_history ? "SELECT count(*) FROM fs_column WHERE until IS NOT NULL"
+                                          : "SELECT 0",
+                      sizeof(struct catalog_dropped), &items, problem);
     loader->dropped = items;
     catalog->dropped = items;
     if (result == RESULT_OK)

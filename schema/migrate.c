@@ -161,9 +161,9 @@ static enum result plan_begin(struct plan *plan, struct sql_database *database, 
                                    &received_count, problem);
     if (result != RESULT_OK)
         return result;
-    plan->scripts =
-        arena_array(&plan->arena, EMBEDDED_MIGRATION_COUNT + extra_count + (size_t)received_count + 1,
-                    sizeof *plan->scripts);
+    plan->scripts = arena_array(&plan->arena,
+                                EMBEDDED_MIGRATION_COUNT + extra_count + (size_t)received_count + 1,
+                                sizeof *plan->scripts);
     return plan->scripts == NULL ? arena_full(&plan->arena, problem) : RESULT_OK;
 }
 
@@ -381,9 +381,9 @@ static enum result count_dropped(struct run *run, const struct script *script, i
 
     *ret_count = 0;
     if (result == RESULT_OK && has_history)
-        result = sql_query_integer(run->database,
-                                   "SELECT count(*) FROM fs_column WHERE until <> ?1", &number, 1,
-                                   0, ret_count, run->problem);
+        result =
+            sql_query_integer(run->database, "SELECT count(*) FROM fs_column WHERE until <> ?1",
+                              &number, 1, 0, ret_count, run->problem);
     return result;
 }
 
@@ -420,22 +420,20 @@ static enum result note_for_devices(struct run *run, const struct script *script
                 values, 1, run->problem);
 
     if (result == RESULT_OK && is_common(script) && number_of(script->name) > HISTORY_SCRIPT)
-        result = sql_run(run->database,
-                         "INSERT OR REPLACE INTO fs_script(name, text) VALUES (?1, ?2)", values, 2,
-                         run->problem);
+        result =
+            sql_run(run->database, "INSERT OR REPLACE INTO fs_script(name, text) VALUES (?1, ?2)",
+                    values, 2, run->problem);
     return result;
 }
 
 static enum result note_script(struct run *run, const struct script *script)
 {
-    const struct value record[] = {value_text_of(script->name),
-                                   value_integer(run->options->now.us),
+    const struct value record[] = {value_text_of(script->name), value_integer(run->options->now.us),
                                    value_text_of(script->digest)};
     bool has_history = false;
-    enum result result =
-        sql_run(run->database,
-                "INSERT INTO fs_migration(name, applied_at, digest) VALUES (?1, ?2, ?3)", record, 3,
-                run->problem);
+    enum result result = sql_run(
+        run->database, "INSERT INTO fs_migration(name, applied_at, digest) VALUES (?1, ?2, ?3)",
+        record, 3, run->problem);
 
     if (result == RESULT_OK)
         result = migrate_has_history(run->database, &has_history, run->problem);
@@ -466,8 +464,7 @@ static enum result dress(struct run *run)
         return RESULT_OK;
     result = read_catalog(run, &arena, &catalog);
     if (result == RESULT_OK)
-        result =
-            triggers_install(run->database, &catalog, run->options->side, NULL, run->problem);
+        result = triggers_install(run->database, &catalog, run->options->side, NULL, run->problem);
     arena_done(&arena);
     run->is_bare = result != RESULT_OK;
     return result;
@@ -667,8 +664,7 @@ static enum result run_received(struct sql_database *database,
 {
     struct problem fault = {0};
     struct plan plan = {0};
-    struct run run = {
-        .database = database, .options = options, .mode = mode, .problem = &fault};
+    struct run run = {.database = database, .options = options, .mode = mode, .problem = &fault};
     enum result result = plan_received(&plan, database, mode, problem);
 
     if (result != RESULT_OK || plan.count == 0)
@@ -697,7 +693,8 @@ enum result migrate_received(struct sql_database *database, const struct migrate
 
     invariant(options->side == SCHEMA_SIDE_AGENT);
     ret_refused[0] = '\0';
-    result = run_received(database, options, RESTRICT_PRODUCT, &applied_count, ret_refused, problem);
+    result =
+        run_received(database, options, RESTRICT_PRODUCT, &applied_count, ret_refused, problem);
     if (result == RESULT_OK)
         result =
             run_received(database, options, RESTRICT_COMPANY, &applied_count, ret_refused, problem);
@@ -754,8 +751,7 @@ static enum result read_steps(struct sql_database *database, struct arena *arena
         /* two scripts of one number are one step */
         if (count > 0 && steps[count - 1].number == number_of(name))
             count--;
-        steps[count++] =
-            (struct catalog_step){.number = (uint16_t)number_of(name), .check = check};
+        steps[count++] = (struct catalog_step){.number = (uint16_t)number_of(name), .check = check};
     }
     sql_release(statement);
     *ret_count = count;

@@ -144,8 +144,7 @@ static enum result rehash_row(struct rehashing *rehashing, const struct catalog_
     for (uint8_t n = 1; n < table->column_count; n++)
         values[n] = sql_column(select, n);
     buffer_reset(&rehashing->canonical);
-    result =
-        canonical_append(table, row_id, values, &rehashing->canonical, rehashing->problem);
+    result = canonical_append(table, row_id, values, &rehashing->canonical, rehashing->problem);
     if (result == RESULT_OK)
         result = sum_of(rehashing, sql_column_integer(select, table->column_count), &sum);
     if (result != RESULT_OK)
@@ -242,9 +241,9 @@ static enum result set_digests(struct rehashing *rehashing)
             const struct value values[] = {value_integer(sum->bucket),
                                            value_blob(bytes_of(digest, sizeof digest))};
 
-            result = sql_run(rehashing->database,
-                             "UPDATE fs_bucket SET digest = ?2 WHERE bucket = ?1", values, 2,
-                             rehashing->problem);
+            result =
+                sql_run(rehashing->database, "UPDATE fs_bucket SET digest = ?2 WHERE bucket = ?1",
+                        values, 2, rehashing->problem);
         }
     }
     return result;

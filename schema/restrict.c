@@ -12,11 +12,28 @@ static const char *const CATALOG_TABLES[] = {
 
 /* What ALTER TABLE and the DEFAULTs and CHECKs of ordinary tables call. */
 static const char *const FUNCTIONS[] = {
-    "abs",    "coalesce", "glob",  "ifnull",     "instr", "length",
-    "like",   "lower",    "max",   "min",        "nullif", "printf",
-    "quote",  "replace",  "round", "substr",     "sqlite_fail",
-    "sqlite_rename_quotefix", "sqlite_rename_test", "sqlite_add_constraint",
-    "trim",   "typeof",   "upper", "sqlite_drop_constraint", "sqlite_find_constraint", NULL,
+    "abs",
+    "coalesce",
+    "glob",
+    "ifnull",
+    "instr",
+    "length",
+    "like",
+    "lower",
+    "max",
+    "min",
+    "nullif",
+    "printf",
+    "quote",
+    "replace",
+    "round",
+    "substr",
+    "trim",
+    "typeof",
+    "upper",
+    "sqlite_rename_quotefix",
+    "sqlite_rename_test",
+    NULL,
 };
 
 /* These rename or drop a column. SQLite lets nobody but ALTER TABLE call them. */
@@ -46,7 +63,8 @@ static bool is_schema_table(const char *name)
 {
     return name != NULL &&
            (strcasecmp(name, "sqlite_master") == 0 || strcasecmp(name, "sqlite_schema") == 0 ||
-            strcasecmp(name, "sqlite_sequence") == 0);
+            strcasecmp(name, "sqlite_temp_master") == 0 ||
+            strcasecmp(name, "sqlite_temp_schema") == 0);
 }
 
 static bool is_index(const char *index, const char *table)
@@ -92,10 +110,12 @@ static int authorize(void *context, int action, const char *a, const char *b, co
                      const char *cause)
 {
     struct restriction *restriction = context;
-    bool is_main = schema == NULL || strcasecmp(schema, "main") == 0;
+    bool is_ours = schema == NULL || strcasecmp(schema, "main") == 0 || action == SQLITE_READ ||
+                   action == SQLITE_ALTER_TABLE || /* it is a column's name there */
+                   is_schema_table(a);             /* ALTER looks for temporary triggers, too */
 
     (void)cause;
-    if (is_main && is_allowed(restriction->mode, action, a, b))
+    if (is_ours && is_allowed(restriction->mode, action, a, b))
         return SQLITE_OK;
     if (restriction->refused[0] == '\0')
         (void)snprintf(restriction->refused, sizeof restriction->refused,

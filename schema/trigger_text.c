@@ -288,9 +288,8 @@ static uint64_t unique_columns(const struct maker *maker, const struct unique_in
     if (!unique->is_partial)
         return mask & table->columns_mask;
     for (uint8_t n = 1; n < table->column_count; n++)
-        if (catalog_has_column(table, n) &&
-            (strpbrk(table->columns[n].name, "\"`]") != NULL ||
-             mentions(unique->predicate, table->columns[n].name)))
+        if (catalog_has_column(table, n) && (strpbrk(table->columns[n].name, "\"`]") != NULL ||
+                                             mentions(unique->predicate, table->columns[n].name)))
             mask |= UINT64_C(1) << n;
     return mask & table->columns_mask;
 }

@@ -40,7 +40,8 @@ MUST_CHECK enum result triggers_install(struct sql_database *database,
                                         size_t *ret_changed_count, struct problem *problem);
 
 /* Takes the generated triggers and views away, until triggers_install: a column can't be dropped
- * while one speaks of it. Inside the caller's transaction, so no edit of anybody goes uncaptured. */
+ * while one speaks of it. Inside the caller's transaction, so no edit of anybody goes uncaptured.
+ */
 MUST_CHECK enum result triggers_remove(struct sql_database *database, size_t *ret_removed_count,
                                        struct problem *problem);
 

@@ -74,8 +74,9 @@ enum agent_effect_kind {
     AGENT_EFFECT_ENROLLED, /* psk is in `bytes`: store it durably (0600), then go on as a session */
     AGENT_EFFECT_REVOKED,  /* authenticated; `wipe` says whether to destroy keys and data */
     AGENT_EFFECT_PUBLISHED, /* new data is visible: tell local pages */
-    AGENT_EFFECT_SCHEMA, /* close agent and replica, open them again: that runs the server's scripts */
-    AGENT_EFFECT_ALARM,     /* something needs a person; `text` says what */
+    AGENT_EFFECT_SCHEMA, /* close agent and replica, open them again: that runs the server's scripts
+                          */
+    AGENT_EFFECT_ALARM,  /* something needs a person; `text` says what */
 };
 
 struct agent_effect {

@@ -321,8 +321,8 @@ static enum result seal_recorded(struct leaving_schema *leaving, struct problem 
 {
     struct replica *replica = leaving->replica;
     bool has = true;
-    enum result result = catalog_load(replica->database, &replica->open_arena, &replica->catalog,
-                                      problem);
+    enum result result =
+        catalog_load(replica->database, &replica->open_arena, &replica->catalog, problem);
 
     if (result == RESULT_OK)
         result = make_sql(replica, problem);
@@ -337,8 +337,9 @@ static enum result seal_recorded(struct leaving_schema *leaving, struct problem 
         if (result == RESULT_OK && has)
             result = seal_now(replica, leaving->now, &seal_no, &count, problem);
         if (result == RESULT_OK && seal_no != 0)
-            trace_line(replica->trace, "replica: seal %" PRId64 " in the schema before, %zu changes",
-                       seal_no, count);
+            trace_line(replica->trace,
+                       "replica: seal %" PRId64 " in the schema before, %zu changes", seal_no,
+                       count);
     }
     return result;
 }

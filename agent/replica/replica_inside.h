@@ -86,9 +86,9 @@ struct replica {
     struct arena open_arena; /* catalog and SQL texts */
     struct arena step_arena; /* one operation */
     struct catalog catalog;
-    int64_t server_version;  /* schema of the server, as last heard */
-    struct catalog wire;     /* what both know: the catalog, or a view of it in wire_arena */
-    int64_t seal_version;    /* of seal_catalog, a view in seal_arena; -1: there is none */
+    int64_t server_version; /* schema of the server, as last heard */
+    struct catalog wire;    /* what both know: the catalog, or a view of it in wire_arena */
+    int64_t seal_version;   /* of seal_catalog, a view in seal_arena; -1: there is none */
     struct catalog seal_catalog;
     struct arena wire_arena, seal_arena;
     struct table_sql *sql;              /* by table number */

@@ -10,7 +10,8 @@
 enum { VIEW_ARENA_SIZE_MAX = 16 << 20 };
 
 /* Part of fs_unsendable.reason: these go as soon as the server knows their columns. */
-#define SERVER_IS_OLDER "the server is older than this device: it is sent when it is brought up to date"
+#define SERVER_IS_OLDER                                                                            \
+    "the server is older than this device: it is sent when it is brought up to date"
 
 void schemas_init(struct replica *replica)
 {
@@ -192,9 +193,9 @@ enum result replica_schema(struct replica *replica, const struct message_schema 
     for (size_t i = 0; i < schema->script_count && result == RESULT_OK; i++)
         result = store_script(replica, &schema->scripts[i], problem);
     if (result == RESULT_OK && schema->is_last)
-        result = sql_run(replica->database,
-                         "UPDATE fs_script SET is_pending = 1 WHERE is_pending = 2", NULL, 0,
-                         problem);
+        result =
+            sql_run(replica->database, "UPDATE fs_script SET is_pending = 1 WHERE is_pending = 2",
+                    NULL, 0, problem);
     if (result == RESULT_OK)
         result = sql_query_integer(replica->database,
                                    "SELECT count(*) FROM fs_script WHERE is_pending = 1", NULL, 0,

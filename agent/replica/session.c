@@ -50,10 +50,9 @@ static enum result forget_tails(struct replica *replica, struct problem *problem
 {
     struct sql_transaction transaction = {0};
     int64_t has_parts = 0;
-    enum result result =
-        sql_query_integer(replica->database,
-                          "SELECT EXISTS (SELECT 1 FROM fs_script WHERE is_pending = 2)", NULL, 0,
-                          0, &has_parts, problem);
+    enum result result = sql_query_integer(
+        replica->database, "SELECT EXISTS (SELECT 1 FROM fs_script WHERE is_pending = 2)", NULL, 0,
+        0, &has_parts, problem);
 
     if (result == RESULT_OK && has_parts != 0 && !replica->is_read_only)
         result = schemas_forget_parts(replica, problem);

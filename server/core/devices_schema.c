@@ -8,8 +8,8 @@
 #include <inttypes.h>
 
 enum {
-    RELEASE_FIRST = 29,          /* of devices that were enrolled before versions were written down */
-    SHIPPED_FROM = 30,           /* older devices don't know SCHEMA */
+    RELEASE_FIRST = 29, /* of devices that were enrolled before versions were written down */
+    SHIPPED_FROM = 30,  /* older devices don't know SCHEMA */
     MESSAGE_TEXT_SIZE_MAX = LIMIT_BODY_SIZE_MAX / 2, /* scripts in one message */
 };
 #define OFFER_AGAIN_US HOURS(1) /* a device that can't take them shall not get them each time */
@@ -27,8 +27,7 @@ static bool is_gain(const struct catalog *catalog, int64_t before, int64_t now)
         if (schema_version_has(now, table->since) && !schema_version_has(before, table->since))
             return true;
         for (uint8_t n = 1; n < table->column_count; n++)
-            if (catalog_has_column(table, n) &&
-                schema_version_has(now, table->columns[n].since) &&
+            if (catalog_has_column(table, n) && schema_version_has(now, table->columns[n].since) &&
                 !schema_version_has(before, table->columns[n].since))
                 return true;
     }
@@ -58,9 +57,9 @@ enum result devices_schema_catch_up(struct store *store, struct arena *arena, in
     struct schema_version from = schema_version_of(before);
     struct schema_version to =
         schema_version_of(schema_version_common(spoken, store->catalog->schema_version));
-    const struct value parameters[] = {
-        value_integer(from.product), value_integer(to.product), value_integer(from.company),
-        value_integer(to.company), value_integer(SCHEMA_COMPANY_FROM)};
+    const struct value parameters[] = {value_integer(from.product), value_integer(to.product),
+                                       value_integer(from.company), value_integer(to.company),
+                                       value_integer(SCHEMA_COMPANY_FROM)};
     struct store_result found = {0};
     enum result result = RESULT_OK;
 
@@ -78,16 +77,15 @@ enum result devices_schema_catch_up(struct store *store, struct arena *arena, in
                          " AND CAST(substr(name,1,4) AS INTEGER)<=?4))",
                          parameters, 5, arena, &found, problem);
     if (result == RESULT_OK)
-        *ret_catch_up = (struct feed_catch_up){.before = before,
-                                               .from_seq = store_integer_at(&found, 0, 0, 0)};
+        *ret_catch_up =
+            (struct feed_catch_up){.before = before, .from_seq = store_integer_at(&found, 0, 0, 0)};
     return result;
 }
 
 /* ---- scripts ---- */
 
-static enum result send_scripts(struct store *store, struct job *job,
-                                struct schema_script *scripts, size_t count, bool is_last,
-                                struct problem *problem)
+static enum result send_scripts(struct store *store, struct job *job, struct schema_script *scripts,
+                                size_t count, bool is_last, struct problem *problem)
 {
     const struct message_schema message = {.schema_version = store->catalog->schema_version,
                                            .is_last = is_last,
@@ -108,8 +106,7 @@ static enum result send_scripts(struct store *store, struct job *job,
 static enum result send_all(struct store *store, struct job *job, const struct store_result *found,
                             struct problem *problem)
 {
-    struct schema_script *scripts =
-        arena_array(&job->arena, found->row_count + 1, sizeof *scripts);
+    struct schema_script *scripts = arena_array(&job->arena, found->row_count + 1, sizeof *scripts);
     size_t first = 0;
     size_t size = 0;
     enum result result = RESULT_OK;
@@ -119,8 +116,8 @@ static enum result send_all(struct store *store, struct job *job, const struct s
     for (size_t i = 0; i < found->row_count && result == RESULT_OK; i++) {
         bool is_last = i + 1 == found->row_count;
 
-        scripts[i] = (struct schema_script){store_bytes_at(found, i, 0),
-                                            store_bytes_at(found, i, 1)};
+        scripts[i] =
+            (struct schema_script){store_bytes_at(found, i, 0), store_bytes_at(found, i, 1)};
         size += scripts[i].text.size;
         if (!is_last && i + 1 - first < LIMIT_SCRIPTS_MAX &&
             size + store_bytes_at(found, i + 1, 1).size <= MESSAGE_TEXT_SIZE_MAX)
@@ -147,10 +144,9 @@ static enum result note_offer(struct store *store, struct job *job, struct probl
 static enum result was_offered(struct store *store, struct job *job, bool *ret_was,
                                struct problem *problem)
 {
-    const struct value parameters[] = {value_integer(job->replica_no),
-                                       value_integer(store->catalog->schema_version),
-                                       value_integer(job->now.us - OFFER_AGAIN_US),
-                                       value_integer(job->now.us)};
+    const struct value parameters[] = {
+        value_integer(job->replica_no), value_integer(store->catalog->schema_version),
+        value_integer(job->now.us - OFFER_AGAIN_US), value_integer(job->now.us)};
     struct store_result found = {0};
     enum result result =
         store_query(store,
@@ -165,8 +161,7 @@ static enum result was_offered(struct store *store, struct job *job, bool *ret_w
 enum result devices_schema_offer(struct store *store, struct job *job, struct problem *problem)
 {
     struct schema_version theirs = schema_version_of(job->schema_version);
-    const struct value parameters[] = {value_integer(theirs.product),
-                                       value_integer(theirs.company),
+    const struct value parameters[] = {value_integer(theirs.product), value_integer(theirs.company),
                                        value_integer(SCHEMA_COMPANY_FROM)};
     struct store_result found = {0};
     bool was = false;

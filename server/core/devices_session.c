@@ -152,8 +152,8 @@ enum result devices_resume(struct work *work, struct store *store, struct job *j
     job->result = catalog_check_version(store->catalog, resume.schema_version, &job->problem);
     if (job->result != RESULT_OK)
         return RESULT_OK;
-    schema = devices_schema_standing(store->catalog, &standing.schema_version,
-                                     resume.schema_version);
+    schema =
+        devices_schema_standing(store->catalog, &standing.schema_version, resume.schema_version);
     job->schema_before = schema.before;
     fault = token_fault(&standing, &resume);
     if (fault == NULL)
@@ -241,8 +241,8 @@ enum result devices_receipt(struct work *work, struct job *job, struct problem *
 {
     const struct value parameters[] = {
         value_integer(job->replica_no), value_integer(job->seq), value_integer(job->now.us),
-        job->is_caught_up ? value_integer(schema_version_common(
-                                job->schema_version, work_catalog(work)->schema_version))
+        job->is_caught_up ? value_integer(schema_version_common(job->schema_version,
+                                                                work_catalog(work)->schema_version))
                           : value_null()};
 
     return work_execute(work,

@@ -27,7 +27,7 @@ struct gathering {
     size_t capacity;
     size_t count;
     struct row_image *rows;
-    size_t size;      /* of the rows, about */
+    size_t size;           /* of the rows, about */
     size_t left_out_count; /* rows that only the reader himself wrote, or in columns not for him */
     size_t gone_count;
     struct gone *gone;
@@ -153,14 +153,6 @@ static enum result gather_row(struct gathering *gathering, const struct catalog_
         gathering->left_out_count++;
         return RESULT_OK;
     }
-    if (row.mask == 0 ||
-        (!is_plain(gathering->range) &&
-         !catalog_restrict_row(table,
-                               catalog_table_by_no(gathering->range->reader->wire, table->number),
-                               &row))) {
-        gathering->left_out_count++;
-        return RESULT_OK;
-    }
     if (author > 0)
         note_author(&gathering->part, author);
     size = sending_size(table, row.mask, stored->values);
@@ -168,6 +160,13 @@ static enum result gather_row(struct gathering *gathering, const struct catalog_
         trace_line(gathering->range->reader->trace,
                    "server: %s %" PRId64 " holds a value that can't be sent: left out", table->name,
                    stored->id);
+        return RESULT_OK;
+    }
+    if (row.mask == 0 ||
+        (!is_plain(gathering->range) &&
+         !catalog_restrict_row(
+             table, catalog_table_by_no(gathering->range->reader->wire, table->number), &row))) {
+        gathering->left_out_count++;
         return RESULT_OK;
     }
     gathering->size += size;
@@ -314,8 +313,7 @@ static enum result encode_rows(struct gathering *gathering, size_t first, size_t
         message.page_seq = gathering->rows[first + count - 1].seq;
     }
     buffer_init(&body, LIMIT_BODY_SIZE_MAX);
-    result =
-        message_rows_encode(gathering->range->reader->wire, &message, &body, problem);
+    result = message_rows_encode(gathering->range->reader->wire, &message, &body, problem);
     if (result == RESULT_OK)
         result = add_frames(gathering, MESSAGE_ROWS, buffer_bytes(&body), level, problem);
     buffer_done(&body);
@@ -415,7 +413,8 @@ static enum result encode_tail(struct gathering *gathering, struct problem *prob
 
 static bool is_shareable(const struct gathering *gathering)
 {
-    return is_plain(gathering->range) && gathering->left_out_count == 0 && (!gathering->is_whole || gathering->seq_after == 0);
+    return is_plain(gathering->range) && gathering->left_out_count == 0 &&
+           (!gathering->is_whole || gathering->seq_after == 0);
 }
 
 static enum result copy_cached(const struct feed_part *cached, struct feed_part *ret_part,

@@ -203,8 +203,8 @@ static enum result read_parts(struct ingest *ingest, const struct message_push *
     if (parts.items == NULL)
         return arena_full(ingest->arena, problem);
     for (size_t i = 0; i < found.row_count && job->result == RESULT_OK; i++) {
-        job->result = message_push_decode(ingest->wire, store_bytes_at(&found, i, 0),
-                                          ingest->arena, &parts.items[i], &job->problem);
+        job->result = message_push_decode(ingest->wire, store_bytes_at(&found, i, 0), ingest->arena,
+                                          &parts.items[i], &job->problem);
         parts.change_count += parts.items[i].change_count;
     }
     parts.items[found.row_count] = *last;
@@ -507,8 +507,8 @@ static enum result take_push(struct ingest *ingest, struct job *job, struct inge
 }
 
 enum result ingest_push(struct work *work, struct store *store, struct wire_views *views,
-                        struct job *job, const struct trace *trace, struct ingest_answer *ret_answer,
-                        struct problem *problem)
+                        struct job *job, const struct trace *trace,
+                        struct ingest_answer *ret_answer, struct problem *problem)
 {
     struct ingest ingest = {.work = work,
                             .store = store,

@@ -61,15 +61,15 @@ static enum result echo(struct store *store, const struct catalog *wire,
                                       .mask = table->columns_mask,
                                       .values = rows[0].values};
     if (wire != store->catalog)
-        verdict->has_row = catalog_restrict_row(
-            table, catalog_table_by_no(wire, table->number), &verdict->row);
+        verdict->has_row =
+            catalog_restrict_row(table, catalog_table_by_no(wire, table->number), &verdict->row);
     return RESULT_OK;
 }
 
 enum result ingest_answer_encode(struct store *store, const struct catalog *wire,
-                                 const struct ingest_answer *answer,
-                                 int64_t head, const struct frame_dictionary *dictionary,
-                                 struct job *job, struct problem *problem)
+                                 const struct ingest_answer *answer, int64_t head,
+                                 const struct frame_dictionary *dictionary, struct job *job,
+                                 struct problem *problem)
 {
     struct message_verdict message = {.seal_no = answer->seal_no,
                                       .lcn_high = answer->lcn_high,
@@ -86,8 +86,8 @@ enum result ingest_answer_encode(struct store *store, const struct catalog *wire
         return arena_full(&job->arena, problem);
     scope_rights_init(&rights, store, &job->arena, job->user_id);
     for (size_t i = 0; i < answer->count && result == RESULT_OK; i++)
-        result =
-            echo(store, wire, &rights, job, &answer->verdicts[i], &size, &message.exceptions[i], problem);
+        result = echo(store, wire, &rights, job, &answer->verdicts[i], &size,
+                      &message.exceptions[i], problem);
     buffer_init(&body, LIMIT_BODY_SIZE_MAX);
     if (result == RESULT_OK)
         result = message_verdict_encode(wire, &message, &body, problem);

@@ -15,8 +15,8 @@ struct ingest_item {
     const struct change *change;
     const struct catalog_table *table;
     /* Of a seal in an older schema: the change as it came, with columns that were dropped since. */
-    const struct change *original;        /* NULL: `change` is */
-    const struct catalog_table *wire;     /* its table then */
+    const struct change *original;    /* NULL: `change` is */
+    const struct catalog_table *wire; /* its table then */
     enum item_state state;
     bool is_visited; /* while the order is made */
     struct ingest_verdict verdict;

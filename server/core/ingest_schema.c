@@ -20,10 +20,11 @@ enum result ingest_find_wire(struct ingest *ingest, struct bytes body, struct jo
     if (schema_version_lacks(ingest->catalog->schema_version, version)) {
         schema_version_format(version, theirs);
         schema_version_format(ingest->catalog->schema_version, ours);
-        job->result = problem_set(&job->problem, RESULT_REFUSED,
-                                  "this work was recorded in schema %s, the server has %s: it stays "
-                                  "on the device until the server is brought up to date",
-                                  theirs, ours);
+        job->result =
+            problem_set(&job->problem, RESULT_REFUSED,
+                        "this work was recorded in schema %s, the server has %s: it stays "
+                        "on the device until the server is brought up to date",
+                        theirs, ours);
         return RESULT_OK;
     }
     return wire_view(ingest->views, version, &ingest->wire, problem);
@@ -34,8 +35,7 @@ enum result ingest_translate(struct ingest *ingest, struct ingest_item *item,
 {
     struct change *change = NULL;
 
-    if (ingest->wire == ingest->catalog ||
-        (item->change->mask & ~item->table->columns_mask) == 0)
+    if (ingest->wire == ingest->catalog || (item->change->mask & ~item->table->columns_mask) == 0)
         return RESULT_OK;
     change = arena_alloc(ingest->arena, sizeof *change);
     if (change == NULL)

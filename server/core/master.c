@@ -95,7 +95,7 @@ enum result master_create(const struct master_options *options, struct master **
     master->views = wire_views_create(options->catalog);
     result = master->cache == NULL || master->views == NULL
                  ? problem_set(problem, RESULT_EXHAUSTED, "no memory for a cache")
-                                   : read_digest_key(master, digest_key, problem);
+                 : read_digest_key(master, digest_key, problem);
     if (result == RESULT_OK)
         result = work_create(master->store, options->reactions, digest_key, &master->work, problem);
     identity_wipe(digest_key, sizeof digest_key);
@@ -301,8 +301,8 @@ static enum result answer_job(struct group *group, size_t index,
     if (job->kind == JOB_PUSH && group->answers[index].seal_no != 0)
         result = wire_view(master->views, job->schema_version, &wire, &job->problem);
     if (result == RESULT_OK && wire != NULL)
-        result = ingest_answer_encode(master->store, wire, &group->answers[index], outcome->work.seq,
-                                      &master->dictionary, job, &job->problem);
+        result = ingest_answer_encode(master->store, wire, &group->answers[index],
+                                      outcome->work.seq, &master->dictionary, job, &job->problem);
     if (result == RESULT_STORAGE)
         return problem_set(problem, result, "%s", job->problem.text);
     if (result != RESULT_OK) { /* what it changed stays; the device asks again */

@@ -2,8 +2,8 @@
 /* wire.h: the catalogs in which a server speaks to devices of other schema versions.
  *
  * Most devices have the server's own version and are spoken to in its own catalog: nothing is made
- * for them. For the others a view is made once and kept (catalog_version.h). Belongs to one thread's
- * master. */
+ * for them. For the others a view is made once and kept (catalog_version.h). Belongs to one
+ * thread's master. */
 #pragma once
 
 #include "schema/catalog_version.h"

@@ -227,9 +227,9 @@ static enum result select_prepare(struct sqlite_store *self, const struct catalo
 
     buffer_reset(&self->text);
     for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
-        result = catalog_has_column(table, i)
-                     ? text_name(self, i == 0 ? "SELECT " : "", table->columns[i].name, ",", problem)
-                     : text_add(self, "NULL,", problem);
+        result = catalog_has_column(table, i) ? text_name(self, i == 0 ? "SELECT " : "",
+                                                          table->columns[i].name, ",", problem)
+                                              : text_add(self, "NULL,", problem);
     if (result == RESULT_OK)
         result = text_name(self, "_fs_seq,_fs_bucket,_fs_cv,_fs_hash FROM ", table->name, where,
                            problem);
