@@ -135,6 +135,7 @@ enum result downlink_on_schema(struct agent *agent, struct bytes body, struct pr
     trace_line(agent->trace, "%s < server: SCHEMA %zu scripts", agent->name, schema.script_count);
     if (!is_complete)
         return RESULT_OK;
+    agent_progress(agent);
     agent_disconnect(agent, "the server has sent a new schema", 0);
     agent_effect_add(agent, AGENT_EFFECT_SCHEMA, (struct bytes){0}, false, NULL);
     return RESULT_OK;

@@ -44,5 +44,9 @@ static const struct version_script VERSIONS[VERSIONS_COUNT] = {
      " (901, 1, 'lift_id', 'integer', 0, 'lift'), (901, 2, 'result', 'text', 1, NULL);"
      "INSERT INTO fs_grant(role, table_name, op, columns) VALUES"
      " ('technician', 'lift_check', 'insert', '*'), ('technician', 'lift_check', 'update', '*');"},
-    {"5005_common_lift_view", "CREATE VIEW lift_list AS SELECT id, code, paint FROM lift;"},
+    {"5005_common_site_lifts",
+     "ALTER TABLE site ADD COLUMN lift_count BIGINT;"
+     "INSERT INTO fs_column(table_number, number, name, type, is_nullable) VALUES"
+     " (13, 48, 'lift_count', 'integer', 1);"
+     "CREATE VIEW lift_list AS SELECT id, code, paint FROM lift;"},
 };
