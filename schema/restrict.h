@@ -10,8 +10,8 @@
  *                                                             fs_grant, fs_subscription, fs_watch
  *
  * No data of other tables is written, no trigger made, nothing attached, no PRAGMA, no transaction
- * ended, no function called but what these statements need themselves. Reading is allowed: there is
- * nowhere to put what was read but the catalog. */
+ * ended, no function called but what these statements need themselves. Of what is read nothing can
+ * leave: the device's own books (fs_state, the outbox) can't be read at all. */
 #pragma once
 
 #include "schema/sql.h"

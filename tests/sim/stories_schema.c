@@ -268,8 +268,7 @@ static void write_lift(struct world *world, struct prng *prng, int number)
     if (!world->agents[number].is_running || !is_at(world, number, 1))
         return;
     is_painted = is_at(world, number, 3);
-    (void)snprintf(script, sizeof script,
-                   "UPDATE lift SET %s = 'c%d', code = 'L%d' WHERE id = %d",
+    (void)snprintf(script, sizeof script, "UPDATE lift SET %s = 'c%d', code = 'L%d' WHERE id = %d",
                    is_painted ? "paint" : "colour", (int)prng_below(prng, 1000),
                    (int)prng_below(prng, 1000), (int)id);
     sql(world, number, script);
@@ -323,8 +322,8 @@ static void whoever_upgrades_when_all_end_with_the_same(void **state)
         scenario_expand(seed, 3, SECONDS(120), true, &scenario);
         prng_init(&prng, seed);
         print_message("seed %d\n", (int)seed);
-        stage->world = world_create(&scenario, stage->folder, getenv("FIELDSYNC_TEST_TRACE") != NULL,
-                                    tell_failure);
+        stage->world = world_create(&scenario, stage->folder,
+                                    getenv("FIELDSYNC_TEST_TRACE") != NULL, tell_failure);
         for (int step = 0; step < 40; step++)
             live_on(stage->world, &prng, &version);
         world_settle(stage->world);

@@ -30,6 +30,7 @@ union any_message {
     struct message_blob blob;
     struct message_ping ping;
     struct message_text text;
+    struct message_schema schema;
 };
 
 enum message_kind {
@@ -50,6 +51,7 @@ enum message_kind {
     KIND_BLOB,
     KIND_PING,
     KIND_TEXT,
+    KIND_SCHEMA,
     KIND_COUNT,
 };
 
@@ -78,6 +80,8 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_verdict_encode(catalog, &any->verdict, body, problem);
     case KIND_PUSH:
         return message_push_encode(catalog, &any->push, body, problem);
+    case KIND_SCHEMA:
+        return message_schema_encode(&any->schema, body, problem);
     case KIND_PUBLISHED:
         return message_published_encode(&any->published, body, problem);
     case KIND_DIGEST:
@@ -123,6 +127,8 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_verdict_decode(catalog, body, arena, &any->verdict, problem);
     case KIND_PUSH:
         return message_push_decode(catalog, body, arena, &any->push, problem);
+    case KIND_SCHEMA:
+        return message_schema_decode(body, arena, &any->schema, problem);
     case KIND_PUBLISHED:
         return message_published_decode(body, arena, &any->published, problem);
     case KIND_DIGEST:
@@ -413,6 +419,14 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
         break;
     case KIND_PUSH:
         say_push(out, catalog, &any->push);
+        break;
+    case KIND_SCHEMA:
+        say_number(out, "schema_version", any->schema.schema_version);
+        say_bool(out, "is_last", any->schema.is_last);
+        for (size_t i = 0; i < any->schema.script_count; i++) {
+            say_text(out, "script", any->schema.scripts[i].name);
+            say_text(out, "  text", any->schema.scripts[i].text);
+        }
         break;
     case KIND_PUBLISHED:
         say_number(out, "seq", any->published.seq);

@@ -40,7 +40,7 @@ static const struct {
     {"PING", KIND_PING},       {"PONG", KIND_PING},
     {"BLOB_HAVE", KIND_BLOB},  {"BLOB_WANT", KIND_BLOB},
     {"BLOB_PART", KIND_BLOB},  {"ERROR", KIND_TEXT},
-    {"BYE", KIND_TEXT},
+    {"BYE", KIND_TEXT},        {"SCHEMA", KIND_SCHEMA},
 };
 enum { MESSAGE_COUNT = sizeof MESSAGES / sizeof MESSAGES[0] };
 
