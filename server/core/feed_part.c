@@ -231,9 +231,13 @@ static void drop_unknown(struct gathering *gathering)
 static enum result gather_gone(struct gathering *gathering, int64_t seq_to, int64_t count_max,
                                struct problem *problem)
 {
-    const struct value parameters[] = {value_integer(gathering->range->bucket->bucket),
-                                       value_integer(gathering->seq_after), value_integer(seq_to),
-                                       value_integer(count_max)};
+    /* Who catches up with columns has heard of older departures, and won't get again the rows that
+     * make them void. */
+    int64_t seq_old = gathering->range->bucket->seq_old;
+    const struct value parameters[] = {
+        value_integer(gathering->range->bucket->bucket),
+        value_integer(seq_old > gathering->seq_after ? seq_old : gathering->seq_after),
+        value_integer(seq_to), value_integer(count_max)};
     struct store_result found = {0};
     enum result result = RESULT_OK;
 

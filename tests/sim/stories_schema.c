@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { RUNS = 12, ROUNDS_MAX = 12 };
+enum { RUNS = 6, ROUNDS_MAX = 12 };
 
 struct stage {
     char folder[64];
