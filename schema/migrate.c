@@ -311,6 +311,7 @@ struct run {
     enum restrict_mode mode; /* 0: our own, no restriction */
     bool is_established;     /* the tables are in use: they have triggers, rows have hashes */
     bool is_bare;            /* the triggers are away */
+    bool is_stale;           /* common scripts ran since they were made */
     int64_t dropped_count;   /* columns that others dropped, before the script that runs */
     size_t applied_count;
     struct problem *problem;
@@ -460,13 +461,14 @@ static enum result dress(struct run *run)
     struct catalog catalog = {0};
     enum result result = RESULT_OK;
 
-    if (!run->is_bare)
+    if (!run->is_bare && !(run->is_established && run->is_stale))
         return RESULT_OK;
     result = read_catalog(run, &arena, &catalog);
     if (result == RESULT_OK)
         result = triggers_install(run->database, &catalog, run->options->side, NULL, run->problem);
     arena_done(&arena);
     run->is_bare = result != RESULT_OK;
+    run->is_stale = false;
     return result;
 }
 
@@ -482,6 +484,34 @@ static enum result undress(struct run *run)
     return result;
 }
 
+/* On a server what a script writes to the tables is captured, so the triggers stay; unless they
+ * stand in its way: no column is dropped while a trigger speaks of it. */
+static enum result run_common(struct run *run, const struct script *script)
+{
+    enum result result = RESULT_OK;
+
+    run->is_stale = true;
+    if (run->options->side == SCHEMA_SIDE_AGENT) {
+        result = undress(run);
+        return result == RESULT_OK ? run_script(run, script) : result;
+    }
+    if (!run->is_established || run->is_bare)
+        return run_script(run, script);
+    result = sql_exec(run->database, "SAVEPOINT script", run->problem);
+    if (result != RESULT_OK)
+        return result;
+    result = run_script(run, script);
+    if (result == RESULT_REFUSED && sql_in_transaction(run->database)) {
+        *run->problem = (struct problem){0};
+        result = sql_exec(run->database, "ROLLBACK TO script", run->problem);
+        if (result == RESULT_OK)
+            result = undress(run);
+        if (result == RESULT_OK)
+            result = run_script(run, script);
+    }
+    return result == RESULT_OK ? sql_exec(run->database, "RELEASE script", run->problem) : result;
+}
+
 static enum result apply(struct run *run, const struct script *script)
 {
     bool applied = false;
@@ -489,11 +519,12 @@ static enum result apply(struct run *run, const struct script *script)
 
     if (result != RESULT_OK || applied)
         return result;
-    result = is_common(script) ? undress(run) : dress(run);
+    if (!is_common(script))
+        result = dress(run);
     if (result == RESULT_OK)
         result = count_dropped(run, script, &run->dropped_count);
     if (result == RESULT_OK)
-        result = run_script(run, script);
+        result = is_common(script) ? run_common(run, script) : run_script(run, script);
     if (result == RESULT_OK && run->options->side == SCHEMA_SIDE_SERVER)
         result = check_references(run->database, run->problem);
     if (result == RESULT_OK)

@@ -8,9 +8,10 @@
  * guide for whoever writes one.
  *
  * All that is missing runs in one transaction, whole or not at all: scripts, triggers, row hashes.
- * A script never begins or ends a transaction. Triggers are away while common scripts run, so they
- * may drop columns; scripts of the server alone find them in place, and what those write to
- * replicated tables is captured and sent. On an agent nothing that a script writes is captured.
+ * A script never begins or ends a transaction. On a server what it writes to replicated tables is
+ * captured and sent, by the triggers as they were before the common scripts of this run; a script
+ * of the server alone finds them made anew. One that drops a column runs without them. On an agent
+ * nothing that a script writes is captured.
  * References are checked after each script of a server instead of at each statement. */
 #pragma once
 

@@ -240,6 +240,32 @@ static void versions_of_two_companies_differ(void **state)
                      RESULT_REFUSED);
 }
 
+/* Rows that a script writes on a server travel like anybody's; also in columns that came just now.
+ */
+static void what_scripts_write_on_a_server_is_captured(void **state)
+{
+    struct fixture *f = *state;
+    const struct migration_script MORE[] = {
+        {VERSIONS[0].name, VERSIONS[0].text},
+        {"5002_common_more", "INSERT INTO lift(id, code) VALUES (1, 'from a script');"
+                             "ALTER TABLE lift ADD COLUMN floors BIGINT;"
+                             "INSERT INTO fs_column(table_number, number, name, type, is_nullable)"
+                             " VALUES (900, 4, 'floors', 'integer', 1);"},
+        {"5003_server_floors", "UPDATE lift SET floors = 3"},
+        {"5004_common_less", "ALTER TABLE lift DROP COLUMN weight;"
+                             "UPDATE fs_column SET until = 5004 WHERE name = 'weight'"},
+    };
+
+    run(f, SCHEMA_SIDE_SERVER, MORE, 1, true);
+    load_and_install(f, SCHEMA_SIDE_SERVER);
+    run(f, SCHEMA_SIDE_SERVER, MORE, 4, true);
+    fixture_expect(f,
+                   "SELECT group_concat(op || mask, ' ') FROM (SELECT op, mask FROM fs_outbox"
+                   " WHERE tbl = 900 ORDER BY lcn)",
+                   "I14 U16");
+    load_and_install(f, SCHEMA_SIDE_SERVER);
+}
+
 /* ---- scripts from the server ---- */
 
 static void receive(struct fixture *f, const char *name, const char *text)
@@ -393,6 +419,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_a_script_brings_is_marked_with_its_number, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_dropped_column_names_the_script_that_drops_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_scripts_write_on_a_server_is_captured, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(versions_of_two_companies_differ, setup, teardown),
         cmocka_unit_test_setup_teardown(scripts_from_the_server_run_together_or_not_at_all, setup,
