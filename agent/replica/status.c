@@ -178,8 +178,8 @@ static const char *const EXPLANATIONS[] = {
     " WHEN 1 THEN 'The server has deleted it; it stays until the edits made here are answered.'"
     " ELSE 'It has left this device''s scope; it stays until the edits made here are answered.' END"
     " FROM fs_shadow WHERE table_no = ?1 AND row_id = ?2",
-    "SELECT 'The server''s row can''t be stored here: ' || reason || '.' FROM fs_quarantine"
-    " WHERE table_no = ?1 AND row_id = ?2",
+    ("SELECT 'The server''s row can''t be stored here: ' || reason || '.' FROM fs_quarantine"
+     " WHERE table_no = ?1 AND row_id = ?2"),
 };
 
 static void explain_absence(struct explanation *explanation)

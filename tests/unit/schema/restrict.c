@@ -54,8 +54,8 @@ static void expect_allowed(struct fixture *f, enum restrict_mode mode, const cha
 static void what_a_schema_needs_is_allowed(void **state)
 {
     static const char *const SCRIPTS[] = {
-        "CREATE TABLE lift(id INTEGER PRIMARY KEY, code TEXT NOT NULL DEFAULT 'x' CHECK"
-        " (length(code) < 9), site_id BIGINT REFERENCES site(id), UNIQUE(code))",
+        ("CREATE TABLE lift(id INTEGER PRIMARY KEY, code TEXT NOT NULL DEFAULT 'x' CHECK"
+         " (length(code) < 9), site_id BIGINT REFERENCES site(id), UNIQUE(code))"),
         "CREATE INDEX site_note ON site(note) WHERE note IS NOT NULL",
         "CREATE UNIQUE INDEX site_both ON site(name, note)",
         "DROP INDEX site_name",
@@ -123,8 +123,8 @@ static void everything_else_is_not(void **state)
         "INSERT INTO fs_subscription SELECT hex(data) FROM fs_state",
         "CREATE VIRTUAL TABLE v USING fts5(a)",
         "UPDATE sqlite_schema SET sql = ''",
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO fs_watch"
-        " SELECT i FROM n",
+        ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO fs_watch"
+         " SELECT i FROM n"),
         "ANALYZE",
         "ALTER TABLE site RENAME TO fs_site",
     };
