@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Databases of every version that was ever released, as people left them: a master with rows, and a
  * device with work that was answered, and work that wasn't even sealed. Each is opened by this
- * program, and holds what it held (FAULTS row 22). tests/data/releases/README.md says how to add
+ * program, and holds what it held. tests/data/releases/README.md says how to add
  * the next. */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L /* mkdtemp, popen */

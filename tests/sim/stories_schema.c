@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stories of schemas that grow while people work: the server is brought up to date, devices follow
- * later, some much later, and what they recorded in between arrives (I15, FAULTS rows 22, 23). */
+ * later, some much later, and what they recorded in between arrives (I15). */
 #define _GNU_SOURCE /* mkdtemp */
 
 #include "tests/schema_fixture/versions.h"
@@ -227,7 +227,7 @@ static void a_device_three_versions_behind_delivers_and_catches_up(void **state)
     check_end(world);
 }
 
-/* Trap 14: an upgraded device asks only for rows whose new column differs from its default. */
+/* An upgraded device asks only for rows whose new column differs from its default. */
 static void an_upgrade_sends_only_what_new_columns_hold(void **state)
 {
     struct world *world = world_of(state, 1);

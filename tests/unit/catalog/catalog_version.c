@@ -142,7 +142,7 @@ static void a_view_has_the_columns_of_its_time(void **state)
     arena_done(&arena);
 }
 
-/* Trap 14 and FAULTS row 23: what a reader doesn't know isn't sent; what only he has is filled. */
+/* What a reader doesn't know isn't sent; what only he has is filled. */
 static void a_row_is_restricted_to_what_its_reader_knows(void **state)
 {
     const struct catalog catalog = catalog_of_now();

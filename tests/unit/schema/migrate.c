@@ -379,7 +379,7 @@ static void reopen(struct fixture *f)
     fixture_ok(f, sql_open(&options, &f->database, &f->problem));
 }
 
-/* FAULTS row 34: a crash inside an upgrade leaves the old schema whole, and the next start has the
+/* A crash inside an upgrade leaves the old schema whole, and the next start has the
  * new one; killed at points all over it. */
 static void a_crash_inside_an_upgrade_changes_nothing(void **state)
 {
