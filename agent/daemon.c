@@ -2,8 +2,10 @@
 #include "agent/daemon.h"
 
 #include "agent/cli/blob_files.h"
+#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
 #include "agent/open.h"
+#include "agent/renewal.h"
 #include "base/invariant.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
@@ -19,20 +21,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_SIZE_MAX = 8 << 20 }; /* the core's send window and one large body */
+enum {
+    QUEUE_SIZE_MAX = 8 << 20, /* the core's send window and one large body */
+    CLOSE_HANDSHAKE = 4401,   /* the server doesn't know the key or the code (PROTOCOL.md 1) */
+    RENEWAL_TRIES = 3,
+};
 
 #define REST_AFTER_US     SECONDS(2)
 #define LOOK_SOON_US      MILLISECONDS(1)
 #define LOOK_EVERY_US     SECONDS(1) /* for commits that no watch sees */
 #define WATCH_EVERY_US    MILLISECONDS(20)
 #define STATE_DELAY_US    SECONDS(1)
-#define STOP_LIMIT_US     SECONDS(2)
+#define STOP_LIMIT_US     SECONDS(1)  /* of a network that takes no more bytes */
 #define FILES_PATIENCE_US SECONDS(10) /* a single sync waits so long for files that don't move */
 #define REOPEN_EVERY_US   SECONDS(10)
 
 struct daemon {
     const struct daemon_options *options;
     struct daemon_outcome *outcome;
+    const struct renewal *renewal; /* its keys are NULL: none is under way */
+    struct keys *keys;             /* of the renewal, or the options' */
     struct problem *problem;
     struct trace trace;
     struct loop *loop;
@@ -40,6 +48,7 @@ struct daemon {
     struct loop_timer *deadline_timer; /* what the core waits for */
     struct loop_timer *look_timer;
     bool is_resting;
+    bool has_reserve;      /* to be given up when the disk is full */
     int64_t look_delay_us; /* from one look to the next, without a write seen by the watch */
     struct loop_timer *state_timer;
     struct loop_timer *stop_timer;
@@ -60,6 +69,8 @@ struct daemon {
     bool is_ending;
     bool is_reopening;  /* the replica's file is in trouble: close it, open it, look */
     bool is_new_schema; /* the server has sent scripts: they run when the replica is opened */
+    bool is_renewing;   /* other keys or none: everything begins anew */
+    int rejected_count; /* times that the code of the renewal was turned away */
     bool is_wiping;
 };
 
@@ -155,6 +166,8 @@ static void note_state(struct daemon *daemon, const struct agent_status *status)
     state->bytes_received = status->bytes_received;
     state->repairs = status->repairs;
     state->is_idle = status->is_idle;
+    if (state->is_disk_full && !status->is_disk_full)
+        state->alarm[0] = '\0'; /* it told of the disk */
     state->is_disk_full = status->is_disk_full;
     snprintf(state->last_failure, sizeof state->last_failure, "%s", status->last_failure);
     if (is_urgent)
@@ -170,14 +183,57 @@ static void on_enrolled(struct daemon *daemon, struct bytes psk)
     struct problem problem = {0};
     enum result result;
 
-    memcpy(daemon->options->keys->file.psk, psk.data, IDENTITY_KEY_SIZE);
-    result = keys_save(daemon->options->data_folder, daemon->options->keys, &problem);
+    memcpy(daemon->keys->file.psk, psk.data, IDENTITY_KEY_SIZE);
+    result = daemon->renewal->keys != NULL
+                 ? renewal_finish(daemon->options->data_folder, daemon->keys, &problem)
+                 : keys_save(daemon->options->data_folder, daemon->keys, &problem);
     if (result != RESULT_OK) {
         end_with(daemon, EXIT_CODE_FAILURE, problem.text);
         return;
     }
     daemon->outcome->is_enrolled = true;
+    if (daemon->renewal->keys != NULL)
+        daemon->options->keys->file = daemon->keys->file;
     log_event(daemon->options->log, LOG_LEVEL_NOTICE, "enrolled", LOG_NO_FIELDS);
+}
+
+/* The code becomes a file, then everything begins anew with it. */
+static void on_renew(struct daemon *daemon, struct bytes token)
+{
+    struct identity_code code = {.address = "renewal:1"};
+    struct replica_identity who = {0};
+    struct problem problem = {0};
+    enum result result = replica_identity(daemon->replica, &who, &problem);
+
+    memcpy(code.root_public_key, daemon->keys->file.root_public_key, sizeof code.root_public_key);
+    memcpy(code.token_id, token.data, sizeof code.token_id);
+    memcpy(code.secret, token.data + sizeof code.token_id, sizeof code.secret);
+    if (result == RESULT_OK)
+        result = renewal_begin(daemon->options->data_folder, daemon->keys, &code, who.replica_no,
+                               &problem);
+    identity_wipe(&code, sizeof code);
+    daemon->is_renewing = result == RESULT_OK;
+    end_with(daemon, result == RESULT_OK ? EXIT_CODE_OK : EXIT_CODE_FAILURE, problem.text);
+}
+
+/* The server doesn't know the code, perhaps because it was restored. Whoever still is what he was
+ * asks with the old keys again; nothing else may follow from a word that isn't authenticated. */
+static void on_rejected(struct daemon *daemon)
+{
+    int tries = daemon->options->mode == DAEMON_RUN ? RENEWAL_TRIES : 1;
+    struct replica_identity who = {0};
+    struct problem problem = {0};
+
+    if (daemon->renewal->keys == NULL || keys_are_enrolled(daemon->keys) ||
+        ++daemon->rejected_count < tries)
+        return;
+    if (replica_identity(daemon->replica, &who, &problem) != RESULT_OK ||
+        who.replica_no != daemon->renewal->former_no)
+        return;
+    if (renewal_drop(daemon->options->data_folder, &problem) == RESULT_OK)
+        daemon->is_renewing = daemon->options->mode == DAEMON_RUN;
+    log_event(daemon->options->log, LOG_LEVEL_WARNING, "renewal_rejected", LOG_NO_FIELDS);
+    end_with(daemon, EXIT_CODE_AUTHENTICATION, "the server doesn't know the code");
 }
 
 static void on_alarm(struct daemon *daemon, const char *text)
@@ -199,8 +255,8 @@ static void on_revoked(struct daemon *daemon, const struct agent_effect *effect)
 static void dial(struct daemon *daemon)
 {
     struct problem problem = {0};
-    enum result result = websocket_connect(daemon->websocket, daemon->options->keys->url,
-                                           &daemon->connection, &problem);
+    enum result result =
+        websocket_connect(daemon->websocket, daemon->keys->url, &daemon->connection, &problem);
 
     if (result == RESULT_OK)
         return;
@@ -248,6 +304,9 @@ static void carry_out(struct daemon *daemon, const struct agent_effects *effects
         case AGENT_EFFECT_ENROLLED:
             on_enrolled(daemon, effect->bytes);
             break;
+        case AGENT_EFFECT_RENEW:
+            on_renew(daemon, effect->bytes);
+            break;
         case AGENT_EFFECT_REVOKED:
             on_revoked(daemon, effect);
             break;
@@ -271,7 +330,7 @@ static void carry_out(struct daemon *daemon, const struct agent_effects *effects
 
 static void note_serial(struct daemon *daemon, int64_t serial)
 {
-    struct keys *keys = daemon->options->keys;
+    struct keys *keys = daemon->keys;
     struct problem problem = {0};
     enum result result;
 
@@ -281,6 +340,38 @@ static void note_serial(struct daemon *daemon, int64_t serial)
     result = keys_save_server(daemon->options->data_folder, keys, &problem);
     if (result != RESULT_OK)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "serial_not_stored", result, &problem);
+}
+
+/* A full disk: the reserve makes room for what waits to be sent. */
+static void give_reserve(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    bool is_given = false;
+    enum result result;
+
+    if (!daemon->has_reserve)
+        return;
+    daemon->has_reserve = false;
+    result = reserve_give(daemon->options->data_folder, &is_given, &problem);
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
+    else if (is_given)
+        log_event(daemon->options->log, LOG_LEVEL_WARNING, "disk_full_reserve_given",
+                  LOG_NO_FIELDS);
+}
+
+/* In quiet times: once there is room again, it is kept anew. */
+static void keep_reserve(struct daemon *daemon)
+{
+    struct problem problem = {0};
+    enum result result;
+
+    if (daemon->options->mode != DAEMON_RUN)
+        return;
+    result = reserve_keep(daemon->options->data_folder, &problem);
+    daemon->has_reserve = true; /* or nothing will be found to give */
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
 }
 
 /* Says BYE; what was said last goes out first. */
@@ -336,6 +427,8 @@ static void step(struct daemon *daemon, struct agent_event event)
         daemon->idle_since = MONO_NEVER;
     else if (daemon->idle_since.us == MONO_NEVER.us)
         daemon->idle_since = event.mono;
+    if (status.is_disk_full)
+        give_reserve(daemon);
     note_serial(daemon, status.key_serial);
     note_state(daemon, &status);
     daemon->outcome->bytes_sent = status.bytes_sent;
@@ -386,6 +479,8 @@ static void on_closed(void *context, uint64_t connection, const struct websocket
     if (connection != daemon->connection)
         return;
     daemon->connection = 0;
+    if (how->code == CLOSE_HANDSHAKE)
+        on_rejected(daemon);
     if (how->code == WEBSOCKET_NOT_OPENED)
         snprintf(text, sizeof text, "no connection: %s", how->reason != NULL ? how->reason : "");
     else
@@ -437,6 +532,7 @@ static void rest(struct daemon *daemon)
     if (daemon->is_resting || !mono_is_due(mono_after(daemon->idle_since, REST_AFTER_US), now))
         return;
     daemon->is_resting = true;
+    keep_reserve(daemon);
     replica_rest(daemon->replica);
     (void)malloc_trim(0);
 }
@@ -551,9 +647,11 @@ static enum result open_replica(struct daemon *daemon, struct problem *problem)
 static enum result create_agent(struct daemon *daemon, struct problem *problem)
 {
     const struct daemon_options *options = daemon->options;
-    struct keys *keys = options->keys;
+    struct keys *keys = daemon->keys;
     struct identity_signer signer;
-    bool is_enrolment = options->mode == DAEMON_ENROL && !keys_are_enrolled(keys);
+    bool is_renewal = daemon->renewal->keys != NULL;
+    bool is_enrolment = (options->mode == DAEMON_ENROL || is_renewal) && !keys_are_enrolled(keys);
+    const struct identity_code *code = is_renewal ? &daemon->renewal->code : options->code;
     struct agent_options agent = {
         .replica = daemon->replica,
         .blobs = daemon->blobs,
@@ -564,10 +662,11 @@ static enum result create_agent(struct daemon *daemon, struct problem *problem)
         .jitter_seed = entropy_seed(),
         .app_version = options->app_version,
         .trace = &daemon->trace,
-        .token_id = is_enrolment ? options->code->token_id : NULL,
-        .token_secret = is_enrolment ? options->code->secret : NULL,
+        .token_id = is_enrolment ? code->token_id : NULL,
+        .token_secret = is_enrolment ? code->secret : NULL,
         .sign_public_key = signer.public_key,
         .device_name = options->device_name,
+        .is_renewal = is_renewal,
     };
     enum result result;
 
@@ -614,8 +713,7 @@ static void make_watches(struct daemon *daemon)
 
 static enum result begin(struct daemon *daemon, struct problem *problem)
 {
-    const struct loop_options loop_options = {
-        .tls = strncmp(daemon->options->keys->url, "wss:", 4) == 0};
+    const struct loop_options loop_options = {.tls = strncmp(daemon->keys->url, "wss:", 4) == 0};
     const struct websocket_options websocket_options = {.queue_size_max = QUEUE_SIZE_MAX};
     const struct websocket_events events = {.context = daemon,
                                             .opened = on_opened,
@@ -635,6 +733,9 @@ static enum result begin(struct daemon *daemon, struct problem *problem)
         result = create_agent(daemon, problem);
     if (result != RESULT_OK)
         return result;
+    if (daemon->options->mode == DAEMON_RUN)
+        state_file_tidy(daemon->options->data_folder);
+    keep_reserve(daemon);
     make_watches(daemon);
     loop_take_signals(daemon->loop, on_signal, daemon);
     daemon->look_delay_us = LOOK_EVERY_US;
@@ -664,8 +765,9 @@ static void finish(struct daemon *daemon)
 static void wipe(struct daemon *daemon)
 {
     static const char *const NAMES[] = {
-        KEY_FILE_NAME,    REPLICA_FILE_NAME, REPLICA_FILE_NAME "-wal", REPLICA_FILE_NAME "-shm",
-        SERVER_FILE_NAME, STATE_FILE_NAME};
+        KEY_FILE_NAME,     RENEWAL_KEY_FILE_NAME,    RENEWAL_FILE_NAME,
+        REPLICA_FILE_NAME, REPLICA_FILE_NAME "-wal", REPLICA_FILE_NAME "-shm",
+        SERVER_FILE_NAME,  STATE_FILE_NAME};
     char path[FILES_PATH_SIZE];
     struct problem problem = {0};
     enum result result = RESULT_OK;
@@ -693,18 +795,28 @@ static void tell_manager(struct log *log, const char *state)
         log_problem(log, LOG_LEVEL_WARNING, "not_notified", result, &problem);
 }
 
-static enum result run_once(const struct daemon_options *options,
-                            struct daemon_outcome *ret_outcome, bool *ret_again,
-                            struct problem *problem)
+/* What one run leaves to the next. */
+struct handover {
+    struct renewal renewal;
+    int64_t request; /* of a person who waits */
+    bool is_again;
+};
+
+static enum result run_once(const struct daemon_options *options, struct handover *handover,
+                            struct daemon_outcome *ret_outcome, struct problem *problem)
 {
     struct daemon daemon = {.options = options,
                             .outcome = ret_outcome,
+                            .renewal = &handover->renewal,
+                            .keys = handover->renewal.keys != NULL ? handover->renewal.keys
+                                                                   : options->keys,
                             .trace = {.write = log_trace, .context = options->log},
                             .idle_since = MONO_NEVER,
                             .started_at = clock_mono_now()};
     enum result result = begin(&daemon, problem);
 
     if (result == RESULT_OK) {
+        daemon.request = handover->request;
         tell_manager(options->log, "READY=1");
         step(&daemon, (struct agent_event){.kind = AGENT_EVENT_START});
         if (!daemon.is_ending)
@@ -713,8 +825,9 @@ static enum result run_once(const struct daemon_options *options,
     }
     ret_outcome->duration_us = clock_mono_now().us - daemon.started_at.us;
     /* a file that is in trouble again at once isn't helped by opening it */
-    *ret_again =
-        daemon.is_new_schema || (daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US);
+    handover->is_again = daemon.is_renewing || daemon.is_new_schema ||
+                         (daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US);
+    handover->request = daemon.is_renewing ? daemon.request : 0;
     finish(&daemon);
     if (daemon.is_wiping)
         wipe(&daemon);
@@ -724,12 +837,15 @@ static enum result run_once(const struct daemon_options *options,
 enum result daemon_run(const struct daemon_options *options, struct daemon_outcome *ret_outcome,
                        struct problem *problem)
 {
-    bool is_again = false;
+    struct handover handover = {0};
     enum result result;
 
     do {
         *ret_outcome = (struct daemon_outcome){.exit_code = EXIT_CODE_OK};
-        result = run_once(options, ret_outcome, &is_again, problem);
-    } while (result == RESULT_OK && is_again);
+        result = renewal_load(options->data_folder, options->keys, &handover.renewal, problem);
+        if (result == RESULT_OK)
+            result = run_once(options, &handover, ret_outcome, problem);
+        renewal_done(&handover.renewal);
+    } while (result == RESULT_OK && handover.is_again);
     return result;
 }

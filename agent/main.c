@@ -7,6 +7,7 @@
 #include "agent/daemon.h"
 #include "agent/keys.h"
 #include "agent/open.h"
+#include "agent/renewal.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
 #include "edge/files.h"
@@ -44,6 +45,7 @@ static const struct option_spec GLOBAL_OPTIONS[] = {
 static const struct option_spec ENROL_OPTIONS[] = {
     {"server", 0, "URL", "ws:// or wss:// address, if not the one in the code"},
     {"name", 0, "TEXT", "name of this device"},
+    {"again", 0, NULL, "the server has forgotten this device: a new number, all unsent work kept"},
 };
 static const struct option_spec SYNC_OPTIONS[] = {
     {"now", 0, NULL, "without waiting for the next try"},
@@ -217,6 +219,33 @@ static enum exit_code say_enrolled(struct program *program, const struct daemon_
     return print(text);
 }
 
+/* A device that is enrolled gets keys for another number beside the ones it has. */
+static enum result prepare_again(struct program *program, const struct identity_code *code,
+                                 struct keys **ret_keys, struct problem *problem)
+{
+    struct replica_identity who = {0};
+    struct replica *replica = NULL;
+    struct keys *keys = NULL;
+    enum result result = keys_load(program->data_folder, &keys, problem);
+
+    if (result == RESULT_OK &&
+        !identity_equal(keys->file.root_public_key, code->root_public_key, IDENTITY_KEY_SIZE))
+        result = problem_set(problem, RESULT_REFUSED, "the code is another company's");
+    if (result == RESULT_OK)
+        result = open_folder(program->data_folder, true, NULL, &replica, problem);
+    if (result == RESULT_OK)
+        result = replica_identity(replica, &who, problem);
+    replica_close(replica);
+    if (result == RESULT_OK)
+        result = renewal_begin(program->data_folder, keys, code, who.replica_no, problem);
+    if (result != RESULT_OK) {
+        keys_destroy(keys);
+        return result;
+    }
+    *ret_keys = keys;
+    return RESULT_OK;
+}
+
 static enum exit_code enrol_with(struct program *program, const struct identity_code *code)
 {
     struct daemon_outcome outcome;
@@ -238,8 +267,10 @@ static enum exit_code enrol_with(struct program *program, const struct identity_
         result = take_lock(program, &lock, &problem);
     if (result != RESULT_OK)
         return fail(code_of(result), problem.text, next_step_of(result));
-    result = keys_prepare(program->data_folder, code, options_value(&program->options, "server"),
-                          &keys, &problem);
+    result = options_count(&program->options, "again") > 0
+                 ? prepare_again(program, code, &keys, &problem)
+                 : keys_prepare(program->data_folder, code,
+                                options_value(&program->options, "server"), &keys, &problem);
     if (result == RESULT_OK) {
         options.keys = keys;
         result = daemon_run(&options, &outcome, &problem);
@@ -452,6 +483,7 @@ static enum result run_family(struct cli *cli, const struct cli_family *family,
         buffer_reset(&cli->out);
         arena_reset(&cli->arena);
         result = service_begin(replica, blobs, clock_wall_now(), &cli->service, problem);
+        cli->service.language = reason_language_of(terminal_locale());
         if (result == RESULT_REFUSED && !family->needs_enrolment) {
             cli->service =
                 (struct service){.replica = replica, .blobs = blobs, .now = clock_wall_now()};

@@ -39,6 +39,8 @@ static const struct sentence SENTENCES[REASON_COUNT] = {
     [REASON_NATURAL_KEY_MERGED] = {"natural_key_merged",
         "The same record had already been entered: the two were joined.",
         "La stessa registrazione esisteva già: le due sono state unite."},
+    [REASON_COPY_MERGED] = {"copy_merged", "The other copy of this device had sent this already.",
+                            "L'altra copia di questo dispositivo l'aveva già inviato."},
     [REASON_OLDER_EDIT] = {"older_edit",
         "Someone changed the same field later: their value stays, yours is kept aside.",
         "Qualcuno ha cambiato lo stesso campo più tardi: resta il suo valore, il tuo è tenuto."},
@@ -197,6 +199,9 @@ static const struct sentence SENTENCES[REASON_COUNT] = {
     [REASON_SERIAL_KNOWN_ELSEWHERE] = {"serial_known_elsewhere",
         "An asset with this serial number exists elsewhere: moved, swapped or mistyped?",
         "Esiste altrove una macchina con questa matricola: spostata, scambiata o errore?"},
+    [REASON_PARTY_KNOWN_ALREADY] = {"party_known_already",
+        "A customer with the same tax code, VAT number or phone exists: one and the same?",
+        "Esiste un cliente con lo stesso codice fiscale, partita IVA o telefono: è lo stesso?"},
 };
 /* clang-format on */
 
@@ -219,6 +224,20 @@ const char *reason_english(enum reason reason)
 const char *reason_italian(enum reason reason)
 {
     return sentence_of(reason)->italian;
+}
+
+const char *reason_sentence(enum reason reason, enum reason_language language)
+{
+    return language == REASON_IN_ITALIAN ? reason_italian(reason) : reason_english(reason);
+}
+
+enum reason_language reason_language_of(const char *locale)
+{
+    bool is_italian =
+        locale[0] == 'i' && locale[1] == 't' &&
+        (locale[2] == '\0' || locale[2] == '_' || locale[2] == '.' || locale[2] == '@');
+
+    return is_italian ? REASON_IN_ITALIAN : REASON_IN_ENGLISH;
 }
 
 bool reason_find(const char *code, enum reason *ret_reason)

@@ -20,6 +20,7 @@ enum reason {
     REASON_BAD_REFERENCE,
     REASON_CHECK_FAILED,
     REASON_NATURAL_KEY_MERGED,
+    REASON_COPY_MERGED,
     REASON_OLDER_EDIT,
     REASON_WRITTEN_ONCE,
     REASON_REVOKED,
@@ -76,21 +77,31 @@ enum reason {
     REASON_TRANSIT_UNCLAIMED,
     REASON_COUNTED_BEFORE_ARRIVAL,
 
-    /* Quotes, returns, serials. */
+    /* Quotes, returns, serials, customers. */
     REASON_QUOTE_REVISED,
     REASON_QUOTE_EXPIRED,
     REASON_RMA_NOT_AUTHORISED,
     REASON_SERIAL_KNOWN_ELSEWHERE,
+    REASON_PARTY_KNOWN_ALREADY,
 
     REASON_COUNT
 };
 
 enum { REASON_CODE_SIZE_MAX = 32 }; /* bytes of a code without NUL */
 
-/* All three live for ever. `reason` is one of the enum, not REASON_COUNT. */
+/* All of these live for ever. `reason` is one of the enum, not REASON_COUNT. */
 const char *reason_code(enum reason reason);
 const char *reason_english(enum reason reason);
 const char *reason_italian(enum reason reason);
+
+/* In the language of whoever reads it. */
+enum reason_language {
+    REASON_IN_ENGLISH,
+    REASON_IN_ITALIAN,
+};
+const char *reason_sentence(enum reason reason, enum reason_language language);
+/* "it_IT.UTF-8" is Italian; "" and every other locale English. */
+enum reason_language reason_language_of(const char *locale);
 
 /* The reason with this code; false if there is none (an old or a newer program wrote it): the
  * caller shows the code itself. */

@@ -4,15 +4,17 @@
 #include "edge/files.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 256 * 1024 };
+enum { BLOCK_SIZE = 256 * 1024, FOLDER_BITS_COUNT = 65536 / 64 };
 
 struct blob_files {
     struct blob_store store;
     char folder[FILES_PATH_SIZE];
+    _Atomic uint64_t synced[FOLDER_BITS_COUNT]; /* a bit for each ab/cd: its names are durable */
 };
 
 static struct blob_files *self_of(struct blob_store *store)
@@ -36,6 +38,24 @@ static enum result finished_size(const char *path, int64_t *ret_size, struct pro
     return RESULT_OK;
 }
 
+/* A process that was killed may have moved a blob to its place without getting to sync the folder,
+ * and a power cut would then take back what we are about to say. Once a folder and process is
+ * enough: what we move ourselves is synced at once. */
+static enum result sync_name(struct blob_files *self, const uint8_t *hash, const char *path,
+                             struct problem *problem)
+{
+    size_t number = (size_t)hash[0] << 8 | hash[1];
+    uint64_t bit = UINT64_C(1) << number % 64;
+    enum result result = RESULT_OK;
+
+    if ((atomic_load(&self->synced[number / 64]) & bit) != 0)
+        return RESULT_OK;
+    result = files_sync_name(path, problem);
+    if (result == RESULT_OK)
+        (void)atomic_fetch_or(&self->synced[number / 64], bit);
+    return result;
+}
+
 static enum result blob_status(struct blob_store *store, const uint8_t *hash, int64_t *ret_size,
                                bool *ret_is_whole, struct problem *problem)
 {
@@ -47,6 +67,8 @@ static enum result blob_status(struct blob_store *store, const uint8_t *hash, in
 
     *ret_size = 0;
     *ret_is_whole = result == RESULT_OK && files_exists(path);
+    if (*ret_is_whole)
+        result = sync_name(self, hash, path, problem);
     if (result != RESULT_OK || *ret_is_whole)
         return result == RESULT_OK ? finished_size(path, ret_size, problem) : result;
     bytes_to_hex(bytes_of(hash, BLOB_STORE_HASH_SIZE), hex);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { VALUES_SIZE_MAX = 1024 * 1024, NAME_SIZE = 64 };
+enum { VALUES_SIZE_MAX = 1024 * 1024, NAME_SIZE = 64, SHOWN_LINE_SIZE_MAX = 190 };
 
 struct value {
     const char *text; /* NULL: not set */
@@ -190,6 +190,8 @@ static enum result parse_value(const struct config_key *key, const char *text, i
     }
     if (!bytes_are_text(bytes_of_text(text)))
         return problem_set(problem, RESULT_REFUSED, "%s is not UTF-8", key->name);
+    if (!terminal_is_plain(bytes_of_text(text))) /* config_show couldn't print it */
+        return problem_set(problem, RESULT_REFUSED, "%s holds a control character", key->name);
     if (!is_right)
         return problem_set(problem, RESULT_REFUSED, "%s is `%.100s`, must be %s", key->name, text,
                            type_in_words(key->type));
@@ -296,7 +298,7 @@ static char *next_line(char *line, int size_max, void *stream)
     if (reading->result != RESULT_OK || reading->rest.size == 0)
         return NULL;
     end = memchr(reading->rest.data, '\n', reading->rest.size);
-    size = end == NULL ? reading->rest.size : (size_t)(end - reading->rest.data) + 1;
+    size = end == NULL ? reading->rest.size : (size_t)(end - reading->rest.data);
     reading->line++;
     while (size > 0 && (reading->rest.data[0] == ' ' || reading->rest.data[0] == '\t')) {
         reading->rest = bytes_of(reading->rest.data + 1, reading->rest.size - 1);
@@ -311,6 +313,7 @@ static char *next_line(char *line, int size_max, void *stream)
     }
     memcpy(line, reading->rest.data, size);
     line[size] = '\0';
+    size += end != NULL; /* the line break doesn't count: the last line may have none */
     reading->rest = bytes_of(reading->rest.data + size, reading->rest.size - size);
     return line;
 }
@@ -700,27 +703,59 @@ static enum result append_section(const struct config_key *keys, size_t index, s
     return result;
 }
 
+/* A blank before a text that begins with ; would make a comment of it. */
+static enum result append_assignment(const char *name, const char *equals,
+                                     const struct value *value, struct buffer *out,
+                                     struct problem *problem)
+{
+    const char *text = value->text == NULL ? "" : value->text;
+    enum result result = append_text(out, value->text == NULL ? "; " : "", problem);
+
+    if (result == RESULT_OK)
+        result = append_text(out, name, problem);
+    if (result == RESULT_OK)
+        result = append_text(out, text[0] == ';' ? "=" : equals, problem);
+    if (result == RESULT_OK)
+        result = append_text(out, text, problem);
+    return result;
+}
+
+/* What would be too long a line for a file with its origin gets that, cut short, on a line before,
+ * and no blanks: then whatever came from a file fits again. */
+static enum result append_value(const char *name, const struct value *value, struct buffer *out,
+                                struct problem *problem)
+{
+    const char *origin = value->text == NULL ? "not set" : value->origin;
+    size_t begin = out->size;
+    enum result result = append_assignment(name, " = ", value, out, problem);
+
+    if (result == RESULT_OK)
+        result = append_text(out, " ; ", problem);
+    if (result == RESULT_OK)
+        result = append_text(out, origin, problem);
+    if (result == RESULT_OK && out->size - begin > SHOWN_LINE_SIZE_MAX) {
+        out->size = begin;
+        result = append_text(out, "; ", problem);
+        if (result == RESULT_OK)
+            result = append_text(out, origin, problem);
+        if (out->size - begin > SHOWN_LINE_SIZE_MAX)
+            out->size = begin + SHOWN_LINE_SIZE_MAX;
+        if (result == RESULT_OK)
+            result = buffer_append(out, "\n", 1, problem);
+        if (result == RESULT_OK)
+            result = append_assignment(name, "=", value, out, problem);
+    }
+    return result == RESULT_OK ? buffer_append(out, "\n", 1, problem) : result;
+}
+
 enum result config_show(const struct config *config, struct buffer *out, struct problem *problem)
 {
     for (size_t i = 0; i < config->key_count; i++) {
-        const struct value *value = &config->values[i];
         const char *name = NULL;
         enum result result = append_section(config->keys, i, out, &name, problem);
 
-        if (result == RESULT_OK && value->text == NULL)
-            result = buffer_append(out, "; ", 2, problem);
         if (result == RESULT_OK)
-            result = append_text(out, name, problem);
-        if (result == RESULT_OK)
-            result = buffer_append(out, " = ", 3, problem);
-        if (result == RESULT_OK)
-            result = append_text(out, value->text == NULL ? "" : value->text, problem);
-        if (result == RESULT_OK)
-            result = buffer_append(out, " ; ", 3, problem);
-        if (result == RESULT_OK)
-            result = append_text(out, value->text == NULL ? "not set" : value->origin, problem);
-        if (result == RESULT_OK)
-            result = buffer_append(out, "\n", 1, problem);
+            result = append_value(name, &config->values[i], out, problem);
         if (result != RESULT_OK)
             return result;
     }

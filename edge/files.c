@@ -86,7 +86,7 @@ static enum result folder_sync(const char *folder, struct problem *problem)
     return result;
 }
 
-static enum result folder_of_path_sync(const char *path, struct problem *problem)
+enum result files_sync_name(const char *path, struct problem *problem)
 {
     char folder[FILES_PATH_SIZE];
     enum result result = folder_of(path, folder, problem);
@@ -259,7 +259,7 @@ enum result files_write(const char *path, struct bytes contents, mode_t mode,
         (void)unlink(temporary);
         return result;
     }
-    return folder_of_path_sync(path, problem);
+    return files_sync_name(path, problem);
 }
 
 enum result files_append(const char *path, struct bytes contents, mode_t mode,
@@ -286,7 +286,23 @@ enum result files_append(const char *path, struct bytes contents, mode_t mode,
         result = sync_file(descriptor, path, problem);
     (void)close(descriptor);
     if (result == RESULT_OK && is_new)
-        result = folder_of_path_sync(path, problem);
+        result = files_sync_name(path, problem);
+    return result;
+}
+
+enum result files_allocate(const char *path, uint64_t size, mode_t mode, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+
+    if (descriptor < 0)
+        return failed(problem, path, "making");
+    errno = posix_fallocate(descriptor, 0, (off_t)size); /* returns it, sets nothing */
+    if (errno != 0) {
+        result = failed(problem, path, "allocating");
+        (void)unlink(path);
+    }
+    (void)close(descriptor);
     return result;
 }
 
@@ -297,7 +313,7 @@ enum result files_remove(const char *path, struct problem *problem)
             return RESULT_OK;
         return failed(problem, path, "removing");
     }
-    return folder_of_path_sync(path, problem);
+    return files_sync_name(path, problem);
 }
 
 bool files_exists(const char *path)
@@ -313,7 +329,7 @@ static enum result make_one_folder(const char *path, struct problem *problem)
     struct stat facts;
 
     if (mkdir(path, FOLDER_MODE) == 0)
-        return folder_of_path_sync(path, problem);
+        return files_sync_name(path, problem);
     if (errno != EEXIST)
         return failed(problem, path, "making the folder");
     if (stat(path, &facts) != 0)

@@ -45,8 +45,17 @@ MUST_CHECK enum result files_write(const char *path, struct bytes contents, mode
 MUST_CHECK enum result files_append(const char *path, struct bytes contents, mode_t mode,
                                     struct problem *problem);
 
+/* Makes a new file of `size` bytes whose room on the disk is really there; it is removed again if
+ * there isn't enough. Not synced: its contents mean nothing. */
+MUST_CHECK enum result files_allocate(const char *path, uint64_t size, mode_t mode,
+                                      struct problem *problem);
+
 /* After RESULT_OK no file is at `path`; that none was is no failure. Not for folders. */
 MUST_CHECK enum result files_remove(const char *path, struct problem *problem);
+
+/* Makes the name of a file durable, for one that a process left behind that may not have got to it.
+ * The functions above have done it before they return. */
+MUST_CHECK enum result files_sync_name(const char *path, struct problem *problem);
 
 /* True if a regular file is there that we may look at. */
 bool files_exists(const char *path);

@@ -64,8 +64,7 @@ struct http_response {
     struct mono_time deadline;
     bool ready; /* to be written */
     bool has_cache_control;
-    bool broken;      /* a header was refused */
-    bool close_after; /* the request's body was not read */
+    bool broken; /* a header was refused */
     bool head_written;
     unsigned int status; /* 0: not yet given */
     char content_type[128];
@@ -311,13 +310,13 @@ static int response_write_head(struct http_response *response)
     if (has_body)
         (void)snprintf(length, sizeof(length), "Content-Length: %zu\r\n", response->body.size);
     size = snprintf(text, HEAD_SIZE,
-                    "HTTP/1.1 %u %s\r\n%s%s%s%s%sX-Content-Type-Options: nosniff\r\n%s%.*s\r\n",
+                    "HTTP/1.1 %u %s\r\n%s%s%s%s%sX-Content-Type-Options: nosniff\r\n"
+                    "Connection: close\r\n%.*s\r\n",
                     response->status, status_phrase(response->status), length,
                     *response->content_type == '\0' ? "" : "Content-Type: ", response->content_type,
                     *response->content_type == '\0' ? "" : "\r\n",
                     response->has_cache_control ? "" : "Cache-Control: no-store\r\n",
-                    response->close_after ? "Connection: close\r\n" : "", (int)more.size,
-                    more.data == NULL ? "" : (const char *)more.data);
+                    (int)more.size, more.data == NULL ? "" : (const char *)more.data);
     invariant(size > 0 && size < HEAD_SIZE);
     response->head_written = true;
     if (!has_body || response->request.head)
@@ -327,16 +326,13 @@ static int response_write_head(struct http_response *response)
                : 0;
 }
 
+/* One request a connection. What a client sends behind it, libwebsockets 4.1 keeps aside and reads
+ * as the next request: with a body that is memory it has freed, or an end without end. */
 static int response_finish(struct http_response *response)
 {
-    struct lws *wsi = response->wsi;
-    bool close_after = response->close_after;
-
-    lws_set_opaque_user_data(wsi, NULL);
+    lws_set_opaque_user_data(response->wsi, NULL);
     response_destroy(response);
-    if (close_after)
-        return -1;
-    return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+    return -1;
 }
 
 static int response_writable(struct http_response *response)
@@ -373,7 +369,6 @@ static int response_writable(struct http_response *response)
 /* An answer of our own before the request was read to its end. */
 static void response_deny(struct http_response *response, unsigned int status, const char *text)
 {
-    response->close_after = response->body_in_size > 0 || status == 411;
     http_respond_text(response, status, text);
     http_response_send(response);
 }
@@ -558,7 +553,6 @@ static int http_begin(struct http *http, struct lws *wsi, const char *path, size
         status = 413;
     if (status != 0) {
         response_deny(response, status, "request not accepted\n");
-        response->close_after = true;
         return 0;
     }
     if (http->options.permit != NULL &&
@@ -587,8 +581,9 @@ int http_serve(struct http *http, struct lws *wsi, int reason, void *in, size_t 
             return 0; /* denied: what comes is not kept */
         return buffer_append(&response->body_in, in, size, &problem) == RESULT_OK ? 0 : -1;
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        if (response != NULL && response->route != NULL && !response->ready &&
-            response->ticket == 0)
+        if (response == NULL)
+            return -1;
+        if (response->route != NULL && !response->ready && response->ticket == 0)
             http_handle(http, response);
         return 0;
     case LWS_CALLBACK_HTTP_WRITEABLE:

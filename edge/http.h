@@ -8,7 +8,8 @@
  * Answered here, before any handler: unknown path 404, other method 405 with Allow, body over
  * HTTP_BODY_SIZE_MAX 413, body without Content-Length 411, a request that `permit` denies 403.
  * Each response carries X-Content-Type-Options: nosniff and, unless a handler says otherwise,
- * Cache-Control: no-store. HEAD is GET without the body. */
+ * Cache-Control: no-store. HEAD is GET without the body. One request a connection: each answer says
+ * Connection: close, and what a client sends behind its request is not read. */
 #pragma once
 
 #include "base/bytes.h"

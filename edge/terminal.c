@@ -29,6 +29,19 @@ bool terminal_has_color(int descriptor)
            kind != NULL && strcmp(kind, "dumb") != 0;
 }
 
+const char *terminal_locale(void)
+{
+    static const char *const NAMES[] = {"LC_ALL", "LC_MESSAGES", "LANG"}; /* POSIX, in this order */
+
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        const char *found = getenv(NAMES[i]);
+
+        if (found != NULL && found[0] != '\0')
+            return found;
+    }
+    return "";
+}
+
 enum result terminal_write(int descriptor, struct bytes contents, struct problem *problem)
 {
     size_t done = 0;
@@ -92,6 +105,19 @@ size_t terminal_width(struct bytes text)
         done += size;
     }
     return width;
+}
+
+bool terminal_is_plain(struct bytes text)
+{
+    for (size_t done = 0; done < text.size;) {
+        size_t size = 0;
+        uint32_t code = code_first(bytes_of(text.data + done, text.size - done), &size);
+
+        if (code == CODE_BROKEN || code_steers(code))
+            return false;
+        done += size;
+    }
+    return true;
 }
 
 enum result terminal_append_plain(struct buffer *out, struct bytes text, struct problem *problem)

@@ -15,6 +15,10 @@ bool terminal_is_interactive(int descriptor);
 /* The same, and neither NO_COLOR (not empty) nor TERM=dumb asks for plain text. */
 bool terminal_has_color(int descriptor);
 
+/* What the environment says of the reader's language, such as "it_IT.UTF-8"; "" if nothing. Lives
+ * as long as the environment isn't changed. */
+const char *terminal_locale(void);
+
 /* Writes all of it. RESULT_REFUSED: the reader went away (closed pipe) or the system said no;
  * RESULT_EXHAUSTED: the disk behind a redirection is full. Both: end with exit code 1. */
 MUST_CHECK enum result terminal_write(int descriptor, struct bytes contents,
@@ -28,6 +32,8 @@ size_t terminal_width(struct bytes text);
  * writing direction and broken UTF-8 replaced by U+FFFD, so that data can't steer the terminal. */
 MUST_CHECK enum result terminal_append_plain(struct buffer *out, struct bytes text,
                                              struct problem *problem);
+/* Is this what terminal_append_plain would leave as it is? */
+bool terminal_is_plain(struct bytes text);
 
 /* ---- Tables ---------------------------------------------------------------------------------
  * Cells are kept until the table is printed, because the widest one sets the column. */

@@ -6,7 +6,7 @@
  * a time, live connections go on, and the backlog waits. Each round accepts a few dozen at most, so
  * that ten thousand devices that reconnect at once don't starve those that are connected.
  *
- * Unfinished HTTP headers are cut by libwebsockets after 10 s, idle keep-alive after 5 s. */
+ * Unfinished HTTP headers are cut by libwebsockets after 10 s. */
 #pragma once
 
 #include "edge/http.h"

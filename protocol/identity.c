@@ -235,6 +235,8 @@ static struct bytes code_behind_prefix(struct bytes text)
         }
         at++;
     }
+    if (matched < sizeof CODE_PREFIX - 1)
+        return (struct bytes){0}; /* too short, perhaps nothing at all */
     return bytes_of(text.data + at, text.size - at);
 }
 

@@ -117,6 +117,8 @@ static const struct field RESUME_FIELDS[] = {
     {"schema_version", FIELD_INTEGER, IN(schema_version), 0, INT64_MAX},
     {"device_time", FIELD_INTEGER, IN(device_time.us), INT64_MIN, INT64_MAX},
     {"app_version", FIELD_TEXT, IN(app_version), 0, LIMIT_NAME_SIZE_MAX},
+    {"seal_no", FIELD_INTEGER, IN(seal_no), 0, INT64_MAX},
+    {"seal_digest", FIELD_BLOB_OR_EMPTY, IN(seal_digest), SEAL_DIGEST_SIZE, SEAL_DIGEST_SIZE},
 };
 static const struct field_table RESUME = {"RESUME", COUNT_OF(RESUME_FIELDS), RESUME_FIELDS};
 #undef IN

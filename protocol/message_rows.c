@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes down with rows in it: ROWS, GONE, VERDICT. */
+/* What comes down with rows in it: ROWS, GONE, IDS, VERDICT. */
 #include "protocol/fields.h"
 #include "protocol/message_lists.h"
 #include "protocol/messages.h"
@@ -145,6 +145,91 @@ enum result message_gone_decode(const struct catalog *catalog, struct bytes body
     if (message.seq_to < message.seq_after)
         reader_fail(&reader, "seq_to lies before seq_after");
     result = finish_reading(&reader, result, "GONE", problem);
+    if (result == RESULT_OK)
+        *ret_message = message;
+    return result;
+}
+
+/* --- IDS -------------------------------------------------------------------------------------- */
+
+#define IN(member) offsetof(struct message_ids, member)
+static const struct field IDS_FIELDS[] = {
+    {"bucket", FIELD_INTEGER, IN(bucket), 1, INT64_MAX},
+    {"seq_to", FIELD_INTEGER, IN(seq_to), 0, INT64_MAX},
+    {"table_no", FIELD_INTEGER, IN(table_no), 1, UINT16_MAX},
+    {"id_after", FIELD_INTEGER, IN(id_after), 0, ID_MAX},
+    {"id_to", FIELD_INTEGER, IN(id_to), 0, ID_MAX},
+};
+static const struct field_table IDS = {"IDS", COUNT_OF(IDS_FIELDS), IDS_FIELDS};
+#undef IN
+
+enum result message_ids_encode(const struct message_ids *message, struct buffer *body,
+                               struct problem *problem)
+{
+    struct writer writer;
+    int64_t before = message->id_after;
+    enum result result = fields_check(&IDS, message, problem);
+
+    if (result == RESULT_OK && (message->count > LIMIT_ROWS_MAX || message->id_to < before))
+        result = problem_set(problem, RESULT_REFUSED,
+                             "IDS: %zu ids, at most %d, of a range that ascends", message->count,
+                             LIMIT_ROWS_MAX);
+    if (result != RESULT_OK)
+        return result;
+    writer_init(&writer, body);
+    writer_array(&writer, IDS.count + 1);
+    fields_write(&IDS, message, &writer);
+    writer_array(&writer, message->count);
+    for (size_t i = 0; i < message->count && result == RESULT_OK; i++) {
+        if (message->ids[i] <= before || message->ids[i] > message->id_to)
+            result = problem_set(problem, RESULT_REFUSED,
+                                 "id %" PRId64 " after %" PRId64 ", they ascend to %" PRId64,
+                                 message->ids[i], before, message->id_to);
+        writer_int64(&writer, message->ids[i] - before);
+        before = message->ids[i];
+    }
+    return finish(&writer, result, "IDS", problem);
+}
+
+static enum result read_ids(struct reader *reader, struct arena *arena, struct message_ids *message,
+                            struct problem *problem)
+{
+    int64_t before = message->id_after;
+
+    message->count = reader_array(reader, LIMIT_ROWS_MAX);
+    if (message->count == 0 || reader_failed(reader))
+        return RESULT_OK;
+    message->ids = arena_array(arena, message->count, sizeof *message->ids);
+    if (message->ids == NULL)
+        return arena_full(arena, problem);
+    for (size_t i = 0; i < message->count && !reader_failed(reader); i++) {
+        if (before >= message->id_to)
+            reader_fail(reader, "an id past the end of its range");
+        else
+            before += reader_int64(reader, 1, message->id_to - before);
+        message->ids[i] = before;
+    }
+    return RESULT_OK;
+}
+
+enum result message_ids_decode(const struct catalog *catalog, struct bytes body,
+                               struct arena *arena, struct message_ids *ret_message,
+                               struct problem *problem)
+{
+    struct reader reader = reader_over(body);
+    struct message_ids message = {0};
+    enum result result = RESULT_OK;
+
+    (void)reader_record(&reader, IDS.count + 1, IDS.count + 1);
+    fields_read(&IDS, &reader, &message);
+    if (message.id_to < message.id_after)
+        reader_fail(&reader, "id_to lies before id_after");
+    if (!reader_failed(&reader) && catalog_table_by_no(catalog, message.table_no) == NULL)
+        return problem_set(problem, RESULT_REFUSED,
+                           "IDS: table %" PRId64 " is not in this side's catalog",
+                           message.table_no);
+    result = read_ids(&reader, arena, &message, problem);
+    result = finish_reading(&reader, result, "IDS", problem);
     if (result == RESULT_OK)
         *ret_message = message;
     return result;

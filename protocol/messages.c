@@ -24,6 +24,8 @@ static const struct {
     {MESSAGE_NOTICE, "NOTICE"},
     {MESSAGE_REVOKED, "REVOKED"},
     {MESSAGE_SCHEMA, "SCHEMA"},
+    {MESSAGE_IDS, "IDS"},
+    {MESSAGE_RENEW, "RENEW"},
     {MESSAGE_PUSH, "PUSH"},
     {MESSAGE_PUBLISHED, "PUBLISHED"},
     {MESSAGE_DIGEST, "DIGEST"},
@@ -54,6 +56,7 @@ static const struct field ENROL_FIELDS[] = {
     {"app_version", FIELD_TEXT, IN(app_version), 0, LIMIT_NAME_SIZE_MAX},
     {"schema_version", FIELD_INTEGER, IN(schema_version), 0, INT64_MAX},
     {"device_time", FIELD_INTEGER, IN(device_time.us), INT64_MIN, INT64_MAX},
+    {"first_no", FIELD_INTEGER, IN(first_no), 0, ID_REPLICA_MAX},
 };
 static const struct field_table ENROL = TABLE_OF("ENROL", ENROL_FIELDS);
 #undef IN
@@ -108,6 +111,33 @@ enum result message_enrolled_decode(struct bytes body, struct arena *arena,
 
     (void)arena;
     if (fields_decode(&ENROLLED, body, &message, problem) != RESULT_OK)
+        return RESULT_MALFORMED;
+    *ret_message = message;
+    return RESULT_OK;
+}
+
+#define IN(member) offsetof(struct message_renew, member)
+static const struct field RENEW_FIELDS[] = {
+    {"token_id", FIELD_BLOB, IN(token_id), RENEW_TOKEN_ID_SIZE, RENEW_TOKEN_ID_SIZE},
+    {"token_secret", FIELD_BLOB, IN(token_secret), PSK_SIZE, PSK_SIZE},
+    {"reason", FIELD_TEXT, IN(reason), 0, LIMIT_REASON_SIZE_MAX},
+};
+static const struct field_table RENEW = TABLE_OF("RENEW", RENEW_FIELDS);
+#undef IN
+
+enum result message_renew_encode(const struct message_renew *message, struct buffer *body,
+                                 struct problem *problem)
+{
+    return fields_encode(&RENEW, message, body, problem);
+}
+
+enum result message_renew_decode(struct bytes body, struct arena *arena,
+                                 struct message_renew *ret_message, struct problem *problem)
+{
+    struct message_renew message = {0};
+
+    (void)arena;
+    if (fields_decode(&RENEW, body, &message, problem) != RESULT_OK)
         return RESULT_MALFORMED;
     *ret_message = message;
     return RESULT_OK;

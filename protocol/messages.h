@@ -27,6 +27,8 @@ enum message_type {
     MESSAGE_NOTICE = 9,
     MESSAGE_REVOKED = 10,
     MESSAGE_SCHEMA = 11,
+    MESSAGE_IDS = 12,
+    MESSAGE_RENEW = 13,
     /* device to server */
     MESSAGE_PUSH = 32,
     MESSAGE_PUBLISHED = 33,
@@ -49,6 +51,7 @@ enum {
     EPOCH_SIZE = 16,
     SESSION_ID_SIZE = 16,
     TOKEN_SIZE = 32, /* resume token */
+    RENEW_TOKEN_ID_SIZE = 16,
     PSK_SIZE = 32,
     PUBLIC_KEY_SIZE = 32, /* X25519 and Ed25519 alike */
     SEAL_DIGEST_SIZE = 32,
@@ -77,7 +80,9 @@ struct message_resume {
     int64_t schema_version;
     struct wall_time device_time;
     struct bytes app_version;
-    size_t cursor_count; /* only buckets that differ from published_seq, ascending */
+    int64_t seal_no;          /* newest seal of this device, 0: none */
+    struct bytes seal_digest; /* SEAL_DIGEST_SIZE: its digest, zeros for none; empty: not told */
+    size_t cursor_count;      /* only buckets that differ from published_seq, ascending */
     struct bucket_cursor *cursors;
     size_t subscribed_digest_size; /* 0 or 8 */
     uint8_t subscribed_digest[8];  /* of the sorted bucket numbers the device holds: equal to the
@@ -91,6 +96,7 @@ struct message_enrol {
     struct bytes app_version;
     int64_t schema_version;
     struct wall_time device_time;
+    int64_t first_no; /* the replica number that this disk had first, 0: it is new */
 };
 
 /* First frame of a session. */
@@ -126,6 +132,15 @@ struct message_enrolled {
     struct bytes epoch;
     struct bytes digest_key;
     int64_t schema_version;
+};
+
+/* The only frame of a session whose device must take a new identity: its disk was copied or put
+ * back, and an admin has decided that another copy goes on as this replica, or that none can. It
+ * makes new keys, enrols with this code, and brings its unanswered work along. */
+struct message_renew {
+    struct bytes token_id;     /* RENEW_TOKEN_ID_SIZE: of the code */
+    struct bytes token_secret; /* PSK_SIZE */
+    struct bytes reason;       /* for people */
 };
 
 /* The device's buckets from `stamp_seq` on. Takes effect at the next PUBLISH. */
@@ -164,6 +179,19 @@ struct message_gone {
     int64_t seq_to;
     size_t count;
     struct gone *rows;
+};
+
+/* All rows that one table has in the bucket at seq_to, as far as their ids lie in (id_after,
+ * id_to]: what the device holds of it besides has gone. Sent where departures after the device's
+ * cursor have expired, so that GONE can't name them. */
+struct message_ids {
+    int64_t bucket;
+    int64_t seq_to;
+    int64_t table_no;
+    int64_t id_after;
+    int64_t id_to;
+    size_t count;
+    int64_t *ids; /* ascending */
 };
 
 /* Everything staged becomes visible now; the replica is then the master at `head`. */
@@ -305,12 +333,16 @@ MESSAGE_ENCODER(welcome);
 MESSAGE_DECODER(welcome);
 MESSAGE_ENCODER(enrolled);
 MESSAGE_DECODER(enrolled);
+MESSAGE_ENCODER(renew);
+MESSAGE_DECODER(renew);
 MESSAGE_ENCODER(subscribed);
 MESSAGE_DECODER(subscribed);
 MESSAGE_ENCODER_BY_CATALOG(rows);
 MESSAGE_DECODER_BY_CATALOG(rows);
 MESSAGE_ENCODER(gone);
 MESSAGE_DECODER_BY_CATALOG(gone);
+MESSAGE_ENCODER(ids);
+MESSAGE_DECODER_BY_CATALOG(ids);
 MESSAGE_ENCODER(publish);
 MESSAGE_DECODER(publish);
 MESSAGE_ENCODER_BY_CATALOG(verdict);

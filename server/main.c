@@ -7,6 +7,7 @@
 #include "schema/sql.h"
 #include "server/cli/cli.h"
 #include "server/demo.h"
+#include "server/restore.h"
 #include "server/run.h"
 #include "server/settings.h"
 #include "server/setup.h"
@@ -29,13 +30,15 @@ static const char EXAMPLES[] =
     "  fieldsync-server user add mario --name 'Mario Rossi' --role technician\n"
     "  fieldsync-server device enrol --user mario        a code for one new device\n"
     "  fieldsync-server device list --json               as JSON, for scripts\n"
-    "  fieldsync-server backup /srv/backup/monday.db     a checked copy while others work\n"
+    "  fieldsync-server backup /srv/backup/monday        a checked copy while others work\n"
+    "  fieldsync-server restore --verify /srv/backup/monday   is that copy sound?\n"
     "  fieldsync-server check                            is everything as it must be?\n"
     "  fieldsync-server config show                      every setting and where it comes from\n";
 
 /* What the program itself does; the other commands are families of cli.h. */
 static const struct option_spec RESTORE_SPECS[] = {
     {"yes", 'y', NULL, "yes, replace the database (it is kept beside)"},
+    {"verify", 0, NULL, "only look whether the backup is complete and sound"},
 };
 static const struct options_command OWN_COMMANDS[] = {
     {"init", "make the data folder, its keys and an empty database", NULL, 0, 0, NULL, 0},
@@ -43,8 +46,8 @@ static const struct options_command OWN_COMMANDS[] = {
     {"demo",
      "serve a made-up company from a temporary folder, or a new one with --data, on free ports",
      NULL, 0, 0, NULL, 0},
-    {"restore", "go back to a backup; devices bring again what they still hold", "FILE", 1, 1,
-     RESTORE_SPECS, 1},
+    {"restore", "go back to a backup; devices bring again what they still hold", "FOLDER", 1, 1,
+     RESTORE_SPECS, sizeof RESTORE_SPECS / sizeof *RESTORE_SPECS},
     {"config", "show: settings and their origin; check: only look; sample: a file to begin with",
      "show|check|sample", 1, 1, NULL, 0},
 };
@@ -217,11 +220,16 @@ static enum exit_code run_server(struct call *call)
 
 static enum exit_code run_restore(struct call *call)
 {
+    static const char DONE[] = "restored. Devices bring again what they still hold, as soon as the"
+                               " server runs.\n";
+    const char *backup = call->options.arguments[0];
     struct setup *setup = &call->setup;
     struct problem problem = {0};
     enum result result = RESULT_OK;
 
-    if (options_count(&call->options, "yes") == 0)
+    if (options_count(&call->options, "verify") > 0)
+        return end_with(call, restore_verify(backup, &call->out, &problem), &problem);
+    if (options_count(&call->options, "yes") == 0 && files_exists(setup->database))
         result = problem_set(&problem, RESULT_REFUSED,
                              "this replaces %s; say --yes. Devices bring again what they still"
                              " hold; what only people at the office entered since is lost",
@@ -231,7 +239,9 @@ static enum exit_code run_restore(struct call *call)
     if (result == RESULT_OK)
         result = setup_lock(setup, &problem);
     if (result == RESULT_OK)
-        result = setup_restore(setup, call->options.arguments[0], clock_wall_now(), &problem);
+        result = restore_run(setup, backup, clock_wall_now(), &call->out, &problem);
+    if (result == RESULT_OK)
+        result = buffer_append(&call->out, DONE, sizeof DONE - 1, &problem);
     if (result == RESULT_OK && !files_exists(setup->server_key))
         put(STDERR_FILENO, bytes_of_text("warning: no keys/server.key here; put the old keys/"
                                          " folder back before serving\n"));
@@ -305,7 +315,7 @@ static enum result check_file(void *context, struct buffer *report, size_t *ret_
 
 static enum exit_code run_family(struct call *call)
 {
-    const struct cli_host host = {call, encode_code, check_file};
+    const struct cli_host host = {call, encode_code, check_file, call->setup.blobs_path};
     const struct cli_action *action = NULL;
     struct cli cli = {.options = &call->options,
                       .config = call->config,
@@ -341,7 +351,7 @@ static enum exit_code run_family(struct call *call)
 static enum result greet(void *context, uint16_t port, struct buffer *text, struct problem *problem)
 {
     struct call *call = context;
-    const struct cli_host host = {call, encode_code, check_file};
+    const struct cli_host host = {call, encode_code, check_file, call->setup.blobs_path};
     const struct demo_invitation invitation = {
         .host = &host,
         .program = call->program_path,

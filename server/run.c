@@ -23,8 +23,8 @@ enum { STEP_SEED_SIZE = 64, QUEUE_SIZE_MAX = 4 * 1024 * 1024, GREETING_SIZE_MAX 
 
 #define LOOK_INTERVAL_US  SECONDS(1) /* for what the file watch can't see */
 #define LOOK_SOON_US      MILLISECONDS(1)
-#define WATCH_INTERVAL_US MILLISECONDS(20) /* of many commits one look is enough */
-#define STOP_LIMIT_US     SECONDS(10)
+#define WATCH_INTERVAL_US MILLISECONDS(20)   /* of many commits one look is enough */
+#define STOP_LIMIT_US     MILLISECONDS(1500) /* of networks that take no more bytes */
 
 /* ---- steps ---- */
 
@@ -361,6 +361,7 @@ static enum result start(struct run *run, struct problem *problem)
     };
     enum result result = loop_create(&options, &run->loop, problem);
 
+    run->setup->departure_keep_us = HOURS(24) * config_number(run->config, "sync.keep_departures");
     if (result == RESULT_OK)
         result = run_threads_start(run, problem);
     if (result == RESULT_OK)
@@ -444,7 +445,8 @@ static void finish(struct run *run)
     if (run->writer.master != NULL && !run->writer.is_dead &&
         store_tidy(master_store(run->writer.master), &problem) != RESULT_OK)
         log_problem(run->log, LOG_LEVEL_WARNING, "tidy_failed", RESULT_WAIT, &problem);
-    master_destroy(run->reader);
+    for (size_t i = 0; i < RUN_READERS_MAX; i++)
+        master_destroy(run->readers[i]);
     master_destroy(run->writer.master);
     arena_done(&run->writer.arena);
     loop_destroy(run->loop);

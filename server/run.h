@@ -2,13 +2,14 @@
 /* run.h: the serving process: joins loop, sockets, threads, stores and the server core.
  *
  *     sockets --> loop thread: server core --> jobs --> writer thread: master, one commit a group
- *                      ^                        +-----> reader thread: master, one state a batch
+ *                      ^                        +-----> reader threads: master, one state a batch
  *                      +------ answers, commits ---------+
  *
  * The writer takes whatever waits as one group, so that an idle server answers at once and a busy
- * one shares its fsyncs. The reader does the same, so that receivers of one commit share encoded
- * bodies. A store whose state on disk is unknown ends the process: what was not acknowledged comes
- * again, and the service manager starts it anew. */
+ * one shares its fsyncs. A reader does the same, so that receivers of one commit share encoded
+ * bodies; another one is there for whom a long snapshot would keep waiting. A store whose state on
+ * disk is unknown ends the process: what was not acknowledged comes again, and the service manager
+ * starts it anew. */
 #pragma once
 
 #include "edge/config.h"

@@ -37,13 +37,16 @@ static void on_ready(void *context, const struct http_request *request,
                      struct http_response *response)
 {
     const struct run *run = context;
+    bool is_free = is_disk_free(run);
 
     (void)request;
     if (run->is_stopping)
         http_respond_text(response, 503, "stopping\n");
     else if (run->is_failing)
-        http_respond_text(response, 503, "the last commit failed\n");
-    else if (!is_disk_free(run))
+        http_respond_text(response, 503,
+                          is_free ? "the last commit failed\n"
+                                  : "the last commit failed: the disk is full\n");
+    else if (!is_free)
         http_respond_text(response, 503, "the disk is nearly full\n");
     else
         http_respond_text(response, 200, "ready\n");
@@ -114,6 +117,9 @@ static enum result metrics_page(const struct run *run, struct buffer *page, stru
         {"handshakes", "gauge", "Unfinished handshakes.", (int64_t)status.handshake_count},
         {"refused_handshakes_total", "counter", "Handshakes that failed or were turned away.",
          status.refused_handshakes},
+        {"held_contacts_total", "counter",
+         "Devices told to wait: their disk was copied or put back (device copies).",
+         status.held_contacts},
         {"accepted_connections_total", "counter", "Connections accepted.",
          (int64_t)counts.accepted},
         {"refused_connections_total", "counter", "Connections closed unanswered: too many.",

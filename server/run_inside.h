@@ -43,6 +43,8 @@ struct writer {
     struct arena arena;
 };
 
+enum { RUN_READERS_MAX = 16 };
+
 struct run_counts {
     int64_t group_count;
     int64_t group_jobs;
@@ -72,7 +74,7 @@ struct run {
     struct worker *writer_worker;
     struct worker *reader_worker;
     struct writer writer;
-    struct master *reader;
+    struct master *readers[RUN_READERS_MAX]; /* each its thread's; NULL: not opened */
 
     struct errand look;
     int64_t work_seen; /* groups and bytes at the last look: unchanged is quiet */
@@ -82,7 +84,8 @@ struct run {
     struct errand *bounced; /* no thread took them: answered "wait" at the end of the step */
     bool is_stopping;
     bool is_debug;
-    bool is_failing; /* the last group was not committed */
+    bool is_failing;               /* the last group was not committed */
+    struct mono_time failing_told; /* in the log, last */
     struct run_counts counts;
 };
 

@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOTE_SIZE_MAX = 64 * 1024 * 1024, LOOK_SIZE_MAX = 64 * 1024 * 1024 };
+enum {
+    NOTE_SIZE_MAX = 64 * 1024 * 1024,
+    LOOK_SIZE_MAX = 64 * 1024 * 1024,
+    READER_IDLE_MS = 20000,
+};
 
 /* ---- commits, copied from thread to thread ---- */
 
@@ -214,8 +218,10 @@ static void note_group(struct writer *writer, struct errand *first,
         pass_own(writer, outcome->work.seq);
 }
 
-static void write_group(void *context, struct worker_job *const *waiting, size_t count)
+static void write_group(void *context, size_t thread_index, struct worker_job *const *waiting,
+                        size_t count)
 {
+    (void)thread_index; /* there is one */
     struct run *run = context;
     struct writer *writer = &run->writer;
     struct errand *first = waiting[0]->context;
@@ -244,14 +250,39 @@ static void write_group(void *context, struct worker_job *const *waiting, size_t
         note_group(writer, first, &outcome);
 }
 
-static void read_batch(void *context, struct worker_job *const *waiting, size_t count)
+/* The first reader is always there; the others are opened for what it leaves waiting, and closed
+ * when they have had nothing to do for a while: each costs some megabytes. */
+static enum result open_reader(struct run *run, size_t index, struct problem *problem)
+{
+    struct master **reader = &run->readers[index];
+    enum result result = setup_open_master(run->setup, true, &run->trace, reader, problem);
+
+    if (result == RESULT_OK) /* pages that only the opening has read */
+        sql_release_memory(sqlite_store_database(master_store(*reader)));
+    return result;
+}
+
+static void read_batch(void *context, size_t thread_index, struct worker_job *const *waiting,
+                       size_t count)
 {
     struct run *run = context;
-    struct errand *first = waiting[0]->context;
+    struct errand *first = count == 0 ? NULL : waiting[0]->context;
     struct job *jobs[RUN_BATCH_MAX];
     size_t job_count = jobs_of(waiting, count, jobs);
 
-    first->result = master_read(run->reader, jobs, job_count, clock_wall_now(), &first->problem);
+    if (count == 0) {
+        master_destroy(run->readers[thread_index]);
+        run->readers[thread_index] = NULL;
+        return;
+    }
+    first->result = run->readers[thread_index] != NULL
+                        ? RESULT_OK
+                        : open_reader(run, thread_index, &first->problem);
+    for (size_t i = 0; i < job_count && first->result != RESULT_OK; i++)
+        jobs[i]->result = RESULT_WAIT; /* each is handed over again a little later */
+    if (first->result == RESULT_OK)
+        first->result = master_read(run->readers[thread_index], jobs, job_count, clock_wall_now(),
+                                    &first->problem);
 }
 
 /* ---- back on the loop's thread ---- */
@@ -264,8 +295,22 @@ static void tell_commit(struct run *run, struct commit_note *note)
     note_destroy(note);
 }
 
+/* A full disk fails many groups a second, and a log may lie on it: once a minute is enough. */
+static void tell_failure(struct run *run, const struct errand *errand, bool was_failing)
+{
+    struct mono_time now = clock_mono_now();
+
+    if (errand->group_size > 0 && was_failing &&
+        !mono_is_due(mono_after(run->failing_told, MINUTES(1)), now))
+        return;
+    run->failing_told = now;
+    log_problem(run->log, LOG_LEVEL_WARNING, "group_failed", errand->result, &errand->problem);
+}
+
 static void tell_group(struct run *run, const struct errand *errand)
 {
+    bool was_failing = run->is_failing;
+
     if (errand->group_size > 0) {
         run->counts.group_count++;
         run->counts.group_jobs += (int64_t)errand->group_size;
@@ -275,7 +320,9 @@ static void tell_group(struct run *run, const struct errand *errand)
     if (errand->result == RESULT_STORAGE)
         run_fail(run, "store_failed", RESULT_STORAGE, &errand->problem, EXIT_CODE_DATABASE);
     else if (errand->result != RESULT_OK)
-        log_problem(run->log, LOG_LEVEL_WARNING, "group_failed", errand->result, &errand->problem);
+        tell_failure(run, errand, was_failing);
+    else if (was_failing && !run->is_failing)
+        log_event(run->log, LOG_LEVEL_NOTICE, "writes_go_on", LOG_NO_FIELDS);
     tell_commit(run, errand->foreign);
     tell_commit(run, errand->commit);
     if (errand->others_wrote)
@@ -378,12 +425,12 @@ enum result run_threads_start(struct run *run, struct problem *problem)
     reads.name = "reader";
     reads.gather = read_batch;
     reads.group_count_max = RUN_BATCH_MAX;
+    reads.thread_count = (size_t)config_number(run->config, "serve.readers");
+    reads.idle_ms = READER_IDLE_MS;
     if (result == RESULT_OK)
-        result = setup_open_master(run->setup, true, &run->trace, &run->reader, problem);
-    if (result == RESULT_OK) { /* pages that only the start has read */
+        result = open_reader(run, 0, problem);
+    if (result == RESULT_OK) /* pages that only the start has read */
         sql_release_memory(sqlite_store_database(master_store(run->writer.master)));
-        sql_release_memory(sqlite_store_database(master_store(run->reader)));
-    }
     if (result == RESULT_OK)
         result = worker_create(&writes, &run->writer_worker, problem);
     if (result == RESULT_OK)

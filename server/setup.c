@@ -271,6 +271,7 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
         .catalog = &setup->catalog,
         .reactions = is_reader ? NULL : service_reactions(),
         .blobs = setup->blobs,
+        .departure_keep_us = setup->departure_keep_us,
         .trace = trace,
     };
     enum result result =
@@ -284,11 +285,10 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
     return result;
 }
 
-/* Runs `change` on the store in one write transaction, below all services. */
-static enum result change_store(struct setup *setup,
-                                enum result (*change)(struct store *store, const uint8_t *seed,
-                                                      struct problem *problem),
-                                struct problem *problem)
+enum result setup_change(struct setup *setup,
+                         enum result (*change)(struct store *store, const uint8_t *seed,
+                                               void *context, struct problem *problem),
+                         void *context, struct problem *problem)
 {
     const struct sqlite_store_options options = {.path = setup->database};
     uint8_t seed[DEVICES_INIT_SEED_SIZE];
@@ -299,7 +299,7 @@ static enum result change_store(struct setup *setup,
     if (result == RESULT_OK)
         result = store_begin(store, STORE_WRITE, problem);
     if (result == RESULT_OK)
-        result = change(store, seed, problem);
+        result = change(store, seed, context, problem);
     if (result == RESULT_OK)
         result = store_commit(store, problem);
     if (store != NULL)
@@ -309,53 +309,14 @@ static enum result change_store(struct setup *setup,
     return result;
 }
 
-enum result setup_create(struct setup *setup, struct wall_time now, struct problem *problem)
+static enum result initialise(struct store *store, const uint8_t *seed, void *context,
+                              struct problem *problem)
 {
-    char keys[FILES_PATH_SIZE];
-    enum result result = files_make_folder(setup->folder, problem);
-
-    if (result == RESULT_OK)
-        result = setup_lock(setup, problem);
-    if (result != RESULT_OK)
-        return result;
-    if (files_exists(setup->database) || files_exists(setup->root_key) ||
-        files_exists(setup->server_key))
-        return problem_set(problem, RESULT_REFUSED,
-                           "%s holds an installation already; nothing was changed", setup->folder);
-    result = files_join(setup->folder, "keys", keys, problem);
-    if (result == RESULT_OK)
-        result = files_make_folder(keys, problem);
-    if (result == RESULT_OK)
-        result = migrate(setup, true, now, problem);
-    if (result == RESULT_OK && chmod(setup->database, KEY_MODE) != 0)
-        result = problem_set(problem, RESULT_REFUSED, "%s: %s", setup->database, strerror(errno));
-    if (result == RESULT_OK)
-        result = change_store(setup, devices_init, problem);
-    if (result == RESULT_OK) /* last: keys without a database would block the next try */
-        result = create_keys(setup, problem);
-    return result;
+    (void)context;
+    return devices_init(store, seed, problem);
 }
 
-/* ---- restore ---- */
-
-/* A copy by SQLite itself: whatever state the backup is in, the result is one whole file. */
-static enum result copy_database(const char *from, const char *to, struct problem *problem)
-{
-    const struct sql_options options = {
-        .path = from, .profile = SQL_PROFILE_PLAIN, .read_only = true};
-    struct sql_database *database = NULL;
-    enum result result = sql_open(&options, &database, problem);
-
-    if (result == RESULT_OK)
-        result = sql_integrity_check(database, problem);
-    if (result == RESULT_OK)
-        result = sql_vacuum(database, to, problem);
-    sql_close(database);
-    if (result != RESULT_OK)
-        problem_add(problem, "backup %s", from);
-    return result;
-}
-
+/* The database's path with a suffix. */
 static enum result beside(const struct setup *setup, const char *suffix,
                           char ret_path[FILES_PATH_SIZE], struct problem *problem)
 {
@@ -366,51 +327,74 @@ static enum result beside(const struct setup *setup, const char *suffix,
     return RESULT_OK;
 }
 
-/* The database and what belongs to it step aside together; a log without its file is harmful. */
-static enum result step_aside(const struct setup *setup, struct problem *problem)
+/* A database of the company under another name, in the place of what an init that was killed left.
+ */
+static enum result create_database(struct setup *setup, const char *path, struct wall_time now,
+                                   struct problem *problem)
 {
     static const char *const PARTS[] = {"", "-wal", "-shm"};
-    static const char *const ASIDE[] = {".before-restore", ".before-restore-wal",
-                                        ".before-restore-shm"};
+    char final_path[FILES_PATH_SIZE];
     enum result result = RESULT_OK;
 
+    memcpy(final_path, setup->database, sizeof final_path);
+    snprintf(setup->database, sizeof setup->database, "%s", path);
     for (size_t i = 0; i < 3 && result == RESULT_OK; i++) {
-        char from[FILES_PATH_SIZE];
-        char to[FILES_PATH_SIZE];
+        char part[FILES_PATH_SIZE];
 
-        result = beside(setup, PARTS[i], from, problem);
+        result = beside(setup, PARTS[i], part, problem);
         if (result == RESULT_OK)
-            result = beside(setup, ASIDE[i], to, problem);
-        if (result == RESULT_OK)
-            result = files_remove(to, problem);
-        if (result == RESULT_OK && rename(from, to) != 0 && errno != ENOENT)
-            result = problem_set(problem, RESULT_REFUSED, "%s: %s", from, strerror(errno));
+            result = files_remove(part, problem);
     }
+    if (result == RESULT_OK)
+        result = migrate(setup, true, now, problem);
+    if (result == RESULT_OK && chmod(setup->database, KEY_MODE) != 0)
+        result = problem_set(problem, RESULT_REFUSED, "%s: %s", setup->database, strerror(errno));
+    if (result == RESULT_OK)
+        result = setup_change(setup, initialise, NULL, problem);
+    if (result == RESULT_OK)
+        result = files_sync_name(setup->database, problem);
+    memcpy(setup->database, final_path, sizeof final_path);
     return result;
 }
 
-enum result setup_restore(struct setup *setup, const char *backup, struct wall_time now,
-                          struct problem *problem)
+/* The database gets its name last: until then the folder holds no installation, and the same
+ * command again begins anew. */
+static enum result create_all(struct setup *setup, const char *arriving, struct wall_time now,
+                              struct problem *problem)
 {
-    char arriving[FILES_PATH_SIZE];
-    enum result result = beside(setup, ".arriving", arriving, problem);
+    char keys[FILES_PATH_SIZE];
+    enum result result = files_join(setup->folder, "keys", keys, problem);
 
-    if (!files_exists(backup))
-        return problem_set(problem, RESULT_REFUSED, "there is no file %s", backup);
     if (result == RESULT_OK)
-        result = files_remove(arriving, problem);
+        result = files_make_folder(keys, problem);
     if (result == RESULT_OK)
-        result = copy_database(backup, arriving, problem);
+        result = create_database(setup, arriving, now, problem);
     if (result == RESULT_OK)
-        result = step_aside(setup, problem);
-    if (result == RESULT_OK &&
-        (chmod(arriving, KEY_MODE) != 0 || rename(arriving, setup->database) != 0))
+        result = create_keys(setup, problem);
+    if (result == RESULT_OK && rename(arriving, setup->database) != 0)
         result = problem_set(problem, RESULT_REFUSED, "%s: %s", arriving, strerror(errno));
     if (result == RESULT_OK)
-        result = setup_migrate(setup, now, problem);
-    if (result == RESULT_OK)
-        result = change_store(setup, devices_restored, problem);
+        result = files_sync_name(setup->database, problem);
     return result;
+}
+
+enum result setup_create(struct setup *setup, struct wall_time now, struct problem *problem)
+{
+    char arriving[FILES_PATH_SIZE];
+    enum result result = files_make_folder(setup->folder, problem);
+
+    if (result == RESULT_OK)
+        result = setup_lock(setup, problem);
+    if (result == RESULT_OK)
+        result = beside(setup, ".new", arriving, problem);
+    if (result != RESULT_OK)
+        return result;
+    if (files_exists(setup->database) ||
+        (!files_exists(arriving) &&
+         (files_exists(setup->root_key) || files_exists(setup->server_key))))
+        return problem_set(problem, RESULT_REFUSED,
+                           "%s holds an installation already; nothing was changed", setup->folder);
+    return create_all(setup, arriving, now, problem);
 }
 
 /* ---- check ---- */

@@ -28,6 +28,7 @@ struct setup {
     struct blob_store *blobs; /* NULL: not opened */
     struct files_lock lock;
     bool is_locked;
+    int64_t departure_keep_us; /* departures.h; 0: nothing is forgotten */
     struct arena arena;
     struct catalog catalog;
     struct identity_file *key; /* the server's, in guarded memory; NULL: not read */
@@ -54,10 +55,12 @@ MUST_CHECK enum result setup_open_blobs(struct setup *setup, struct problem *pro
 MUST_CHECK enum result setup_open_master(struct setup *setup, bool is_reader,
                                          const struct trace *trace, struct master **ret_master,
                                          struct problem *problem);
-/* Puts the backup in the place of the database (which is kept as fieldsync.db.before-restore) and
- * begins a new epoch. Only with the lock. */
-MUST_CHECK enum result setup_restore(struct setup *setup, const char *backup, struct wall_time now,
-                                     struct problem *problem);
+/* Runs `change` on the store in one transaction, below all services; `seed`: 32 random bytes. Only
+ * with the lock. */
+MUST_CHECK enum result setup_change(struct setup *setup,
+                                    enum result (*change)(struct store *store, const uint8_t *seed,
+                                                          void *context, struct problem *problem),
+                                    void *context, struct problem *problem);
 /* Integrity of the file, references, triggers. Appends what is wrong to `report`, a line each. */
 MUST_CHECK enum result setup_check(struct setup *setup, struct buffer *report,
                                    size_t *ret_wrong_count, struct problem *problem);

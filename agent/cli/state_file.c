@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NAMES_SIZE_MAX = 1024 * 1024 };
+
 enum field_kind { FIELD_NUMBER, FIELD_FLAG, FIELD_WORDS };
 
 static const struct state_field {
@@ -75,6 +77,26 @@ enum result state_file_write(const char *data_folder, const struct state_file *s
         result = files_write(path, buffer_bytes(&text), 0600, problem);
     buffer_done(&text);
     return result;
+}
+
+void state_file_tidy(const char *data_folder)
+{
+    static const char PREFIX[] = STATE_FILE_NAME "."; /* as files_write names them */
+    char path[FILES_PATH_SIZE];
+    struct arena arena;
+    struct problem ignored = {0};
+    const char *const *names = NULL;
+    size_t count = 0;
+
+    arena_init(&arena, NAMES_SIZE_MAX);
+    if (files_list(data_folder, &arena, &names, &count, &ignored) != RESULT_OK)
+        count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(names[i], PREFIX, sizeof PREFIX - 1) == 0 &&
+            files_join(data_folder, names[i], path, &ignored) == RESULT_OK &&
+            files_remove(path, &ignored) != RESULT_OK)
+            break; /* nothing depends on it */
+    arena_done(&arena);
 }
 
 static void take_line(const char *line, size_t size, struct state_file *state)

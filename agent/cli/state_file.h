@@ -33,5 +33,7 @@ struct state_file {
 
 MUST_CHECK enum result state_file_write(const char *data_folder, const struct state_file *state,
                                         struct problem *problem);
+/* Removes what writers left behind that were killed; only for whoever holds the folder's lock. */
+void state_file_tidy(const char *data_folder);
 /* A missing or unreadable file gives is_there false. */
 void state_file_read(const char *data_folder, struct state_file *ret_state);

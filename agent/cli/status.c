@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the sync stands: status, fate, explain, verify, new-id. */
 #include "agent/cli/cli.h"
+#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
+#include "agent/service/fate.h"
 #include "agent/service/signatures.h"
 #include "edge/files.h"
 
@@ -98,6 +100,22 @@ static enum result say_counts(struct cli *cli, const struct replica_counts *coun
     return result;
 }
 
+/* Looks itself: on a full disk an agent can't even write its state. */
+static enum result say_disk(struct cli *cli, bool is_full, struct problem *problem)
+{
+    uint64_t free_size = 0;
+    enum reserve_room room = reserve_room(cli->data_folder, &free_size);
+
+    if (is_full || room == RESERVE_ROOM_NONE)
+        return cli_say(cli, problem,
+                       "disk       full: nothing can be stored until there is room\n");
+    if (room == RESERVE_ROOM_LOW)
+        return cli_say(cli, problem,
+                       "disk       nearly full, %" PRIu64 " KiB are left: make room\n",
+                       free_size / 1024);
+    return RESULT_OK;
+}
+
 static void json_time(struct terminal_json *json, const char *key, int64_t us)
 {
     char text[WALL_TEXT_SIZE];
@@ -117,6 +135,8 @@ static enum result json_status(struct cli *cli, bool is_running, const struct st
                                const struct replica_counts *counts, struct problem *problem)
 {
     struct terminal_json json;
+    uint64_t free_size = 0;
+    enum reserve_room room = reserve_room(cli->data_folder, &free_size);
 
     terminal_json_init(&json, &cli->out);
     terminal_json_object_begin(&json);
@@ -129,7 +149,9 @@ static enum result json_status(struct cli *cli, bool is_running, const struct st
     terminal_json_key(&json, "is_idle");
     terminal_json_boolean(&json, is_running && state->is_idle);
     terminal_json_key(&json, "is_disk_full");
-    terminal_json_boolean(&json, is_running && state->is_disk_full);
+    terminal_json_boolean(&json, room == RESERVE_ROOM_NONE || (is_running && state->is_disk_full));
+    terminal_json_key(&json, "is_disk_low");
+    terminal_json_boolean(&json, room != RESERVE_ROOM_AMPLE);
     json_time(&json, "connected_at", is_running ? state->connected_at : 0);
     json_time(&json, "unreachable_since", is_running ? state->unreachable_since : 0);
     json_time(&json, "next_try_at", is_running ? state->next_try_at : 0);
@@ -168,9 +190,8 @@ static enum result run_status(struct cli *cli, struct problem *problem)
                      cli->service.who.series[0] != '\0' ? cli->service.who.series : "no series");
     if (result == RESULT_OK)
         result = say_server(cli, is_running, &state, problem);
-    if (result == RESULT_OK && is_running && state.is_disk_full)
-        result =
-            cli_say(cli, problem, "disk       full: nothing can be stored until there is room\n");
+    if (result == RESULT_OK)
+        result = say_disk(cli, is_running && state.is_disk_full, problem);
     if (result == RESULT_OK && is_running && state.alarm[0] != '\0')
         result = cli_say(cli, problem, "alarm      %s\n", state.alarm);
     if (result == RESULT_OK)
@@ -187,38 +208,45 @@ const struct cli_family CLI_STATUS = {
 
 /* ---- fate ---- */
 
-static const struct listing_column FATE_COLUMNS[] = {
-    {"lcn", "CHANGE", LISTING_NUMBER},
-    {"table", "TABLE", LISTING_TEXT},
-    {"row_id", "ROW", LISTING_ID},
-    {"op", "OP", LISTING_TEXT},
-    {"recorded_at", "RECORDED", LISTING_TIME},
-    {"fate", "FATE", LISTING_TEXT},
-    {"reason", "WHY", LISTING_TEXT},
-    {"decided_at", "DECIDED", LISTING_TIME},
-};
-static const struct listing_query FATE = LISTING_QUERY(
-    "SELECT lcn, table_name, row_id, op, recorded_at, fate, reason, decided_at FROM fs_fate "
-    "WHERE ?1 OR fate <> 'applied' ORDER BY recorded_at DESC, lcn DESC LIMIT 500",
-    FATE_COLUMNS);
-
-static enum result run_fate(struct cli *cli, struct problem *problem)
+static enum result print_fate_counts(struct cli *cli, int64_t since_us, struct problem *problem)
 {
-    struct listing listing = {0};
-    enum result result = service_list(
-        &cli->service, &FATE, SERVICE_VALUES(value_integer(options_count(cli->options, "all") > 0)),
-        &cli->arena, &listing, problem);
+    struct fate_counts counts = {0};
+    enum result result = fate_count(&cli->service, since_us, &cli->arena, &counts, problem);
 
     if (result != RESULT_OK)
         return result;
-    return cli_print_listing(cli, &listing, "every change recorded here was applied as it is",
-                             problem);
+    return cli_say(cli, problem,
+                   "%" PRId64 " stored, %" PRId64 " merged, %" PRId64 " overruled, %" PRId64
+                   " parked, %" PRId64 " refused, %" PRId64 " of rows that were gone, %" PRId64
+                   " still here\n",
+                   counts.stored, counts.merged, counts.overruled, counts.parked, counts.refused,
+                   counts.gone, counts.still_here);
+}
+
+static enum result run_fate(struct cli *cli, struct problem *problem)
+{
+    struct fate_filter filter = {.is_all = options_count(cli->options, "all") > 0};
+    const char *since = cli_option(cli, "since");
+    struct listing listing = {0};
+    enum result result = RESULT_OK;
+
+    if (since != NULL)
+        result = cli_time(cli, since, &filter.since_us, problem);
+    if (result == RESULT_OK)
+        result = fate_list(&cli->service, &filter, &cli->arena, &listing, problem);
+    if (result == RESULT_OK)
+        result = cli_print_listing(cli, &listing, "every change recorded here was stored as it is",
+                                   problem);
+    if (result == RESULT_OK && !cli->is_json)
+        result = print_fate_counts(cli, filter.since_us, problem);
+    return result;
 }
 
 static const struct option_spec FATE_OPTIONS[] = {
-    {"all", 0, NULL, "also what was applied as it is"},
+    {"all", 0, NULL, "also what was stored as it is"},
+    {"since", 0, "TIME", "recorded since then: 2026-11-23T07:00Z, or -8h for the last eight hours"},
 };
-static const struct cli_action FATE_ACTIONS[] = {{NULL, "[--all]", 0, 0, run_fate}};
+static const struct cli_action FATE_ACTIONS[] = {{NULL, "[--all] [--since TIME]", 0, 0, run_fate}};
 const struct cli_family CLI_FATE = {
     .command = {.name = "fate",
                 .help = "what became of what was recorded here, newest first",

@@ -188,7 +188,8 @@ static enum result on_enrolled(struct agent *agent, struct bytes body, struct pr
     result = message_enrolled_decode(body, &agent->decode_arena, &enrolled, problem);
     if (result != RESULT_OK)
         return result;
-    result = replica_enrol(agent->replica, &enrolled, problem);
+    result = agent->is_renewal ? replica_renew(agent->replica, &enrolled, agent->wall, problem)
+                               : replica_enrol(agent->replica, &enrolled, problem);
     if (result != RESULT_OK)
         return agent_hold(agent, result, &agent->link.inbox_due, problem);
     memcpy(agent->secrets->psk, enrolled.psk.data, PSK_SIZE);
@@ -237,6 +238,32 @@ static enum result on_revoked(struct agent *agent, struct bytes body, struct pro
     move(agent, AGENT_REVOKED);
     agent->next_try = MONO_NEVER;
     agent_effect_add(agent, AGENT_EFFECT_REVOKED, (struct bytes){0}, text.wipe, words);
+    return RESULT_OK;
+}
+
+/* This copy of the device goes on under another number, with other keys: the edge makes them. */
+static enum result on_renew(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_renew renew = {0};
+    uint8_t *code = arena_alloc(&agent->step_arena, RENEW_TOKEN_ID_SIZE + PSK_SIZE);
+    enum result result = message_renew_decode(body, &agent->decode_arena, &renew, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    if (code == NULL)
+        return arena_full(&agent->step_arena, problem);
+    memcpy(code, renew.token_id.data, RENEW_TOKEN_ID_SIZE);
+    memcpy(code + RENEW_TOKEN_ID_SIZE, renew.token_secret.data, PSK_SIZE);
+    trace_line(agent->trace, "%s < server: RENEW", agent->name);
+    agent_alarm(agent, "this device's disk was copied or put back: it goes on as another device, "
+                       "with all that it has recorded");
+    note_failure(agent, "the device gets another number");
+    hang_up(agent, true);
+    move(agent, AGENT_OFFLINE);
+    agent->is_stopped = true;
+    agent->next_try = MONO_NEVER;
+    agent_effect_add(agent, AGENT_EFFECT_RENEW, bytes_of(code, RENEW_TOKEN_ID_SIZE + PSK_SIZE),
+                     false, NULL);
     return RESULT_OK;
 }
 
@@ -324,9 +351,11 @@ static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
     [MESSAGE_WELCOME]        = {"WELCOME",        GREETING, 4 * KIB, false, on_welcome},
     [MESSAGE_ENROLLED]       = {"ENROLLED",       GREETING, 4 * KIB, false, on_enrolled},
     [MESSAGE_REVOKED]        = {"REVOKED",        BOTH,     4 * KIB, true,  on_revoked},
+    [MESSAGE_RENEW]          = {"RENEW",          GREETING, 4 * KIB, true,  on_renew},
     [MESSAGE_SUBSCRIBED]     = {"SUBSCRIBED",     LIVE,     MIB,     false, downlink_on_subscribed},
     [MESSAGE_ROWS]           = {"ROWS",           LIVE,     MIB,     false, downlink_on_rows},
     [MESSAGE_GONE]           = {"GONE",           LIVE,     MIB,     false, downlink_on_gone},
+    [MESSAGE_IDS]            = {"IDS",            LIVE,     MIB,     false, downlink_on_ids},
     [MESSAGE_PUBLISH]        = {"PUBLISH",        LIVE,     64,      false, downlink_on_publish},
     [MESSAGE_VERDICT]        = {"VERDICT",        LIVE,     MIB,     false, uplink_on_verdict},
     [MESSAGE_DIGEST_DIFFERS] = {"DIGEST_DIFFERS", LIVE,     MIB,     false, checks_on_differs},
@@ -607,6 +636,7 @@ static enum result take_keys(struct agent *agent, const struct agent_options *op
         memcpy(agent->secrets->token_secret, options->token_secret, PSK_SIZE);
         memcpy(agent->sign_public_key, options->sign_public_key, sizeof agent->sign_public_key);
         agent->has_token = true;
+        agent->is_renewal = options->is_renewal;
     }
     return RESULT_OK;
 }

@@ -8,7 +8,8 @@
  *   OFFLINE ----------> DIALLING --------> GREETING --------> LIVE --BYE/closed--> OFFLINE
  *      ^  backoff with full jitter, 1 s to 5 min, obeys retry_after  |
  *      '-------------------------------------------------------------'
- *   REVOKED and UNENROLLED are ends: only a person or an enrolment code leads out of them. */
+ *   REVOKED and UNENROLLED are ends: only a person or an enrolment code leads out of them. After
+ *   RENEW it stays OFFLINE: the edge goes on with another agent, which has other keys. */
 #pragma once
 
 #include "agent/replica/replica.h"
@@ -43,6 +44,7 @@ struct agent_options {
     const uint8_t *token_secret;    /* 32 bytes */
     const uint8_t *sign_public_key; /* 32 bytes */
     const char *device_name;
+    bool is_renewal; /* the replica is enrolled already and takes another number (RENEW) */
 };
 
 enum agent_event_kind {
@@ -72,6 +74,9 @@ enum agent_effect_kind {
     AGENT_EFFECT_CLOSE,    /* after what was sent before has gone out; no event of that connection
                               may come any more */
     AGENT_EFFECT_ENROLLED, /* psk is in `bytes`: store it durably (0600), then go on as a session */
+    AGENT_EFFECT_RENEW,    /* authenticated; `bytes` is a code, token id and secret: make new keys,
+                              store them with it durably, and go on as an enrolment with
+                              is_renewal; this agent does nothing more */
     AGENT_EFFECT_REVOKED,  /* authenticated; `wipe` says whether to destroy keys and data */
     AGENT_EFFECT_PUBLISHED, /* new data is visible: tell local pages */
     AGENT_EFFECT_SCHEMA, /* close agent and replica, open them again: that runs the server's scripts

@@ -4,7 +4,7 @@
  *   agent.c     the step, the states, dialling and backoff, which message goes to whom
  *   link.c      one conversation: channel, frames to send, frames that wait for the replica
  *   uplink.c    seals, PUSH, verdicts
- *   downlink.c  SUBSCRIBED, ROWS, GONE, PUBLISH, receipts
+ *   downlink.c  SUBSCRIBED, ROWS, GONE, IDS, PUBLISH, receipts
  *   checks.c    digests, repairs, triggers, in idle time
  *   blobs.c     attachments, after the data
  *
@@ -112,6 +112,7 @@ struct agent_blobs {
     size_t window_used;          /* parts without a receipt */
     struct mono_time send_due;   /* when to look for the next one, or to give up on this one */
     struct replica_blob fetching;
+    bool is_resumed;    /* its beginning was here already */
     size_t parts_taken; /* since the last WANT */
     struct mono_time fetch_due;
 };
@@ -121,6 +122,7 @@ struct agent {
     struct agent_secrets *secrets;
     bool has_psk;
     bool has_token;
+    bool is_renewal; /* the token is for a replica that is enrolled already */
     bool is_stopped;
     bool is_disk_full; /* shown once, forgotten when something could be stored again */
     uint8_t token_id[IDENTITY_TOKEN_ID_SIZE];
@@ -223,6 +225,8 @@ MUST_CHECK enum result downlink_on_rows(struct agent *agent, struct bytes body,
                                         struct problem *problem);
 MUST_CHECK enum result downlink_on_gone(struct agent *agent, struct bytes body,
                                         struct problem *problem);
+MUST_CHECK enum result downlink_on_ids(struct agent *agent, struct bytes body,
+                                       struct problem *problem);
 MUST_CHECK enum result downlink_on_publish(struct agent *agent, struct bytes body,
                                            struct problem *problem);
 bool downlink_is_idle(const struct agent *agent);

@@ -7,8 +7,7 @@
 #include <string.h>
 
 /* Up:    HAVE(size) > ... < WANT(offset) ... > PART PART PART PART ... < WANT(offset) ...
- *        A WANT says what the server holds; offset = size: all of it. HAVE from the server says
- *        the same in one word.
+ *        A WANT says what the server holds. Only its HAVE says that it has checked the hash.
  * Down:  WANT(offset) > ... < PART PART ... > WANT(offset) ... until it is whole; fewer
  *        parts than eight are noticed after 2 s of silence. HAVE with size 0: the server hasn't got
  *        it.
@@ -34,8 +33,25 @@ void blobs_look(struct agent *agent)
         agent->blobs.fetch_due = agent->now;
 }
 
+/* An attachment that was deleted on the server is nobody's any more: the next one isn't held up. */
+static bool give_up_orphan(struct agent *agent)
+{
+    struct problem problem = {0};
+
+    if (agent->blobs.sending.size == 0 || !agent->blobs.sending.is_orphan ||
+        replica_blob_mark(agent->replica, agent->blobs.sending.hash, BLOB_UNAVAILABLE, &problem) !=
+            RESULT_OK)
+        return false;
+    trace_line(agent->trace, "%s: an attachment of a row that is gone isn't wanted", agent->name);
+    agent->blobs.sending.size = 0;
+    agent->blobs.send_due = agent->now;
+    return true;
+}
+
 void blobs_pause(struct agent *agent)
 {
+    if (give_up_orphan(agent))
+        return;
     blobs_end(agent);
     agent->blobs.send_due = mono_after(agent->now, AGENT_BLOB_PAUSE_US);
     agent->blobs.fetch_due = agent->blobs.send_due;
@@ -181,8 +197,6 @@ enum result blobs_on_want(struct agent *agent, struct bytes body, struct problem
         return problem_set(problem, RESULT_MALFORMED,
                            "BLOB_WANT from %" PRId64 ", but it has %" PRId64 " bytes", want.offset,
                            blobs->sending.size);
-    if (want.offset == blobs->sending.size)
-        return sending_is_done(agent, problem);
     /* Parts on their way that the server can't use are each answered by the same WANT: obeyed once.
      */
     if (!blobs->is_wanted || want.offset != blobs->held_offset) {
@@ -223,6 +237,32 @@ static enum result want_from(struct agent *agent, int64_t offset, struct problem
                              (struct bytes){0}, problem);
 }
 
+/* The hash is wrong and what was here is thrown away. A beginning of another day may have suffered
+ * since, by a power cut for one: all of it is asked for again, once. */
+static enum result fetched_wrong(struct agent *agent, struct problem *problem)
+{
+    trace_line(agent->trace, "%s: attachment with a wrong hash, thrown away", agent->name);
+    if (!agent->blobs.is_resumed)
+        return fetching_is_done(agent, BLOB_UNAVAILABLE, problem);
+    agent->blobs.is_resumed = false;
+    return want_from(agent, 0, problem);
+}
+
+/* Every byte was here before, and it isn't whole: this program was killed before it could check. */
+static enum result finish_fetched(struct agent *agent, int64_t held, struct problem *problem)
+{
+    enum result result = agent->blob_store->operations->append(
+        agent->blob_store, agent->blobs.fetching.hash, held, bytes_of("", 0), true, problem);
+
+    if (result == RESULT_REFUSED)
+        return fetched_wrong(agent, problem);
+    if (result != RESULT_OK) {
+        agent->blobs.fetching.size = 0;
+        return agent_hold(agent, result, &agent->blobs.fetch_due, problem);
+    }
+    return fetching_is_done(agent, BLOB_FETCHED, problem);
+}
+
 static enum result fetch_next(struct agent *agent, struct problem *problem)
 {
     struct agent_blobs *blobs = &agent->blobs;
@@ -249,6 +289,11 @@ static enum result fetch_next(struct agent *agent, struct problem *problem)
         result = fetching_is_done(agent, BLOB_FETCHED, problem);
         if (result == RESULT_WAIT)
             blobs->fetching.size = 0; /* looked at again after the pause */
+        return result == RESULT_WAIT ? RESULT_OK : result;
+    }
+    blobs->is_resumed = held > 0;
+    if (held == blobs->fetching.size) {
+        result = finish_fetched(agent, held, problem);
         return result == RESULT_WAIT ? RESULT_OK : result;
     }
     return want_from(agent, held, problem);
@@ -278,10 +323,8 @@ enum result blobs_on_part(struct agent *agent, struct bytes body, struct problem
     is_last = part.offset + (int64_t)part.data.size == part.size;
     result = agent->blob_store->operations->append(agent->blob_store, blobs->fetching.hash, held,
                                                    part.data, is_last, problem);
-    if (result == RESULT_REFUSED) { /* the hash is wrong; what was here is thrown away */
-        trace_line(agent->trace, "%s: attachment with a wrong hash, thrown away", agent->name);
-        return fetching_is_done(agent, BLOB_UNAVAILABLE, problem);
-    }
+    if (result == RESULT_REFUSED)
+        return fetched_wrong(agent, problem);
     if (result != RESULT_OK)
         return agent_hold(agent, result, &agent->link.inbox_due, problem);
     if (is_last)

@@ -10,8 +10,9 @@ void downlink_begin(struct agent *agent, int64_t head)
     down->welcome_head = head;
     down->is_staging = false;
     down->is_caught_up = down->published_seq > 0 && down->published_seq >= head;
-    down->owes_receipt = false;
-    down->receipt_due = MONO_NEVER;
+    /* at once, even if nothing is new: it also says that the new resume token is stored */
+    down->owes_receipt = true;
+    down->receipt_due = agent->now;
     down->settle_due = MONO_NEVER;
 }
 
@@ -84,6 +85,22 @@ enum result downlink_on_gone(struct agent *agent, struct bytes body, struct prob
                bucket, gone.count, gone.seq_after, gone.seq_to);
     agent->down.is_staging = true;
     return taken(agent, replica_gone(agent->replica, &gone, problem), problem);
+}
+
+enum result downlink_on_ids(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_ids ids = {0};
+    char bucket[BUCKET_TEXT_SIZE];
+    enum result result =
+        message_ids_decode(replica_wire(agent->replica), body, &agent->decode_arena, &ids, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    bucket_format(ids.bucket, bucket);
+    trace_line(agent->trace, "%s < server: IDS %s table %" PRId64 ": %zu at %" PRId64, agent->name,
+               bucket, ids.table_no, ids.count, ids.seq_to);
+    agent->down.is_staging = true;
+    return taken(agent, replica_ids(agent->replica, &ids, problem), problem);
 }
 
 enum result downlink_on_publish(struct agent *agent, struct bytes body, struct problem *problem)

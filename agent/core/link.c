@@ -28,7 +28,13 @@ static enum result greeting_of_enrolment(struct agent *agent, struct problem *pr
         .schema_version = replica_catalog(agent->replica)->schema_version,
         .device_time = agent->wall,
     };
+    struct replica_identity who = {0};
+    enum result result = replica_identity(agent->replica, &who, problem);
 
+    if (result != RESULT_OK)
+        return result;
+    if (agent->is_renewal)
+        enrol.first_no = who.first_no != 0 ? who.first_no : who.replica_no;
     return message_enrol_encode(&enrol, &agent->body, problem);
 }
 

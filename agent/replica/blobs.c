@@ -48,13 +48,9 @@ static enum result first_blob(struct replica *replica, const char *text,
 }
 
 /* Rows made here whose change the server has: only then it knows whose blob it is. */
-enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
-                                 struct problem *problem)
+static enum result next_of_rows(struct replica *replica, struct replica_blob *ret_blob,
+                                struct problem *problem)
 {
-    if (!has_attachments(replica)) {
-        *ret_blob = (struct replica_blob){0};
-        return RESULT_OK;
-    }
     return first_blob(
         replica,
         "SELECT a.content_hash, a.size_n FROM attachment AS a WHERE a.id BETWEEN"
@@ -70,6 +66,87 @@ enum result replica_blob_to_send(struct replica *replica, struct replica_blob *r
         " coalesce((SELECT number FROM fs_state WHERE name = 'sealed_lcn'), 0))"
         " ORDER BY a.id",
         ret_blob, problem);
+}
+
+/* Still to be sent? `values` are those of the insert that a seal keeps. */
+static enum result orphan_of(struct replica *replica, const struct catalog_table *table,
+                             const struct value *values, struct replica_blob *ret_blob,
+                             struct problem *problem)
+{
+    const struct value *hash = &values[catalog_column_by_name(table, "content_hash")->number];
+    const struct value *size = &values[catalog_column_by_name(table, "size_n")->number];
+    struct replica_blob blob = {.is_orphan = true};
+    struct value key = value_blob(bytes_of(blob.hash, sizeof blob.hash));
+    char hex[2 * BLOB_HASH_SIZE + 1];
+    int64_t is_known = 0;
+    enum result result = RESULT_OK;
+
+    if (hash->type != VALUE_TEXT || hash->bytes.size != sizeof hex - 1 ||
+        size->type != VALUE_INTEGER || size->integer <= 0)
+        return RESULT_OK;
+    memcpy(hex, hash->bytes.data, sizeof hex - 1);
+    hex[sizeof hex - 1] = '\0';
+    if (!bytes_from_hex(hex, blob.hash, sizeof blob.hash))
+        return RESULT_OK;
+    result = sql_query_integer(
+        replica->database, "SELECT count(*) FROM fs_blob WHERE hash = ?1 AND state IN (1, 2, 4)",
+        &key, 1, 0, &is_known, problem);
+    blob.size = size->integer;
+    if (result == RESULT_OK && is_known == 0)
+        *ret_blob = blob;
+    return result;
+}
+
+/* Rows made here that have left since, with their call or by somebody's hand: the content is still
+ * only here. */
+static enum result next_orphan(struct replica *replica, struct replica_blob *ret_blob,
+                               struct problem *problem)
+{
+    const struct catalog_table *table = catalog_table_by_name(&replica->catalog, "attachment");
+    const struct value number = value_integer(table->number);
+    struct sql_statement *statement = NULL;
+    bool has_row = true;
+    enum result result =
+        sql_prepare(replica->database,
+                    "SELECT c.mask, c.data FROM fs_seal_change AS c WHERE c.table_no = ?1"
+                    " AND c.op = 1 AND c.is_pending = 0 AND c.verdict NOT IN ('refused', 'gone')"
+                    " AND NOT EXISTS (SELECT 1 FROM attachment AS a WHERE a.id = c.row_id)"
+                    " ORDER BY c.lcn",
+                    &statement, problem);
+
+    arena_reset(&replica->step_arena);
+    if (result == RESULT_OK)
+        result = sql_bind_all(statement, &number, 1, problem);
+    while (result == RESULT_OK && ret_blob->size == 0) {
+        struct value *values = NULL;
+
+        result = sql_step(statement, &has_row, problem);
+        if (result != RESULT_OK || !has_row)
+            break;
+        result =
+            unpack_values(table, (uint64_t)sql_column_integer(statement, 0),
+                          sql_column(statement, 1).bytes, &replica->step_arena, &values, problem);
+        if (result == RESULT_OK)
+            result = orphan_of(replica, table, values, ret_blob, problem);
+    }
+    sql_release(statement);
+    return result;
+}
+
+enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
+                                 struct problem *problem)
+{
+    struct replica_blob blob = {0};
+    enum result result = RESULT_OK;
+
+    if (has_attachments(replica)) {
+        result = next_of_rows(replica, &blob, problem);
+        if (result == RESULT_OK && blob.size == 0)
+            result = next_orphan(replica, &blob, problem);
+    }
+    if (result == RESULT_OK)
+        *ret_blob = blob;
+    return result;
 }
 
 enum result replica_blob_to_fetch(struct replica *replica, struct replica_blob *ret_blob,

@@ -229,6 +229,8 @@ static enum result take_all_gone(struct publication *publication)
 
 /* ---- what a whole bucket, or whole parts of it, don't have --------------------------------- */
 
+/* A row with unanswered work stays until its verdict; if that was given before the bucket was read,
+ * it goes then. */
 static enum result remove_absent_row(struct publication *publication,
                                      const struct catalog_table *table, int64_t row_id,
                                      int64_t as_of)
@@ -238,7 +240,7 @@ static enum result remove_absent_row(struct publication *publication,
     int64_t staged_seq = 0;
     enum result result = RESULT_OK;
 
-    if (pending != NULL && (pending->is_edited || as_of < pending->hold_seq))
+    if (pending != NULL && as_of < pending->hold_seq)
         return RESULT_OK;
     result = stage_seq_of(publication->replica, table->number, row_id, &staged_seq,
                           publication->problem);

@@ -66,16 +66,13 @@ enum result replica_query(struct replica *replica, const char *sql, const struct
     return result;
 }
 
-/* SQLite ignores a change of `synchronous` inside a transaction, and what a person recorded is
- * worth a flush: these transactions are all durable. */
+/* What a person recorded is worth a flush: these transactions are all durable. */
 enum result replica_begin(struct replica *replica, struct problem *problem)
 {
     enum result result = RESULT_OK;
 
     invariant(replica->transaction.database == NULL); /* one at a time */
-    result = sql_set_durable(replica->database, true, problem);
-    if (result == RESULT_OK)
-        result = replica_write_begin(replica, &replica->transaction, problem);
+    result = replica_durable_begin(replica, &replica->transaction, problem);
     if (result != RESULT_OK)
         replica_rollback(replica);
     return result;
@@ -105,12 +102,7 @@ enum result replica_commit(struct replica *replica, bool is_durable, struct prob
 
 void replica_rollback(struct replica *replica)
 {
-    struct problem ignored = {0};
-
-    sql_end(&replica->transaction);
-    if (!sql_in_transaction(replica->database) &&
-        sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
-        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+    replica_durable_end(replica, &replica->transaction);
 }
 
 enum result replica_new_id(struct replica *replica, int64_t *ret_id, struct problem *problem)

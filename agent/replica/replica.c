@@ -335,7 +335,7 @@ static enum result seal_recorded(struct leaving_schema *leaving, struct problem 
         arena_reset(&replica->step_arena);
         result = replica_has_unsealed(replica, &has, problem);
         if (result == RESULT_OK && has)
-            result = seal_now(replica, leaving->now, &seal_no, &count, problem);
+            result = seal_all(replica, leaving->now, &seal_no, &count, problem);
         if (result == RESULT_OK && seal_no != 0)
             trace_line(replica->trace,
                        "replica: seal %" PRId64 " in the schema before, %zu changes", seal_no,
@@ -391,10 +391,14 @@ static enum result migrate(struct replica *replica, const struct replica_options
     steps.extras = scripts;
     steps.extra_count = options->extra_count;
     steps.now = leaving.now = (struct wall_time){now_us};
+    if (result == RESULT_OK) /* what is sealed on the way is sent soon */
+        result = sql_set_durable(replica->database, true, problem);
     if (result == RESULT_OK)
         result = migrate_up(replica->database, &steps, NULL, problem);
     if (result == RESULT_OK)
         result = migrate_received(replica->database, &steps, NULL, refused, problem);
+    if (result == RESULT_OK)
+        result = sql_set_durable(replica->database, false, problem);
     if (refused[0] != '\0')
         trace_line(replica->trace, "replica: the server's schema can't be taken: %s", refused);
     arena_done(&script_arena);
@@ -470,6 +474,8 @@ enum result replica_open(const struct replica_options *options, struct replica *
     schemas_init(replica);
     replica->trace = options->trace;
     replica->is_read_only = options->is_read_only;
+    replica->checkpoint_rows =
+        options->checkpoint_rows != 0 ? options->checkpoint_rows : REPLICA_CHECKPOINT_EVERY;
     replica->path = copy_text(&replica->open_arena, options->path);
     replica->vfs_name = copy_text(&replica->open_arena, options->vfs_name);
     if (!options->is_read_only && options->vfs_name == NULL)
@@ -531,6 +537,28 @@ enum result replica_write_begin(struct replica *replica, struct sql_transaction 
     return sql_begin(transaction, replica->database, SQL_IMMEDIATE, problem);
 }
 
+enum result replica_durable_begin(struct replica *replica, struct sql_transaction *transaction,
+                                  struct problem *problem)
+{
+    enum result result = replica_settle(replica, problem); /* no change inside a transaction */
+
+    if (result == RESULT_OK)
+        result = sql_set_durable(replica->database, true, problem);
+    if (result == RESULT_OK)
+        result = replica_write_begin(replica, transaction, problem);
+    return result;
+}
+
+void replica_durable_end(struct replica *replica, struct sql_transaction *transaction)
+{
+    struct problem ignored = {0};
+
+    sql_end(transaction);
+    if (!sql_in_transaction(replica->database) &&
+        sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
+        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+}
+
 /* A commit beside a checkpoint may reset the log under it (a flaw of SQLite before 3.51.3), so the
  * write lock is held meanwhile. A checkpoint that can't be made now is made later: no failure. */
 void replica_written(struct replica *replica, size_t row_count)
@@ -541,7 +569,7 @@ void replica_written(struct replica *replica, size_t row_count)
     int64_t copied_count = 0;
 
     replica->written_count += (int64_t)row_count + 10; /* a transaction costs pages, too */
-    if (replica->written_count < REPLICA_CHECKPOINT_EVERY)
+    if (replica->written_count < replica->checkpoint_rows)
         return;
     if (open_keeper(replica, &ignored) != RESULT_OK)
         return;
@@ -585,12 +613,9 @@ enum result replica_enrol(struct replica *replica, const struct message_enrolled
                           struct problem *problem)
 {
     struct sql_transaction transaction = {0};
-    struct problem ignored = {0};
     int64_t replica_no = 0;
-    enum result result = sql_set_durable(replica->database, true, problem);
+    enum result result = replica_durable_begin(replica, &transaction, problem);
 
-    if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = state_number(replica, "replica_no", -1, &replica_no, problem);
     if (result == RESULT_OK && replica_no >= 0 && replica_no != enrolled->replica_no)
@@ -602,9 +627,7 @@ enum result replica_enrol(struct replica *replica, const struct message_enrolled
         result = write_facts(replica, enrolled, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
-    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
-        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+    replica_durable_end(replica, &transaction);
     if (result != RESULT_OK)
         problem_add(problem, "storing the enrolment");
     return result;
@@ -633,6 +656,7 @@ enum result replica_identity(struct replica *replica, struct replica_identity *r
         {"replica_no", &identity.replica_no},   {"device_id", &identity.device_id},
         {"incarnation", &identity.incarnation}, {"user_id", &identity.user_id},
         {"van_id", &identity.van_id},           {"published_seq", &identity.published_seq},
+        {"first_no", &identity.first_no},
     };
     int64_t replica_no = 0;
     enum result result = state_number(replica, "replica_no", -1, &replica_no, problem);

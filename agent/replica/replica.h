@@ -20,7 +20,8 @@ struct replica_options {
     const char *path;
     const char *vfs_name; /* NULL: the system's; the simulator's faulty disk otherwise */
     bool is_read_only;
-    size_t extra_count; /* extra schema scripts (companies' own tables) */
+    int64_t checkpoint_rows; /* written from one checkpoint to the next, roughly; 0: 4,000 */
+    size_t extra_count;      /* extra schema scripts (companies' own tables) */
     const struct replica_script {
         const char *name;
         const char *sql;
@@ -63,10 +64,20 @@ struct replica_identity {
     char series[16]; /* prefix of human numbers */
     int64_t van_id;
     int64_t published_seq; /* 0: not ready, the first snapshot isn't complete */
+    int64_t first_no;      /* the number that it had first; 0: always this one */
 };
 /* Once, with the answer to an enrolment. Durable when it returns. */
 MUST_CHECK enum result replica_enrol(struct replica *replica,
                                      const struct message_enrolled *enrolled,
+                                     struct problem *problem);
+/* The answer to the enrolment of a device that goes on under another replica number, for its disk
+ * was copied or put back, or the server has forgotten it: what it published stays, everything it
+ * recorded that has no answer is kept, rows of its own without an answer get ids of the new number,
+ * and so does what refers to them. The same answer again changes nothing. Durable when it returns.
+ *
+ * RESULT_REFUSED: the code was another person's */
+MUST_CHECK enum result replica_renew(struct replica *replica,
+                                     const struct message_enrolled *enrolled, struct wall_time now,
                                      struct problem *problem);
 MUST_CHECK enum result replica_identity(struct replica *replica,
                                         struct replica_identity *ret_identity,
@@ -90,7 +101,8 @@ MUST_CHECK enum result replica_welcome(struct replica *replica,
 /* Has anything been written here that isn't sealed yet? Cheap: one indexed look. */
 MUST_CHECK enum result replica_has_unsealed(struct replica *replica, bool *ret_has,
                                             struct problem *problem);
-/* Seals everything recorded so far, coalesced per row (R7). ret_seal_no 0: there was nothing. */
+/* Seals everything recorded so far, coalesced per row (R7), durably. ret_seal_no 0: there was
+ * nothing. */
 MUST_CHECK enum result replica_seal(struct replica *replica, struct wall_time now,
                                     int64_t *ret_seal_no, struct problem *problem);
 /* The oldest seal without verdict, after `seal_after`; ret_seal_no 0: none. */
@@ -108,8 +120,8 @@ MUST_CHECK enum result replica_verdict(struct replica *replica,
 
 /* --- down ----------------------------------------------------------------------------------- */
 
-/* Each stages (memory for a small delta, fs_stage_ tables once it grows), resumable across
- * disconnects; before the first publication rows go straight into the tables. */
+/* Each stages (memory for a small delta, fs_stage_ tables once it grows or a bucket comes in pages,
+ * resumable across disconnects); before the first publication rows go straight into the tables. */
 MUST_CHECK enum result replica_subscribed(struct replica *replica,
                                           const struct message_subscribed *subscribed,
                                           struct problem *problem);
@@ -117,6 +129,9 @@ MUST_CHECK enum result replica_rows(struct replica *replica, const struct messag
                                     struct problem *problem);
 MUST_CHECK enum result replica_gone(struct replica *replica, const struct message_gone *gone,
                                     struct problem *problem);
+/* What the bucket no longer holds goes at the publication, like departures. */
+MUST_CHECK enum result replica_ids(struct replica *replica, const struct message_ids *ids,
+                                   struct problem *problem);
 struct replica_published {
     size_t row_count;
     size_t gone_count;
@@ -166,7 +181,8 @@ MUST_CHECK enum result replica_change_counter(struct replica *replica, int64_t *
  * here; size 0: none. States live in fs_blob. */
 struct replica_blob {
     uint8_t hash[BLOB_HASH_SIZE];
-    int64_t size; /* 0: none */
+    int64_t size;   /* 0: none */
+    bool is_orphan; /* to send: its row has left this device since */
 };
 MUST_CHECK enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
                                             struct problem *problem);

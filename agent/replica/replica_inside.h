@@ -79,6 +79,7 @@ struct bulk {
 
 struct replica {
     struct sql_database *database;
+    int64_t checkpoint_rows;
     struct sql_database *keeper; /* for checkpoints only; NULL: not opened yet */
     const char *path;
     const char *vfs_name;
@@ -119,6 +120,13 @@ MUST_CHECK enum result state_set_data(struct replica *replica, const char *name,
 MUST_CHECK enum result replica_write_begin(struct replica *replica,
                                            struct sql_transaction *transaction,
                                            struct problem *problem);
+/* The same, for what must outlive a power cut before anybody hears of it: the commit syncs, and
+ * with itself all earlier ones. replica_durable_end ends it in any case: undoes what wasn't
+ * committed. */
+MUST_CHECK enum result replica_durable_begin(struct replica *replica,
+                                             struct sql_transaction *transaction,
+                                             struct problem *problem);
+void replica_durable_end(struct replica *replica, struct sql_transaction *transaction);
 /* After a commit: `row_count` rows were written; now and then the log is copied into the file. */
 void replica_written(struct replica *replica, size_t row_count);
 bool table_is_synced(const struct catalog_table *table);
@@ -151,11 +159,11 @@ const char *schemas_split(const struct replica *replica, const struct outbox_row
                           struct value *values, struct outbox_row *ret_now,
                           struct outbox_row *ret_later);
 
-/* --- seal.c ----------------------------------------------------------------------------------- */
+/* --- session.c ------------------------------------------------------------------------------- */
 
-/* Inside a write transaction: seals what there is; ret_seal_no 0: nothing. */
-MUST_CHECK enum result seal_now(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
-                                size_t *ret_count, struct problem *problem);
+/* Inside a write transaction: all buckets are asked for from 0; what is published stays until it is
+ * replaced. stage_reset follows the commit. */
+MUST_CHECK enum result replica_read_anew(struct replica *replica, struct problem *problem);
 
 /* --- bulk.c: many messages in one transaction ------------------------------------------------- */
 
@@ -332,6 +340,17 @@ MUST_CHECK enum result bucket_list(struct replica *replica, enum bucket_state st
                                    struct arena *arena, int64_t **ret_buckets, size_t *ret_count,
                                    struct problem *problem);
 bool bucket_is_in(const int64_t *buckets, size_t count, int64_t bucket);
+
+/* --- seal.c ----------------------------------------------------------------------------------- */
+
+/* Inside a write transaction: seals what is recorded, at most REPLICA_SEAL_LINES_MAX lines.
+ * ret_seal_no 0: nothing came of them. */
+MUST_CHECK enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
+                                size_t *ret_count, struct problem *problem);
+/* Over the changes that are stored under head->seal_no. */
+MUST_CHECK enum result seal_compute_digest(struct replica *replica, const struct message_push *head,
+                                           uint8_t ret_digest[SEAL_DIGEST_SIZE],
+                                           struct problem *problem);
 
 /* --- verdict.c -------------------------------------------------------------------------------- */
 

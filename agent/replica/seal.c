@@ -257,9 +257,8 @@ static enum result read_changes(struct replica *replica, int64_t seal_no, int64_
                                 struct arena *arena, struct change **ret_changes, size_t *ret_count,
                                 bool *ret_more, struct problem *problem);
 
-static enum result digest_seal(struct replica *replica, struct message_push *head,
-                               struct arena *arena, uint8_t ret_digest[SEAL_DIGEST_SIZE],
-                               struct problem *problem)
+enum result seal_compute_digest(struct replica *replica, const struct message_push *head,
+                                uint8_t ret_digest[SEAL_DIGEST_SIZE], struct problem *problem)
 {
     struct seal_digest_state state;
     struct arena part_arena;
@@ -269,7 +268,6 @@ static enum result digest_seal(struct replica *replica, struct message_push *hea
     bool more = true;
     enum result result = replica_catalog_of(replica, head->schema_version, &catalog, problem);
 
-    (void)arena;
     arena_init(&part_arena, REPLICA_ARENA_SIZE_MAX);
     seal_digest_begin(&state, head);
     while (more && result == RESULT_OK) {
@@ -290,11 +288,11 @@ static enum result digest_seal(struct replica *replica, struct message_push *hea
     return result;
 }
 
-static enum result write_seal(struct replica *replica, struct message_push *head,
-                              struct arena *arena, struct problem *problem)
+static enum result write_seal(struct replica *replica, const struct message_push *head,
+                              struct problem *problem)
 {
     uint8_t digest[SEAL_DIGEST_SIZE];
-    enum result result = digest_seal(replica, head, arena, digest, problem);
+    enum result result = seal_compute_digest(replica, head, digest, problem);
     const struct value values[] = {
         value_integer(head->seal_no),        value_integer(head->incarnation),
         value_integer(head->lcn_first),      value_integer(head->lcn_last),
@@ -359,7 +357,7 @@ static enum result forget_lines(struct replica *replica, int64_t lcn_last, struc
     return result;
 }
 
-enum result seal_now(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
+enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
                      size_t *ret_count, struct problem *problem)
 {
     struct arena *arena = &replica->step_arena;
@@ -378,7 +376,7 @@ enum result seal_now(struct replica *replica, struct wall_time now, int64_t *ret
     if (result == RESULT_OK)
         result = seal_rows(&sealing, rows, count);
     if (result == RESULT_OK && sealing.change_count > 0)
-        result = write_seal(replica, &head, arena, problem);
+        result = write_seal(replica, &head, problem);
     if (result == RESULT_OK)
         result = forget_lines(replica, head.lcn_last, problem);
     *ret_seal_no = sealing.change_count > 0 ? head.seal_no : 0;
@@ -386,6 +384,8 @@ enum result seal_now(struct replica *replica, struct wall_time now, int64_t *ret
     return result;
 }
 
+/* Durable before it is sent: a seal that a power cut took back would be made again with more in it,
+ * and the server, which knows the first one, would take this device for a copy. */
 enum result replica_seal(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
                          struct problem *problem)
 {
@@ -399,13 +399,13 @@ enum result replica_seal(struct replica *replica, struct wall_time now, int64_t 
         *ret_seal_no = 0;
         return RESULT_OK;
     }
+    if (result == RESULT_OK) /* the server will know its number and digest for ever */
+        result = replica_durable_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
-    if (result == RESULT_OK)
-        result = seal_now(replica, now, &seal_no, &count, problem);
+        result = seal_all(replica, now, &seal_no, &count, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
+    replica_durable_end(replica, &transaction);
     if (result != RESULT_OK) {
         problem_add(problem, "sealing");
         return result;

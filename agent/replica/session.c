@@ -44,6 +44,20 @@ static enum result read_cursors(struct replica *replica, struct arena *arena,
     return result;
 }
 
+/* By it the server sees that this disk was put back to an older state. */
+static enum result read_newest_seal(struct replica *replica, struct arena *arena,
+                                    struct message_resume *resume, struct problem *problem)
+{
+    static const uint8_t ZEROS[SEAL_DIGEST_SIZE] = {0};
+    enum result result = state_number(replica, "seal_no", 0, &resume->seal_no, problem);
+
+    if (result == RESULT_OK)
+        result = state_data(replica, "seal_digest", arena, &resume->seal_digest, problem);
+    if (result == RESULT_OK && resume->seal_digest.size != SEAL_DIGEST_SIZE)
+        resume->seal_digest = bytes_of(ZEROS, sizeof ZEROS);
+    return result;
+}
+
 /* Of a stage in tables only buckets read from nothing are resumed; the rest is sent again, and rows
  * of a former connection must not stay beside it. */
 static enum result forget_tails(struct replica *replica, struct problem *problem)
@@ -95,6 +109,8 @@ enum result replica_resume(struct replica *replica, struct arena *arena,
         result = sql_query_integer(replica->database, "SELECT max(lcn) FROM fs_outbox", NULL, 0, 0,
                                    &resume.lcn_last, problem);
     if (result == RESULT_OK)
+        result = read_newest_seal(replica, arena, &resume, problem);
+    if (result == RESULT_OK)
         result = read_cursors(replica, arena, &resume, problem);
     if (result == RESULT_OK)
         result = bucket_list(replica, BUCKET_SUBSCRIBED, arena, &buckets, &bucket_count, problem);
@@ -112,10 +128,7 @@ enum result replica_resume(struct replica *replica, struct arena *arena,
 
 /* ---- welcome --------------------------------------------------------------------------------- */
 
-/* The server was restored from a backup: it knows nothing after lcn_high, so what this device has
- * and the server hasn't becomes pending again, and every bucket is read anew. */
-static enum result on_new_epoch(struct replica *replica, const struct message_welcome *welcome,
-                                struct problem *problem)
+enum result replica_read_anew(struct replica *replica, struct problem *problem)
 {
     static const char *const FORGET[] = {
         ("UPDATE fs_bucket SET seq = 0, page_table_no = 0, page_seq = 0, page_to = 0, is_whole = 0"
@@ -127,19 +140,31 @@ static enum result on_new_epoch(struct replica *replica, const struct message_we
         "DELETE FROM fs_stage_gone",
         "DELETE FROM fs_hold",
         "DELETE FROM fs_shadow",
-        "DELETE FROM fs_blob WHERE state = 1",
     };
-    const struct value lcn_high = value_integer(welcome->lcn_high);
     enum result result = RESULT_OK;
 
     for (size_t i = 0; i < sizeof FORGET / sizeof FORGET[0] && result == RESULT_OK; i++)
         result = sql_run(replica->database, FORGET[i], NULL, 0, problem);
     if (result == RESULT_OK)
         result = state_set_number(replica, "published_floor", 0, problem);
+    return result;
+}
+
+/* The server was restored from a backup: it knows nothing after lcn_high, so what this device has
+ * and the server hasn't becomes pending again, and every bucket is read anew. */
+static enum result on_new_epoch(struct replica *replica, const struct message_welcome *welcome,
+                                struct problem *problem)
+{
+    const struct value lcn_high = value_integer(welcome->lcn_high);
+    enum result result = replica_read_anew(replica, problem);
+
+    if (result == RESULT_OK)
+        result =
+            sql_run(replica->database, "DELETE FROM fs_blob WHERE state = 1", NULL, 0, problem);
     if (result == RESULT_OK)
         result = sql_run(replica->database,
                          "UPDATE fs_seal SET verdict_at = NULL, commit_seq = NULL"
-                         " WHERE lcn_last > ?1",
+                         " WHERE lcn_last > ?1 AND seal_no > 0", /* not of a former number */
                          &lcn_high, 1, problem);
     if (result == RESULT_OK)
         result = sql_run(replica->database,
@@ -196,12 +221,9 @@ enum result replica_welcome(struct replica *replica, const struct message_welcom
                             struct wall_time now, struct problem *problem)
 {
     struct sql_transaction transaction = {0};
-    struct problem ignored = {0};
     bool is_new_epoch = false;
-    enum result result = sql_set_durable(replica->database, true, problem);
+    enum result result = replica_durable_begin(replica, &transaction, problem);
 
-    if (result == RESULT_OK)
-        result = replica_write_begin(replica, &transaction, problem);
     if (result == RESULT_OK)
         result = check_welcome(replica, welcome, &is_new_epoch, problem);
     if (result == RESULT_OK && is_new_epoch)
@@ -212,9 +234,7 @@ enum result replica_welcome(struct replica *replica, const struct message_welcom
         result = schemas_welcome(replica, welcome->schema_version, problem);
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
-    sql_end(&transaction);
-    if (sql_set_durable(replica->database, false, &ignored) != RESULT_OK)
-        trace_line(replica->trace, "replica: commits stay durable: %s", ignored.text);
+    replica_durable_end(replica, &transaction);
     if (result != RESULT_OK) {
         problem_add(problem, "storing the server's greeting");
         return result;

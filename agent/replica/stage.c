@@ -556,6 +556,13 @@ static enum result rows_to_disk(struct replica *replica, const struct message_ro
     return RESULT_OK;
 }
 
+/* A page of a bucket that comes in many: kept across connections, or one that never lives as long
+ * as the whole takes would bring nothing. */
+static bool is_worth_keeping(const struct message_rows *rows)
+{
+    return is_from_nothing(rows) && !rows->is_complete;
+}
+
 enum result replica_rows(struct replica *replica, const struct message_rows *rows,
                          struct problem *problem)
 {
@@ -566,8 +573,8 @@ enum result replica_rows(struct replica *replica, const struct message_rows *row
     is_direct = published_seq == 0;
     if (result == RESULT_OK && is_direct)
         result = rows_in_bulk(replica, rows, problem);
-    else if (result == RESULT_OK &&
-             (replica->stage.is_spilled || !fits_memory(&replica->stage, rows->row_count)))
+    else if (result == RESULT_OK && (replica->stage.is_spilled || is_worth_keeping(rows) ||
+                                     !fits_memory(&replica->stage, rows->row_count)))
         result = rows_to_disk(replica, rows, problem);
     else if (result == RESULT_OK)
         result = rows_to_memory(replica, rows, true, problem);

@@ -8,6 +8,11 @@
 
 enum { INBOX_ARENA_SIZE_MAX = 4 << 20 };
 
+/* Why a value lost, by the merge rule of its column. */
+#define LOSS_REASON                                                                                \
+    "CASE l.rule WHEN 'write_once' THEN 'written_once' WHEN 'delete_wins' THEN 'unknown_row'"      \
+    " ELSE 'older_edit' END"
+
 static const struct listing_column COLUMNS[] = {
     {"id", "ID", LISTING_ID},
     {"kind", "KIND", LISTING_TEXT},
@@ -17,14 +22,20 @@ static const struct listing_column COLUMNS[] = {
     {"column", "FIELD", LISTING_TEXT},
     {"mine", "MINE", LISTING_TEXT},
     {"kept", "KEPT", LISTING_TEXT},
-    {"reason", "WHY", LISTING_TEXT},
+    {"by", "BY OR WITH", LISTING_TEXT},
+    {"device", "DEVICE", LISTING_TEXT},
+    {"reason", NULL, LISTING_TEXT},
+    {"says", "WHY", LISTING_REASON},
 };
 static const struct listing_query LIST = LISTING_QUERY(
     "SELECT l.id, 'lost', l.occurred_at, l.table_name, l.row_id, l.column_name, l.lost, l.kept, "
-    "l.rule || coalesce(' (' || u.name || ')', '') FROM merge_loss l "
-    "LEFT JOIN app_user u ON u.id = l.kept_by_user_id WHERE l.user_id = ?1 AND l.state = 'open' "
+    "u.name, d.series, l.rule, " LOSS_REASON " FROM merge_loss l "
+    "LEFT JOIN app_user u ON u.id = l.kept_by_user_id LEFT JOIN device d ON d.id = l.lost_device_id"
+    " WHERE l.user_id = ?1 AND l.state = 'open' "
     "UNION ALL SELECT r.id, r.kind, r.created_at, r.table_name, r.row_id, NULL, NULL, NULL, "
-    "r.reason_text FROM review_item r WHERE r.user_id = ?1 AND r.state = 'open' ORDER BY 3, 1",
+    "r.role, d.series, r.reason_code, r.reason_code FROM review_item r"
+    " LEFT JOIN device d ON d.id = r.device_id"
+    " WHERE r.user_id = ?1 AND r.state = 'open' ORDER BY 3, 1",
     COLUMNS);
 
 enum result inbox_list(struct service *service, struct arena *arena, struct listing *ret_listing,

@@ -69,6 +69,19 @@ enum result service_begin(struct replica *replica, struct blob_store *blobs, str
 
 /* ---- lists ---- */
 
+/* Codes become sentences in the reader's language; one that this program doesn't know stays. */
+static void say_reasons(const struct service *service, struct arena *arena, size_t column,
+                        struct replica_result *rows)
+{
+    for (size_t row = 0; row < rows->row_count; row++) {
+        struct value *value = &rows->values[row * rows->column_count + column];
+        enum reason reason = REASON_NONE;
+
+        if (value->type == VALUE_TEXT && reason_find(service_text(arena, value), &reason))
+            *value = value_text_of(reason_sentence(reason, service->language));
+    }
+}
+
 enum result service_list(struct service *service, const struct listing_query *query,
                          const struct value *parameters, size_t parameter_count,
                          struct arena *arena, struct listing *ret_listing, struct problem *problem)
@@ -82,6 +95,9 @@ enum result service_list(struct service *service, const struct listing_query *qu
     if (rows.row_count > 0 && rows.column_count != query->column_count)
         return problem_set(problem, RESULT_STORAGE, "a list of %zu columns has %zu",
                            query->column_count, rows.column_count);
+    for (size_t i = 0; i < query->column_count; i++)
+        if (query->columns[i].kind == LISTING_REASON)
+            say_reasons(service, arena, i, &rows);
     *ret_listing = (struct listing){.column_count = query->column_count,
                                     .columns = query->columns,
                                     .row_count = rows.row_count,

@@ -13,6 +13,7 @@
 
 #include "agent/replica/replica.h"
 #include "base/blob_store.h"
+#include "domain/reason.h"
 
 struct service {
     struct replica *replica;         /* borrowed */
@@ -20,6 +21,7 @@ struct service {
     struct wall_time now;            /* of this action */
     struct replica_identity who;     /* whose device this is */
     unsigned roles;                  /* set of enum role: as the replica knows them */
+    enum reason_language language;   /* of the person who asks; service_begin: English */
     const uint8_t *sign_secret_seed; /* Ed25519 seed of the device, 32 bytes; NULL: can't sign */
 };
 
@@ -38,6 +40,7 @@ enum listing_kind {
     LISTING_MILLI,  /* thousandths: 1500 is 1.5 */
     LISTING_CENTS,  /* hundredths of a currency */
     LISTING_FLAG,   /* 0 or 1 */
+    LISTING_REASON, /* the query gives a reason's code, the listing its sentence */
 };
 
 struct listing_column {

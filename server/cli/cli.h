@@ -24,6 +24,7 @@ struct cli_host {
     /* Integrity, references, triggers; appends a line for each fault. */
     enum result (*check_file)(void *context, struct buffer *report, size_t *ret_wrong_count,
                               struct problem *problem);
+    const char *blobs_path; /* folder of the attachments; NULL: there are none */
 };
 
 struct cli {

@@ -6,7 +6,7 @@
 const struct cli_family *const *cli_families(void)
 {
     static const struct cli_family *const FAMILIES[] = {
-        &CLI_USER,  &CLI_DEVICE, &CLI_CALL,   &CLI_STOCK,  &CLI_CONFLICTS,
+        &CLI_USER,  &CLI_DEVICE, &CLI_CALL,   &CLI_STOCK,  &CLI_CONFLICTS, &CLI_FATE,
         &CLI_CHECK, &CLI_BACKUP, &CLI_IMPORT, &CLI_EXPORT, NULL,
     };
 

@@ -13,3 +13,4 @@ extern const struct cli_family CLI_EXPORT;
 extern const struct cli_family CLI_CALL;
 extern const struct cli_family CLI_STOCK;
 extern const struct cli_family CLI_CONFLICTS;
+extern const struct cli_family CLI_FATE;

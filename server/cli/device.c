@@ -2,6 +2,7 @@
 #include "base/invariant.h"
 #include "edge/entropy.h"
 #include "server/cli/cli_commands.h"
+#include "server/core/copies.h"
 #include "server/core/devices.h"
 #include "server/service/people.h"
 #include "server/service/rows.h"
@@ -19,6 +20,8 @@ struct device_order {
     struct wall_time expires_at;
     int64_t replica_no;
     bool is_wipe;
+    int64_t copy_no; /* 0: not named */
+    bool goes_on;
 };
 
 /* ---- enrol ---- */
@@ -121,7 +124,10 @@ static enum result run_list(struct cli *cli, struct problem *problem)
     struct store_result rows = {0};
     enum result result =
         cli_query(cli,
-                  "SELECT r.replica_no, d.series, u.login, r.device_name, r.state, r.enrolled_at,"
+                  "SELECT r.replica_no, d.series, u.login, r.device_name,"
+                  " CASE WHEN r.state='held' AND EXISTS(SELECT 1 FROM fs_replica n WHERE"
+                  " n.former_no=r.replica_no AND n.device_id=r.device_id) THEN 'replaced'"
+                  " ELSE r.state END, r.enrolled_at,"
                   " r.last_seen_at, r.published_seq,"
                   " (SELECT number FROM fs_state WHERE name='seq') - r.published_seq,"
                   " r.app_version FROM fs_replica r"
@@ -143,7 +149,7 @@ static enum result release(struct work *work, void *context, struct problem *pro
 {
     struct device_order *order = context;
 
-    return devices_release(work, order->replica_no, problem);
+    return copies_choose(work, order->replica_no, order->copy_no, &order->goes_on, problem);
 }
 
 static enum result run_revoke(struct cli *cli, struct problem *problem)
@@ -159,16 +165,55 @@ static enum result run_revoke(struct cli *cli, struct problem *problem)
     return result;
 }
 
+static enum result run_copies(struct cli *cli, struct problem *problem)
+{
+    static const struct cli_column COLUMNS[] = {
+        {"COPY", "copy", CLI_NUMBER},
+        {"FIRST SEEN", "first_seen_at", CLI_TIME},
+        {"LAST SEEN", "last_seen_at", CLI_TIME},
+        {"FROM", "peer", CLI_TEXT},
+        {"CHANGES", "lcn_last", CLI_NUMBER},
+        {"PUBLISHED", "published_seq", CLI_NUMBER},
+        {"APP", "app_version", CLI_TEXT},
+        {"IF CHOSEN", "if_chosen", CLI_TEXT},
+        {"DECISION", "decision", CLI_TEXT},
+        {"WHAT WAS SEEN", "why", CLI_TEXT},
+    };
+    struct store_result rows = {0};
+    int64_t replica_no = 0;
+    enum result result = cli_integer(cli_argument(cli, 0), "replica", &replica_no, problem);
+    const struct value parameter = value_integer(replica_no);
+
+    if (result == RESULT_OK)
+        result = cli_query(cli,
+                           "SELECT copy_no, first_seen_at, last_seen_at,"
+                           " coalesce(peer,'not since it is held'), lcn_last, published_seq,"
+                           " app_version,"
+                           " CASE WHEN is_newest<>0 THEN 'goes on' ELSE 'takes a new number' END,"
+                           " CASE decision WHEN 'renew' THEN 'becomes a new device'"
+                           " WHEN 'take_over' THEN 'lives' ELSE 'open' END, why"
+                           " FROM fs_copy WHERE replica_no=?1 ORDER BY copy_no",
+                           &parameter, 1, &rows, problem);
+    return result == RESULT_OK ? cli_print(cli, &rows, COLUMNS, problem) : result;
+}
+
 static enum result run_release(struct cli *cli, struct problem *problem)
 {
     struct device_order order = {0};
+    const char *copy = options_value(cli->options, "copy");
     enum result result = cli_integer(cli_argument(cli, 0), "replica", &order.replica_no, problem);
 
+    if (result == RESULT_OK && copy != NULL)
+        result = cli_integer(copy, "copy", &order.copy_no, problem);
     if (result == RESULT_OK)
         result = cli_write(cli, release, &order, problem);
     if (result == RESULT_OK)
         result = cli_say(cli, problem,
-                         "replica %" PRId64 " lives: the copy that connects next goes on\n",
+                         order.goes_on
+                             ? "replica %" PRId64 " goes on; any other copy becomes a device of its"
+                               " own when it calls next\n"
+                             : "replica %" PRId64 ": the copy that lives takes a new number when it"
+                               " calls next, any other becomes a device of its own\n",
                          order.replica_no);
     return result;
 }
@@ -177,18 +222,21 @@ static const struct option_spec SPECS[] = {
     {"user", 'u', "LOGIN", "whose device it will be (enrol)"},
     {"van", 0, "NAME", "location of its van (enrol)"},
     {"wipe", 0, NULL, "tell the device to remove its data (revoke)"},
+    {"copy", 0, "N", "which of its copies lives (release)"},
 };
 
 static const struct cli_action ACTIONS[] = {
     {"enrol", "--user LOGIN [--van NAME]", 0, 0, run_enrol},
     {"list", NULL, 0, 0, run_list},
     {"revoke", "REPLICA [--wipe]", 1, 1, run_revoke},
-    {"release", "REPLICA", 1, 1, run_release},
+    {"copies", "REPLICA", 1, 1, run_copies},
+    {"release", "REPLICA [--copy N]", 1, 1, run_release},
 };
 
 const struct cli_family CLI_DEVICE = {
     .command = {"device", "enrolment codes and enrolled devices",
-                "enrol|list|revoke|release [REPLICA]", 1, 2, SPECS, sizeof SPECS / sizeof *SPECS},
+                "enrol|list|revoke|copies|release [REPLICA]", 1, 2, SPECS,
+                sizeof SPECS / sizeof *SPECS},
     .actions = ACTIONS,
     .action_count = sizeof ACTIONS / sizeof *ACTIONS,
 };

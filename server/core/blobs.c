@@ -50,14 +50,35 @@ static enum result send(const struct exchange *exchange, enum message_type type,
     return result;
 }
 
+static enum result status_of(const struct exchange *exchange, int64_t *ret_size, bool *ret_is_whole,
+                             struct problem *problem)
+{
+    return exchange->blobs->operations->status(exchange->blobs, exchange->asked.hash.data, ret_size,
+                                               ret_is_whole, problem);
+}
+
+/* Every byte is here, and it isn't whole: the server was killed before it could check the hash.
+ * Now it is checked; a wrong content is thrown away, and the next status wants all of it again. */
+static enum result finish(const struct exchange *exchange, int64_t size, struct problem *problem)
+{
+    enum result result = exchange->blobs->operations->append(
+        exchange->blobs, exchange->asked.hash.data, size, bytes_of("", 0), true, problem);
+
+    return result == RESULT_REFUSED ? RESULT_OK : result;
+}
+
 static enum result answer_status(const struct exchange *exchange, struct problem *problem)
 {
     const struct bytes nothing = {0};
     int64_t size = 0;
     bool is_whole = false;
-    enum result result = exchange->blobs->operations->status(
-        exchange->blobs, exchange->asked.hash.data, &size, &is_whole, problem);
+    enum result result = status_of(exchange, &size, &is_whole, problem);
 
+    if (result == RESULT_OK && !is_whole && size > 0 && size == exchange->asked.size) {
+        result = finish(exchange, size, problem);
+        if (result == RESULT_OK)
+            result = status_of(exchange, &size, &is_whole, problem);
+    }
     if (result != RESULT_OK)
         return result;
     if (is_whole)
@@ -72,8 +93,7 @@ static enum result take_part(const struct exchange *exchange, struct problem *pr
     bool is_last = false;
     int64_t size = 0;
     bool is_whole = false;
-    enum result result = exchange->blobs->operations->status(exchange->blobs, part->hash.data,
-                                                             &size, &is_whole, problem);
+    enum result result = status_of(exchange, &size, &is_whole, problem);
 
     if (result != RESULT_OK)
         return result;
@@ -104,8 +124,7 @@ static enum result give_parts(const struct exchange *exchange, struct problem *p
 
     if (memory == NULL)
         return arena_full(&exchange->job->arena, problem);
-    result = exchange->blobs->operations->status(exchange->blobs, exchange->asked.hash.data, &size,
-                                                 &is_whole, problem);
+    result = status_of(exchange, &size, &is_whole, problem);
     if (result == RESULT_OK && !is_whole)
         return send(exchange, MESSAGE_BLOB_HAVE, 0, 0, (struct bytes){0}, problem);
     for (int parts = 0; parts < BLOBS_PARTS_MAX && offset < size && result == RESULT_OK; parts++) {

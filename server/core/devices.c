@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum {
-    RESTORE_GAP = 1 << 24, /* seqs and ids that may have been given after the backup */
+    RESTORE_GAP = 1 << 24,       /* seqs and ids that may have been given after the backup */
+    RESTORE_REPLICAS_GAP = 1024, /* replica numbers: of 2^20 */
     SERIES_SIZE = 16,
 };
 
@@ -42,24 +43,61 @@ enum result devices_init(struct store *store, const uint8_t *seed, struct proble
     return result;
 }
 
-enum result devices_restored(struct store *store, const uint8_t *epoch, struct problem *problem)
+enum result devices_read_given(struct store *store, struct arena *arena,
+                               struct devices_given *ret_given, struct problem *problem)
 {
-    const struct value data = value_blob(bytes_of(epoch, EPOCH_SIZE));
-    const struct value gap = value_integer(RESTORE_GAP);
+    struct store_result found = {0};
+    enum result result = store_query(store,
+                                     "SELECT (SELECT number FROM fs_state WHERE name='seq'),"
+                                     " (SELECT max(lcn) FROM fs_outbox),"
+                                     " (SELECT number FROM fs_state WHERE name='replica_no_last')",
+                                     NULL, 0, arena, &found, problem);
+
+    if (result == RESULT_OK)
+        *ret_given = (struct devices_given){.seq = store_integer_at(&found, 0, 0, 0),
+                                            .lcn = store_integer_at(&found, 0, 1, 0),
+                                            .replica_no = store_integer_at(&found, 0, 2, 0)};
+    return result;
+}
+
+/* Past what is known to be given, and by chance a little or much further: what a server gave whose
+ * disk is lost is known to nobody. */
+static struct value beyond(int64_t gap, uint8_t chance, unsigned choices)
+{
+    return value_integer(gap * (1 + chance % choices));
+}
+
+enum result devices_restored(struct store *store, const uint8_t *seed,
+                             const struct devices_given *given, struct problem *problem)
+{
+    enum { SEQ_CHOICES = 256, ID_CHOICES = 8, REPLICA_CHOICES = 4 };
+    const uint8_t *chance = seed + EPOCH_SIZE;
+    const struct value epoch = value_blob(bytes_of(seed, EPOCH_SIZE));
+    const struct value seq[] = {value_integer(given->seq),
+                                beyond(RESTORE_GAP, chance[0], SEQ_CHOICES)};
+    const struct value lcn[] = {value_integer(given->lcn),
+                                beyond(RESTORE_GAP, chance[1], ID_CHOICES)};
+    const struct value replica_no[] = {value_integer(given->replica_no),
+                                       beyond(RESTORE_REPLICAS_GAP, chance[2], REPLICA_CHOICES)};
     enum result result = store_execute(store, "UPDATE fs_state SET data=?1 WHERE name='epoch'",
-                                       &data, 1, 1, NULL, problem);
+                                       &epoch, 1, 1, NULL, problem);
 
     if (result == RESULT_OK)
         result = store_execute(store,
-                               "UPDATE fs_state SET number=number+?1"
+                               "UPDATE fs_state SET number=max(number,?1)+?2"
                                " WHERE name IN ('seq','published_seq')",
-                               &gap, 1, 1, NULL, problem);
+                               seq, 2, 1, NULL, problem);
+    if (result == RESULT_OK)
+        result = store_execute(store,
+                               "UPDATE fs_state SET number=max(number,?1)+?2"
+                               " WHERE name='replica_no_last'",
+                               replica_no, 2, 1, NULL, problem);
     if (result == RESULT_OK)
         result = store_execute(store,
                                "INSERT INTO fs_outbox(lcn, tbl, row_id, op, mask, edited_at,"
-                               " base_seq) SELECT coalesce(max(lcn),0)+?1,0,0,'-',0,0,0"
+                               " base_seq) SELECT max(coalesce(max(lcn),0),?1)+?2,0,0,'-',0,0,0"
                                " FROM fs_outbox",
-                               &gap, 1, 1, NULL, problem);
+                               lcn, 2, 1, NULL, problem);
     if (result == RESULT_OK)
         result = store_execute(store,
                                "UPDATE fs_replica SET token_current=NULL, token_previous=NULL,"
@@ -183,14 +221,14 @@ enum result devices_revoke(struct work *work, int64_t replica_no, bool is_wipe,
     return result == RESULT_OK ? mark_device(work, replica_no, problem) : result;
 }
 
-enum result devices_release(struct work *work, int64_t replica_no, struct problem *problem)
+enum result devices_hold(struct work *work, int64_t replica_no, int64_t user_id, const char *why,
+                         struct problem *problem)
 {
-    return change_state(work,
-                        "UPDATE fs_replica SET state='active', token_current=NULL,"
-                        " token_previous=NULL, is_current_used=0, is_wipe=?2,"
-                        " last_seen_at=coalesce(last_seen_at,?3)"
-                        " WHERE replica_no=?1 AND state='held' RETURNING user_id",
-                        replica_no, false, "released", problem);
+    const struct value parameter = value_integer(replica_no);
+    enum result result = work_execute(
+        work, "UPDATE fs_replica SET state='held' WHERE replica_no=?1", &parameter, 1, problem);
+
+    return result == RESULT_OK ? audit(work, "fork", user_id, replica_no, why, problem) : result;
 }
 
 enum result devices_watch(struct store *store, struct arena *arena, struct wall_time now,
@@ -229,6 +267,8 @@ struct code {
     int64_t van_id;
     int64_t expires_at;
     int64_t replica_no;
+    int64_t former_no; /* a copy of this replica, which brings its work along; 0: a new device */
+    bool takes_over;   /* it is the same device under another number */
 };
 
 static enum result read_code(struct store *store, struct job *job, struct bytes token_id,
@@ -238,8 +278,8 @@ static enum result read_code(struct store *store, struct job *job, struct bytes 
     struct store_result found = {0};
     enum result result =
         store_query(store,
-                    "SELECT secret, used_by, user_id, van_id, expires_at, replica_no"
-                    " FROM fs_enrolment WHERE token_id=?1 AND tries_left>0",
+                    "SELECT secret, used_by, user_id, van_id, expires_at, replica_no, former_no,"
+                    " takes_over FROM fs_enrolment WHERE token_id=?1 AND tries_left>0",
                     &parameter, 1, &job->arena, &found, problem);
 
     if (result != RESULT_OK)
@@ -249,7 +289,9 @@ static enum result read_code(struct store *store, struct job *job, struct bytes 
                               .user_id = store_integer_at(&found, 0, 2, 0),
                               .van_id = store_integer_at(&found, 0, 3, 0),
                               .expires_at = store_integer_at(&found, 0, 4, 0),
-                              .replica_no = store_integer_at(&found, 0, 5, 0)};
+                              .replica_no = store_integer_at(&found, 0, 5, 0),
+                              .former_no = store_integer_at(&found, 0, 6, 0),
+                              .takes_over = store_integer_at(&found, 0, 7, 0) != 0};
     *ret_found = found.row_count > 0 && ret_code->secret.size == PSK_SIZE &&
                  ret_code->expires_at > job->now.us;
     return RESULT_OK;
@@ -338,6 +380,28 @@ static enum result insert_device(struct work *work, const struct code *code, int
     return result;
 }
 
+/* The device that the former replica was, with the keys it has now. */
+static enum result take_over_device(struct work *work, const struct code *code,
+                                    struct bytes static_key, int64_t *ret_device_id,
+                                    struct problem *problem)
+{
+    const struct author author = {.edited_at = work_now(work)};
+    const struct value parameter = value_integer(code->former_no);
+    char fingerprint[IDENTITY_FINGERPRINT_SIZE];
+    struct store_result found = {0};
+    enum result result = work_query(work, "SELECT device_id FROM fs_replica WHERE replica_no=?1",
+                                    &parameter, 1, &found, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    identity_fingerprint(static_key.data, fingerprint);
+    const struct work_field fields[] = {{"key_fingerprint", value_text_of(fingerprint)},
+                                        {NULL, value_null()}};
+
+    *ret_device_id = store_integer_at(&found, 0, 0, 0);
+    return work_update_fields(work, "device", *ret_device_id, fields, &author, problem);
+}
+
 static enum result next_replica_no(struct work *work, int64_t *ret_replica_no,
                                    struct problem *problem)
 {
@@ -366,31 +430,39 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
     enum result result = next_replica_no(work, &replica_no, problem);
 
     if (result == RESULT_OK)
-        result = insert_device(work, code, replica_no, job->static_key, &device_id, problem);
+        result = code->takes_over
+                     ? take_over_device(work, code, job->static_key, &device_id, problem)
+                     : insert_device(work, code, replica_no, job->static_key, &device_id, problem);
     if (result == RESULT_OK)
         result = arena_copy(&job->arena, enrol->device_name, &copy, problem);
     if (result != RESULT_OK)
         return result;
-    const struct value replica[] = {value_integer(replica_no),
-                                    value_integer(device_id),
-                                    value_integer(code->user_id),
-                                    value_blob(job->static_key),
-                                    value_blob(enrol->sign_public_key),
-                                    value_blob(psk),
-                                    value_blob(token),
-                                    value_integer(job->now.us),
-                                    value_text(enrol->app_version),
-                                    value_text(copy),
-                                    value_integer(enrol->schema_version)};
+    const struct value replica[] = {
+        value_integer(replica_no),
+        value_integer(device_id),
+        value_integer(code->user_id),
+        value_blob(job->static_key),
+        value_blob(enrol->sign_public_key),
+        value_blob(psk),
+        value_blob(token),
+        value_integer(job->now.us),
+        value_text(enrol->app_version),
+        value_text(copy),
+        code->former_no == 0 ? value_null() : value_integer(code->former_no),
+        enrol->first_no == 0 ? value_null() : value_integer(enrol->first_no),
+        value_integer(enrol->schema_version)};
     const struct value burnt[] = {value_blob(job->key), value_blob(job->static_key),
                                   value_integer(replica_no)};
 
     result = work_execute(work,
                           "INSERT INTO fs_replica(replica_no, device_id, user_id,"
                           " static_public_key, sign_public_key, psk, token_current, enrolled_at,"
-                          " last_seen_at, app_version, device_name, schema_version)"
-                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11)",
-                          replica, 11, problem);
+                          " last_seen_at, app_version, device_name, former_no, first_no,"
+                          " schema_version)"
+                          " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11,"
+                          " coalesce((SELECT coalesce(first_no,replica_no) FROM fs_replica"
+                          " WHERE replica_no=?11),?12),?13)",
+                          replica, 13, problem);
     if (result == RESULT_OK)
         result = work_execute(work,
                               "UPDATE fs_enrolment SET used_by=?2, replica_no=?3 WHERE token_id=?1",

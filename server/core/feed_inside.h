@@ -14,6 +14,8 @@ struct feed_bucket {
     int64_t page_to; /* a paging is under way up to here; 0: none */
     int64_t page_table_no;
     int64_t page_seq;
+    int64_t tomb_low; /* departures up to here have expired; read anew in each round */
+    bool needs_ids;   /* some that this reader lacks among them: it is told what there is instead */
     bool is_paged; /* since the last publication: rows may have changed before their page came, so
                       the rest is sent with whole rows */
 };

@@ -16,6 +16,7 @@ enum {
     ROW_SIZE_MAX = LIMIT_BODY_SIZE_MAX / 4 * 3, /* of one row; more has no message */
     GONE_COUNT_MAX = 4096,                      /* departures in one message */
     PAGE_ROWS_MAX = 1024,                       /* rows read in one go */
+    IDS_COUNT_MAX = 20000,                      /* ids in one message */
 };
 
 /* What is collected for one part. */
@@ -228,16 +229,19 @@ static void drop_unknown(struct gathering *gathering)
     gathering->gone_count = kept;
 }
 
+/* Who catches up with columns has heard of older departures, and won't get again the rows that make
+ * them void. */
+static int64_t departures_known(const struct feed_bucket *bucket)
+{
+    return bucket->seq_old > bucket->seq ? bucket->seq_old : bucket->seq;
+}
+
 static enum result gather_gone(struct gathering *gathering, int64_t seq_to, int64_t count_max,
                                struct problem *problem)
 {
-    /* Who catches up with columns has heard of older departures, and won't get again the rows that
-     * make them void. */
-    int64_t seq_old = gathering->range->bucket->seq_old;
-    const struct value parameters[] = {
-        value_integer(gathering->range->bucket->bucket),
-        value_integer(seq_old > gathering->seq_after ? seq_old : gathering->seq_after),
-        value_integer(seq_to), value_integer(count_max)};
+    const struct value parameters[] = {value_integer(gathering->range->bucket->bucket),
+                                       value_integer(departures_known(gathering->range->bucket)),
+                                       value_integer(seq_to), value_integer(count_max)};
     struct store_result found = {0};
     enum result result = RESULT_OK;
 
@@ -370,6 +374,68 @@ static enum result encode_gone(struct gathering *gathering, int level, struct pr
     return result;
 }
 
+/* ---- what there is, where departures have expired ---- */
+
+static bool lacks_departures(const struct feed_bucket *bucket)
+{
+    return bucket->needs_ids || (bucket->seq > 0 && departures_known(bucket) < bucket->tomb_low);
+}
+
+static enum result encode_ids_of(struct gathering *gathering, const struct catalog_table *table,
+                                 struct problem *problem)
+{
+    const struct feed_range *range = gathering->range;
+    size_t count = IDS_COUNT_MAX;
+    int64_t id_after = 0;
+    enum result result = RESULT_OK;
+
+    while (count == IDS_COUNT_MAX && result == RESULT_OK) {
+        struct message_ids message = {.bucket = gathering->part.bucket,
+                                      .seq_to = gathering->part.seq_to,
+                                      .table_no = table->number,
+                                      .id_after = id_after,
+                                      .id_to = ID_MAX};
+        struct buffer body;
+
+        result = store_ids(range->reader->store, table, range->bucket->bucket, id_after,
+                           IDS_COUNT_MAX, scratch_of(gathering), &message.ids, &count, problem);
+        if (result != RESULT_OK)
+            break;
+        message.count = count;
+        if (count == IDS_COUNT_MAX)
+            message.id_to = id_after = message.ids[count - 1];
+        buffer_init(&body, LIMIT_BODY_SIZE_MAX);
+        result = message_ids_encode(&message, &body, problem);
+        if (result == RESULT_OK)
+            result = add_frames(gathering, MESSAGE_IDS, buffer_bytes(&body), LEVEL_TAIL, problem);
+        buffer_done(&body);
+    }
+    return result;
+}
+
+/* Every table that ever had a row in this bucket, and that the reader knows: what has none any more
+ * is told, too. */
+static enum result encode_ids(struct gathering *gathering, struct problem *problem)
+{
+    const struct feed_reader *reader = gathering->range->reader;
+    const struct value bucket = value_integer(gathering->part.bucket);
+    struct store_result tables = {0};
+    enum result result =
+        store_query(reader->store,
+                    "SELECT table_no FROM fs_head WHERE bucket=?1 AND table_no>0 ORDER BY table_no",
+                    &bucket, 1, scratch_of(gathering), &tables, problem);
+
+    for (size_t i = 0; i < tables.row_count && result == RESULT_OK; i++) {
+        int64_t table_no = store_integer_at(&tables, i, 0, 0);
+        const struct catalog_table *table = catalog_table_by_no(reader->store->catalog, table_no);
+
+        if (table != NULL && !table->is_local &&
+            catalog_table_by_no(reader->wire, table_no) != NULL)
+            result = encode_ids_of(gathering, table, problem);
+    }
+    return result;
+}
+
 /* ---- tails ---- */
 
 static enum result gather_tail(struct gathering *gathering, size_t count_max, bool *ret_fits,
@@ -412,13 +478,16 @@ static enum result encode_tail(struct gathering *gathering, struct problem *prob
         result = encode_all_rows(gathering, problem);
     if (result == RESULT_OK)
         result = encode_gone(gathering, LEVEL_TAIL, problem);
+    if (result == RESULT_OK && lacks_departures(gathering->range->bucket))
+        result = encode_ids(gathering, problem);
     return result;
 }
 
 static bool is_shareable(const struct gathering *gathering)
 {
     return is_plain(gathering->range) && gathering->left_out_count == 0 &&
-           (!gathering->is_whole || gathering->seq_after == 0);
+           (!gathering->is_whole || gathering->seq_after == 0) &&
+           !lacks_departures(gathering->range->bucket);
 }
 
 static enum result copy_cached(const struct feed_part *cached, struct feed_part *ret_part,
@@ -449,7 +518,7 @@ enum result feed_part_tail(const struct feed_range *range, size_t row_count_max,
 
     invariant(bucket->page_to == 0);
     gathering.part.seq_to = bucket_head(range) > bucket->seq ? bucket_head(range) : bucket->seq;
-    if (!bucket->is_paged && is_plain(range))
+    if (!bucket->is_paged && is_plain(range) && !lacks_departures(bucket))
         cached = feed_cache_find_delta(range->reader->cache, bucket->bucket, bucket->seq,
                                        gathering.part.seq_to, range->replica_no);
     if (cached != NULL) {
@@ -521,6 +590,7 @@ static enum result gather_page(struct gathering *gathering, struct problem *prob
 
 static void move_cursor(struct feed_bucket *bucket, const struct feed_part *part)
 {
+    bucket->needs_ids = lacks_departures(bucket);
     bucket->is_paged = true;
     if (part->is_complete) {
         bucket->seq = part->seq_to;

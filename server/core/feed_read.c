@@ -143,6 +143,34 @@ static enum result read_heads(struct feed_round *round, struct problem *problem)
     return result;
 }
 
+/* Up to where departures have expired, of each bucket that stands below (docs/SYNC.md 4). */
+static enum result read_marks(struct feed_round *round, struct problem *problem)
+{
+    struct value lowest = value_integer(INT64_MAX);
+    struct store_result found = {0};
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; i < round->next.count; i++) {
+        struct feed_bucket *bucket = &round->next.buckets[i];
+        int64_t seq = bucket->seq == 0 ? bucket->page_to : bucket->seq;
+
+        bucket->tomb_low = 0;
+        if (seq > 0 && seq < lowest.integer)
+            lowest.integer = seq;
+    }
+    result = store_query(round->reader->store,
+                         "SELECT bucket, tomb_low FROM fs_bucket WHERE tomb_low > 0"
+                         " AND tomb_low > ?1",
+                         &lowest, 1, round->reader->arena, &found, problem);
+    for (size_t i = 0; i < found.row_count && result == RESULT_OK; i++) {
+        struct feed_bucket *bucket = feed_find(&round->next, store_integer_at(&found, i, 0, 0));
+
+        if (bucket != NULL)
+            bucket->tomb_low = store_integer_at(&found, i, 1, 0);
+    }
+    return result;
+}
+
 /* The heads of one bucket: the first of them and how many. */
 static size_t heads_of(const struct feed_round *round, int64_t bucket, size_t *ret_count)
 {
@@ -289,7 +317,7 @@ static enum result make_tails(struct feed_round *round, struct feed_part *parts,
     for (size_t i = 0; i < round->next.count && *ret_fits && result == RESULT_OK; i++) {
         struct feed_range range = range_of(round, i);
 
-        if (range.head_count == 0 && range.bucket->seq > 0)
+        if (range.head_count == 0 && range.bucket->seq > 0 && !range.bucket->needs_ids)
             continue;
         *ret_exceeding = i;
         result = feed_part_tail(&range, left, &parts[i], ret_fits, problem);
@@ -421,7 +449,9 @@ enum result feed_read(const struct feed_reader *reader, struct job *job, struct 
         return arena_full(reader->arena, problem);
     for (size_t i = 0; i < round.next.count; i++)
         round.row_counts[i] = -1;
-    result = read_heads(&round, problem);
+    result = read_marks(&round, problem);
+    if (result == RESULT_OK)
+        result = read_heads(&round, problem);
     if (result == RESULT_OK)
         result = run_round(&round, problem);
     if (result == RESULT_OK)

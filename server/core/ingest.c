@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/core/ingest_inside.h"
 
+#include "server/core/copies.h"
+#include "server/core/devices.h"
+
 #include "base/invariant.h"
 #include "protocol/identity.h"
 
@@ -23,11 +26,11 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
     const struct value parameter = value_integer(replica_no);
     struct store_result found = {0};
     struct bytes state;
-    enum result result =
-        store_query(store,
-                    "SELECT device_id, user_id, incarnation, lcn_high, seal_high, seal_digest,"
-                    " state FROM fs_replica WHERE replica_no=?1",
-                    &parameter, 1, arena, &found, problem);
+    enum result result = store_query(
+        store,
+        "SELECT device_id, user_id, incarnation, lcn_high, seal_high, seal_digest,"
+        " state, first_no, token_current, published_seq FROM fs_replica WHERE replica_no=?1",
+        &parameter, 1, arena, &found, problem);
 
     if (result != RESULT_OK)
         return result;
@@ -42,25 +45,33 @@ enum result ingest_read_replica(struct store *store, struct arena *arena, int64_
         .lcn_high = store_integer_at(&found, 0, 3, 0),
         .seal_high = store_integer_at(&found, 0, 4, 0),
         .seal_digest = store_bytes_at(&found, 0, 5),
+        .first_no = store_integer_at(&found, 0, 7, 0),
+        .token_current = store_bytes_at(&found, 0, 8),
+        .published_seq = store_integer_at(&found, 0, 9, 0),
         .state = bytes_equal(state, bytes_of_text("active")) ? REPLICA_ACTIVE
                  : bytes_equal(state, bytes_of_text("held")) ? REPLICA_HELD
                                                              : REPLICA_REVOKED};
     return RESULT_OK;
 }
 
-/* A copied disk: nothing more of this replica until an admin says which copy lives. */
-static enum result hold_replica(struct ingest *ingest, struct job *job, const char *why,
-                                struct problem *problem)
+/* A copied disk, or one that was put back: nothing more of this replica until an admin has decided.
+ * Its token is right, so this copy can't be one that goes on as it is. */
+static enum result hold_replica(struct ingest *ingest, const struct message_push *push,
+                                struct job *job, const char *why, struct problem *problem)
 {
-    const struct value parameter = value_integer(ingest->replica.replica_no);
+    const struct ingest_replica *replica = &ingest->replica;
+    const struct copy_sight sight = {.replica_no = replica->replica_no,
+                                     .token = replica->token_current,
+                                     .why = why,
+                                     .seen_at = work_now(ingest->work),
+                                     .lcn_last = push->lcn_last,
+                                     .published_seq = replica->published_seq};
     enum result result =
-        work_execute(ingest->work, "UPDATE fs_replica SET state='held' WHERE replica_no=?1",
-                     &parameter, 1, problem);
+        devices_hold(ingest->work, replica->replica_no, replica->user_id, why, problem);
 
     if (result == RESULT_OK)
-        result = ingest_audit(ingest, "fork", why, problem);
-    trace_line(ingest->trace, "server: replica %" PRId64 " held: %s", ingest->replica.replica_no,
-               why);
+        result = copies_note(ingest->work, &sight, problem);
+    trace_line(ingest->trace, "server: replica %" PRId64 " held: %s", replica->replica_no, why);
     job->state = REPLICA_HELD;
     job->result = problem_set(&job->problem, RESULT_REFUSED, "%s", why);
     return result;
@@ -109,8 +120,8 @@ static enum result judge_seal(struct ingest *ingest, const struct message_push *
         if (result != RESULT_OK)
             return result;
         if (!bytes_equal(digest, push->digest))
-            return hold_replica(ingest, job, "an applied seal came again with another content",
-                                problem);
+            return hold_replica(ingest, push, job,
+                                "an applied seal came again with another content", problem);
         *ret_fate = SEAL_REPEATED;
         return RESULT_OK;
     }
@@ -123,7 +134,7 @@ static enum result judge_seal(struct ingest *ingest, const struct message_push *
     if (expected.size == 0)
         expected = bytes_of(ZEROS, sizeof ZEROS);
     if (!bytes_equal(push->previous_digest, expected) || push->lcn_first <= replica->lcn_high)
-        return hold_replica(ingest, job, "a seal does not follow the one before it", problem);
+        return hold_replica(ingest, push, job, "a seal does not follow the one before it", problem);
     *ret_fate = SEAL_APPLY;
     return RESULT_OK;
 }
@@ -381,20 +392,23 @@ static enum result store_verdicts(struct ingest *ingest, struct ingest_answer *a
 }
 
 static enum result store_progress(struct ingest *ingest, const struct message_push *push,
-                                  struct problem *problem)
+                                  int64_t contact_no, struct problem *problem)
 {
     const struct value replica[] = {value_integer(ingest->replica.replica_no),
-                                    value_integer(push->lcn_last), value_integer(push->seal_no),
+                                    value_integer(push->lcn_last),
+                                    value_integer(push->seal_no),
                                     value_blob(push->digest),
-                                    value_integer(work_now(ingest->work).us)};
+                                    value_integer(work_now(ingest->work).us),
+                                    value_integer(contact_no)};
     const struct value seal[] = {value_integer(ingest->replica.replica_no),
                                  value_integer(push->incarnation), value_integer(push->seal_no),
                                  value_blob(push->digest), value_integer(ingest->commit_seq)};
     enum result result =
         work_execute(ingest->work,
                      "UPDATE fs_replica SET lcn_high=?2, seal_high=?3, seal_digest=?4,"
-                     " last_seen_at=?5, is_current_used=1 WHERE replica_no=?1",
-                     replica, 5, problem);
+                     " last_seen_at=?5, is_current_used=is_current_used OR contact_no=?6"
+                     " WHERE replica_no=?1",
+                     replica, 6, problem);
 
     if (result == RESULT_OK)
         result = work_execute(ingest->work,
@@ -467,7 +481,7 @@ static enum result take_whole_seal(struct ingest *ingest, const struct message_p
     if (result == RESULT_OK)
         result = store_verdicts(ingest, answer, problem);
     if (result == RESULT_OK)
-        result = store_progress(ingest, push, problem);
+        result = store_progress(ingest, push, job->contact_no, problem);
     if (result != RESULT_OK)
         return result;
     answer->seal_no = push->seal_no;
@@ -541,6 +555,9 @@ enum result ingest_push(struct work *work, struct store *store, struct wire_view
     if (result == RESULT_OK)
         result = store_query(store, "SELECT number FROM fs_state WHERE name='seq'", NULL, 0,
                              ingest.arena, &head, problem);
+    if (result != RESULT_OK)
+        return result;
+    result = ingest_read_family(&ingest, problem);
     if (result != RESULT_OK)
         return result;
     ingest.head = store_integer_at(&head, 0, 0, 0);

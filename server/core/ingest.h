@@ -25,6 +25,9 @@ struct ingest_replica {
     int64_t seal_high;
     struct bytes seal_digest;
     enum replica_state state;
+    int64_t first_no; /* the number under which its disk began; 0: this one */
+    struct bytes token_current;
+    int64_t published_seq;
 };
 
 struct ingest_verdict {

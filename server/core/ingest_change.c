@@ -288,7 +288,14 @@ static enum result apply_insert(struct ingest *ingest, struct ingest_item *item,
         return result;
     if (broken_column_no != 0)
         return ingest_refuse(ingest, item, REASON_BAD_REFERENCE, NULL, problem);
-    return insert_new(ingest, item, values, mask, problem);
+    result = ingest_find_twin(ingest, item, values, mask, &row, problem);
+    if (result != RESULT_OK || row == NULL)
+        return result == RESULT_OK ? insert_new(ingest, item, values, mask, problem) : result;
+    item->sent_mask = 0;
+    item->verdict.merged_into_id = row->id;
+    item->verdict.kind = VERDICT_MERGED;
+    item->verdict.reason = reason_code(REASON_COPY_MERGED);
+    return RESULT_OK;
 }
 
 /* ---- update ---- */

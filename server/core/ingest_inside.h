@@ -10,6 +10,8 @@
 
 enum item_state { ITEM_WAITING, ITEM_DONE };
 
+enum { INGEST_FAMILY_MAX = 32 }; /* a disk that was copied more often sends some rows twice */
+
 /* One change of the seal on its way. */
 struct ingest_item {
     const struct change *change;
@@ -42,7 +44,9 @@ struct ingest {
     size_t count;
     struct ingest_item *items;
     struct ingest_item **order;
-    struct lookup by_row; /* (table number, id) -> struct ingest_item */
+    struct lookup by_row;              /* (table number, id) -> struct ingest_item */
+    int64_t family[INGEST_FAMILY_MAX]; /* replicas whose disks began as this one's, others only */
+    size_t family_count;
 };
 
 /* ---- ingest_order.c ---- */
@@ -98,6 +102,18 @@ MUST_CHECK enum result ingest_merged_into(struct ingest *ingest, const struct ca
 /* Does any row refer to this one? Rows deleted in this work already don't count. */
 MUST_CHECK enum result ingest_has_children(struct ingest *ingest, const struct catalog_table *table,
                                            int64_t row_id, bool *ret_has, struct problem *problem);
+
+/* ---- ingest_twin.c ---- */
+
+/* Fills `family`. */
+MUST_CHECK enum result ingest_read_family(struct ingest *ingest, struct problem *problem);
+/* A device that goes on under another number (copies.h) brings rows along that had no verdict when
+ * its disk was copied: another copy may have delivered the very same ones, under the old number
+ * or under one of its own; the counter in the id is the same.
+ * `values` as they would be inserted, references rewritten; *ret_row NULL: there is no such row. */
+MUST_CHECK enum result ingest_find_twin(struct ingest *ingest, const struct ingest_item *item,
+                                        const struct value *values, uint64_t mask,
+                                        const struct stored_row **ret_row, struct problem *problem);
 
 /* ---- ingest_keep.c ---- */
 

@@ -42,7 +42,12 @@ struct shared_frame {
 struct shared_frame *shared_frame_hold(struct shared_frame *frame);
 void shared_frame_release(struct shared_frame *frame); /* takes NULL */
 
-enum replica_state { REPLICA_ACTIVE = 1, REPLICA_HELD = 2, REPLICA_REVOKED = 3 };
+enum replica_state {
+    REPLICA_ACTIVE = 1,
+    REPLICA_HELD = 2,
+    REPLICA_REVOKED = 3,
+    REPLICA_RENEWED = 4, /* RESUME: this copy of it is told to take another identity */
+};
 
 struct job {
     enum job_kind kind;
@@ -68,6 +73,7 @@ struct job {
     size_t send_room;        /* FEED: stop after about so many bytes of frames */
     int64_t seq;             /* RECEIPT: published head */
     bool is_caught_up;       /* RECEIPT: what newer columns hold has been published, too */
+    int64_t contact_no;      /* PUSH, RECEIPT: of the session; RESUME: of the one it begins (out) */
     const char *peer;        /* ENROL, AUTHENTICATE: address, for the audit log */
 
     /* out */

@@ -4,6 +4,7 @@
 #include "base/invariant.h"
 #include "protocol/identity.h"
 #include "server/core/blobs.h"
+#include "server/core/departures.h"
 #include "server/core/devices.h"
 #include "server/core/digest.h"
 #include "server/core/ingest.h"
@@ -23,6 +24,7 @@ struct master {
     const struct catalog *catalog;
     const struct trace *trace;
     struct blob_store *blobs;
+    int64_t departure_keep_us;
     struct frame_dictionary dictionary;
     struct work *work; /* NULL for readers */
     struct feed_cache *cache;
@@ -85,6 +87,7 @@ enum result master_create(const struct master_options *options, struct master **
     master->catalog = options->catalog;
     master->trace = options->trace;
     master->blobs = options->blobs;
+    master->departure_keep_us = options->departure_keep_us;
     if (options->dictionary.size > 0)
         master->dictionary =
             (struct frame_dictionary){.number = MASTER_DICTIONARY_NO, .bytes = options->dictionary};
@@ -173,6 +176,9 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
         break;
     case JOB_RESCOPE:
         result = devices_expire_codes(master->store, group->now, problem);
+        if (result == RESULT_OK)
+            result = departures_expire(master->store, &master->group_arena, group->now,
+                                       master->departure_keep_us, problem);
         break;
     case JOB_ADOPT: /* every group adopts */
         break;

@@ -19,7 +19,8 @@ struct master_options {
     const struct catalog *catalog;
     const struct reaction *reactions; /* NULL for readers */
     struct blob_store *blobs;         /* NULL: attachments are refused */
-    struct bytes dictionary; /* zlib preset dictionary of the schema version; may be empty */
+    int64_t departure_keep_us; /* how long deletions are remembered; 0: for ever (departures.h) */
+    struct bytes dictionary;   /* zlib preset dictionary of the schema version; may be empty */
     const struct trace *trace;
 };
 

@@ -84,6 +84,8 @@ enum result server_create(const struct server_options *options, struct server **
     server->trace = options->trace;
     server->connections_max = options->connections_max;
     server->head = options->head;
+    server->rescope_interval_us =
+        options->rescope_interval_us > 0 ? options->rescope_interval_us : RESCOPE_INTERVAL_US;
     server->deadline = MONO_NEVER;
     server->static_keys = sodium_malloc(sizeof *server->static_keys);
     if (server->static_keys == NULL ||
@@ -219,7 +221,7 @@ static void run_own(struct server *server)
     const struct server_event *event = server->event;
 
     if (mono_is_due(server->rescope_at, event->mono) && !server->is_stopping) {
-        server->rescope_at = mono_after(event->mono, RESCOPE_INTERVAL_US);
+        server->rescope_at = mono_after(event->mono, server->rescope_interval_us);
         server_want(server, server->rescope_at);
         submit_own(server, JOB_RESCOPE);
     }

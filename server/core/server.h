@@ -28,6 +28,7 @@ struct server_options {
     size_t handshakes_max;             /* unfinished at once; 0: the default of limits.h */
     size_t handshakes_per_address_max; /* 0: the default */
     int64_t head;                      /* newest seq of the master; 0: not known yet */
+    int64_t rescope_interval_us;       /* between two JOB_RESCOPE; 0: a day */
 };
 
 enum server_event_kind {
@@ -97,6 +98,7 @@ struct server_status {
     int64_t changes;
     int64_t publishes;
     int64_t refused_handshakes;
+    int64_t held_contacts; /* of devices whose disk was copied or put back */
     int64_t bytes_sent;
     int64_t bytes_received;
     int64_t head;    /* newest seq heard of */

@@ -130,6 +130,7 @@ static void leave_receipt(struct session *session)
     effect.job->replica_no = session->replica_no;
     effect.job->user_id = session->user_id;
     effect.job->schema_version = session->schema_version;
+    effect.job->contact_no = session->contact_no;
     effect.job->seq = session->receipt_seq;
     effect.job->is_caught_up = session_is_caught_up(session, session->receipt_seq);
     effect.job->now = session->server->event->wall;
@@ -223,6 +224,7 @@ struct job *session_job(struct session *session, enum job_kind kind, struct byte
     job->replica_no = session->replica_no;
     job->user_id = session->user_id;
     job->schema_version = session->schema_version;
+    job->contact_no = session->contact_no;
     job->now = session->server->event->wall;
     return job;
 }

@@ -105,6 +105,7 @@ struct session {
     int64_t schema_version; /* that the device speaks */
     int64_t catch_up_seq;   /* see job.h; 0: it lacks nothing */
     bool has_published;     /* in this session */
+    int64_t contact_no;     /* which of the replica's sessions this is */
 
     struct mono_time greeting_by; /* handshake done until then */
     struct mono_time heard_at;
@@ -112,6 +113,7 @@ struct session {
     struct mono_time renew_at;
     struct mono_time receipt_at; /* not before */
     int64_t receipt_seq;         /* published on the device, not yet noted; 0: none */
+    bool is_confirmed;           /* it has stored its new resume token */
 
     struct lane lanes[LANE_COUNT];
     struct feed *feed; /* while LANE_FEED runs it is the job's alone */
@@ -149,6 +151,7 @@ struct server {
     struct lane housekeeping; /* ADOPT, RESCOPE */
     bool adopt_wanted;
     struct mono_time rescope_at;
+    int64_t rescope_interval_us;
     int64_t head;
     size_t lanes_size;
     size_t live_count;

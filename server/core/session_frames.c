@@ -283,7 +283,9 @@ static void on_published(struct session *session, struct bytes body)
     if (job->is_caught_up)
         session->catch_up_seq = 0;
     session->receipt_seq = 0;
-    session->receipt_at = mono_after(server->event->mono, RECEIPT_INTERVAL_US);
+    if (session->is_confirmed) /* the first says little more than that WELCOME has arrived */
+        session->receipt_at = mono_after(server->event->mono, RECEIPT_INTERVAL_US);
+    session->is_confirmed = true;
     session_submit(session, LANE_SIDE, job);
 }
 

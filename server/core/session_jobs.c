@@ -99,6 +99,7 @@ static void say_revoked(struct session *session, bool wipe)
 
 static void say_held(struct session *session)
 {
+    session->server->status.held_contacts++;
     session_bye(session, "held",
                 "Two copies of this device were seen. Nothing is lost; ask your office.",
                 HELD_RETRY_MS);
@@ -122,8 +123,11 @@ static void welcome_replica(struct session *session, const struct job *job, stru
     session->replica_no = job->replica_no;
     session->user_id = job->user_id;
     snprintf(session->name, sizeof session->name, "replica %" PRId64, job->replica_no);
-    if (!is_welcome(session, job))
+    if (job->state == REPLICA_REVOKED) {
+        say_revoked(session, job->wipe);
         return;
+    }
+    /* one that is held says first which copy it is */
     older = hub_claim_replica(&server->hub, session, session->replica_no);
     if (older != NULL)
         session_bye(older, "replaced", "the device has connected again", 0);
@@ -216,6 +220,9 @@ static void on_resumed(struct session *session, struct job *job)
         job->feed = NULL;
         if (job->result == RESULT_MALFORMED) {
             session_close(session, SESSION_CLOSE_PROTOCOL, "protocol error");
+        } else if (job->state == REPLICA_RENEWED) {
+            session_send_frames(session, job, true);
+            session_close(session, SESSION_CLOSE_NORMAL, "another identity");
         } else if (is_welcome(session, job)) {
             say_error(session, "resume", &job->problem);
             session_close(session, SESSION_CLOSE_NORMAL, "resume refused");
@@ -231,6 +238,7 @@ static void on_resumed(struct session *session, struct job *job)
     job->feed = NULL;
     session->schema_version = job->schema_version;
     session->catch_up_seq = job->catch_up_seq;
+    session->contact_no = job->contact_no;
     session_move(session, SESSION_LIVE);
     session->ping_at = mono_after(now, server_jitter(server, SECONDS(LIMIT_PING_SECONDS_MIN),
                                                      SECONDS(LIMIT_PING_SECONDS_MAX)));

@@ -306,7 +306,8 @@ static enum result take_token_line(struct csv_reader *reader, struct buffer *id,
         else
             result = put(reader, c, problem);
     }
-    if (result == RESULT_OK && id->size == 0 &&
+    if (result == RESULT_OK && id->size == 0 && reader->text.size > token &&
+        reader->clean.size > clean &&
         bytes_equal(bytes_of(reader->clean.data + clean, reader->clean.size - clean),
                     bytes_of_text("<id>")))
         result = buffer_append(id, reader->text.data + token, reader->text.size - token, problem);

@@ -98,6 +98,14 @@ enum result store_page(struct store *store, const struct catalog_table *table, i
                                    ret_rows, ret_count, problem);
 }
 
+enum result store_ids(struct store *store, const struct catalog_table *table, int64_t bucket,
+                      int64_t id_after, size_t id_count_max, struct arena *arena, int64_t **ret_ids,
+                      size_t *ret_count, struct problem *problem)
+{
+    return store->operations->ids(store, table, bucket, id_after, id_count_max, arena, ret_ids,
+                                  ret_count, problem);
+}
+
 enum result store_tidy(struct store *store, struct problem *problem)
 {
     return store->operations->tidy(store, problem);

@@ -70,6 +70,9 @@ struct store_operations {
     enum result (*page)(struct store *, const struct catalog_table *, int64_t bucket,
                         int64_t seq_after, int64_t seq_to, size_t row_count_max, struct arena *,
                         struct stored_row **, size_t *, struct problem *);
+    enum result (*ids)(struct store *, const struct catalog_table *, int64_t bucket,
+                       int64_t id_after, size_t id_count_max, struct arena *, int64_t **, size_t *,
+                       struct problem *);
     enum result (*tidy)(struct store *, struct problem *);
     enum result (*backup)(struct store *, const char *path, struct problem *);
     void (*close)(struct store *);
@@ -121,6 +124,11 @@ MUST_CHECK enum result store_page(struct store *store, const struct catalog_tabl
                                   size_t row_count_max, struct arena *arena,
                                   struct stored_row **ret_rows, size_t *ret_count,
                                   struct problem *problem);
+/* Ids above id_after of the rows in a bucket, ascending, at most id_count_max. */
+MUST_CHECK enum result store_ids(struct store *store, const struct catalog_table *table,
+                                 int64_t bucket, int64_t id_after, size_t id_count_max,
+                                 struct arena *arena, int64_t **ret_ids, size_t *ret_count,
+                                 struct problem *problem);
 /* Housekeeping between transactions: keeps the write-ahead log bounded (64 MiB). */
 MUST_CHECK enum result store_tidy(struct store *store, struct problem *problem);
 /* Writes a complete, checked copy to a new file while others go on working. */

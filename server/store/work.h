@@ -43,7 +43,7 @@ struct reaction {
                        struct problem *problem);
 };
 
-enum { WORK_REACTIONS_MAX = 100000, WORK_ARENA_SIZE_MAX = 256 * 1024 * 1024 };
+enum { WORK_REACTIONS_MAX = 100000, WORK_ARENA_SIZE_MAX = 512 * 1024 * 1024 };
 
 /* A bucket that the commit changed. */
 struct touched_bucket {

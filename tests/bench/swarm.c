@@ -124,9 +124,10 @@ static void carry_out(struct device *device, const struct agent_effects *effects
         case AGENT_EFFECT_ENROLLED:
         case AGENT_EFFECT_SCHEMA:
             break;
+        case AGENT_EFFECT_RENEW:
         case AGENT_EFFECT_REVOKED:
         case AGENT_EFFECT_ALARM:
-            fail(swarm, effect->text);
+            fail(swarm, effect->text != NULL ? effect->text : "taken for a copy");
             break;
         }
     }

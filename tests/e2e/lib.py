@@ -154,11 +154,12 @@ def end_connection(one):
 class Program:
     """A running server or agent."""
 
-    def __init__(self, command, log_path):
+    def __init__(self, command, log_path, env=None):
         self.log_path = log_path
         with open(log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+                                            stdin=subprocess.DEVNULL,
+                                            env={**os.environ, **env} if env else None)
         self.pid = self.process.pid
 
     def is_running(self):
@@ -400,6 +401,7 @@ class Company:
         self.master = os.path.join(self.data, "fieldsync.db")
         self.port = free_port()
         self.admin_port = free_port()
+        self.make_line = Line # or another network for devices to come
         self.programs = []
         self.devices = []
         self.server = None
@@ -501,7 +503,7 @@ class Company:
         while os.path.exists(folder):
             folder += "-2"
         os.makedirs(folder)
-        device = Device(self, login, folder, Line(self.port))
+        device = Device(self, login, folder, self.make_line(self.port))
         self.devices.append(device)
         return device
 

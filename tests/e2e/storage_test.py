@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+import urllib.error
+import urllib.request
 
 import lib
 import small_company
@@ -14,13 +16,14 @@ import stories
 from lib import expect, expect_equal
 
 SMALL_DISK = "24m"
+SERVER_DISK = "160m" # below 64 MiB of room a server isn't ready
 NOTES = 15
 
 
 @contextlib.contextmanager
-def small_disk(folder):
+def small_disk(folder, size=SMALL_DISK):
     """A disk of its own at `folder`; needs a machine on which we may mount."""
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + SMALL_DISK, "none", folder],
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + size, "none", folder],
                           capture_output=True, text=True, check=False) if has_mount() else None
     if done is None or done.returncode != 0:
         raise stories.Skipped("no right to mount a small disk")
@@ -90,10 +93,37 @@ def on_a_full_disk_a_device_says_so_and_later_goes_on(company):
     forget(company, carla)
 
 
+def on_a_full_disk_what_was_recorded_before_is_delivered(company):
+    anna = company.devices[0]
+    dario = company.device_new("dario")
+    with small_disk(dario.folder):
+        dario.cli("enrol", company.code("dario"), "--server", dario.line.url())
+        dario.run()
+        dario.line.cut()
+        for number in range(20):
+            dario.cli("note", "add", "C2026-000001", "queued %d " % number + "x" * 20000)
+        filler = fill(dario.folder)
+        lib.wait_for("a full disk", lambda: dario.cli(
+            "note", "add", "C2026-000001", "one more " + "x" * 20000, code=None).code != 0)
+        dario.line.mend()
+        lib.wait_for("what was queued", lambda: company.value(
+            "SELECT count(*) FROM call_note WHERE body LIKE 'queued %'") == 20)
+        anna.cli("note", "add", "C2026-000001", "for a full disk " + "x" * 60000)
+        anna.cli("note", "add", "C2026-000001", "and more " + "x" * 60000)
+        lib.wait_for("the words", lambda: "full" in dario.cli("status").out)
+        expect(dario.cli("status", "--json").json()["is_disk_low"], "status --json")
+        expect(dario.agent.is_running(), "the agent ended: " + dario.agent.log()[-1000:])
+        os.remove(filler)
+        company.settle(*company.devices)
+        lib.wait_for("other words", lambda: "full" not in dario.cli("status").out)
+        expect_equal(dario.stop(), 0, "dario's agent")
+    forget(company, dario)
+
+
 def on_a_full_disk_the_server_makes_devices_wait_and_heals_by_itself(company):
     folder = tempfile.mkdtemp(prefix="fieldsync-small-")
     try:
-        with small_disk(folder), lib.Company(company.build, folder=folder, is_kept=True) as small:
+        with small_disk(folder, SERVER_DISK), lib.Company(company.build, folder=folder, is_kept=True) as small:
             small.build = company.build
             small_company.found(small, ("anna",))
             small.serve()
@@ -111,8 +141,20 @@ def on_a_full_disk_the_server_makes_devices_wait_and_heals_by_itself(company):
         os.rmdir(folder)
 
 
+def readiness(company):
+    """(status, words) of /readyz."""
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:%d/readyz" % company.admin_port,
+                                    timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as answer:
+        return answer.code, answer.read().decode()
+
+
 def server_fills_up(small, anna):
+    expect_equal(readiness(small), (200, "ready\n"), "/readyz")
     filler = fill(small.data)
+    expect_equal(readiness(small), (503, "the disk is nearly full\n"), "/readyz")
     for number in range(NOTES):
         anna.cli("note", "add", "C2026-000001", "number %d " % number + "x" * 20000)
     lib.wait_for("the server to notice", lambda: "disk" in small.server.log().lower()
@@ -120,27 +162,49 @@ def server_fills_up(small, anna):
     expect(small.server.is_running(), "it ended: " + small.server.log()[-1000:])
     expect(small.is_healthy(), "it doesn't answer")
     expect(anna.waiting_count() > 0, "a full disk took everything")
+    expect_equal(readiness(small), (503, "the last commit failed: the disk is full\n"), "/readyz")
+    expect(small.server.log().count("group_failed") < 3, "the log fills the disk, too")
     os.remove(filler)
     anna.cli("sync", "--now", code=None)
     small.settle(anna, seconds=60)
+    expect_equal(readiness(small), (200, "ready\n"), "/readyz")
+    expect("writes_go_on" in small.server.log(), "it doesn't say that it is over")
     expect_equal(small.value("SELECT count(*) FROM call_note"), NOTES, "notes")
     expect_equal(small.value("PRAGMA integrity_check"), "ok", "master")
 
 
 def a_disk_that_can_only_be_read_is_named(company):
-    dario = company.device_new("dario")
-    with small_disk(dario.folder):
-        dario.cli("enrol", company.code("dario"), "--server", dario.line.url())
-        lib.run_program("mount", "-o", "remount,ro", dario.folder)
-        output = dario.cli("note", "add", "C2026-000001", "not to be saved", code=None)
+    elena = company.device_new("elena")
+    with small_disk(elena.folder):
+        elena.cli("enrol", company.code("elena"), "--server", elena.line.url())
+        lib.run_program("mount", "-o", "remount,ro", elena.folder)
+        output = elena.cli("note", "add", "C2026-000001", "not to be saved", code=None)
         expect(output.code != 0 and "error: " in output.err, "it claims to have saved")
-        output = dario.cli("run", code=None, seconds=10)
+        output = elena.cli("run", code=None, seconds=10)
         expect(output.code != 0 and "error: " in output.err, "it runs: " + output.err)
-        lib.run_program("mount", "-o", "remount,rw", dario.folder)
-        dario.cli("note", "add", "C2026-000001", "saved")
-        expect_equal(dario.sync().code, 0, "sync")
-    forget(company, dario)
+        lib.run_program("mount", "-o", "remount,rw", elena.folder)
+        elena.cli("note", "add", "C2026-000001", "saved")
+        expect_equal(elena.sync().code, 0, "sync")
+    forget(company, elena)
     expect_equal(company.value("SELECT count(*) FROM call_note WHERE body LIKE '%saved'"), 1, "notes")
+
+
+def a_server_whose_disk_can_only_be_read_says_so_and_changes_nothing(company):
+    expect_equal(company.server.stop(), 0, "the server")
+    folder = tempfile.mkdtemp(prefix="fieldsync-small-")
+    try:
+        with small_disk(folder):
+            data = os.path.join(folder, "server")
+            shutil.copytree(company.data, data)
+            lib.run_program("mount", "-o", "remount,ro", folder)
+            output = lib.run_program(company.server_program, "serve", "--data", data,
+                                     "--listen-port", "0", "--admin-port", "0", code=None,
+                                     seconds=10)
+            expect(output.code not in (0, -9) and "read-only" in output.err.lower(),
+                   "it serves: " + output.err)
+    finally:
+        os.rmdir(folder)
+    company.serve()
 
 
 def files_of_a_newer_version_are_left_alone(company):
@@ -193,9 +257,11 @@ if __name__ == "__main__":
     stories.tell((
         two_devices_are_in_sync,
         on_a_full_disk_a_device_says_so_and_later_goes_on,
+        on_a_full_disk_what_was_recorded_before_is_delivered,
         on_a_full_disk_the_server_makes_devices_wait_and_heals_by_itself,
         a_disk_that_can_only_be_read_is_named,
+        a_server_whose_disk_can_only_be_read_says_so_and_changes_nothing,
         files_of_a_newer_version_are_left_alone,
         a_file_that_is_no_database_is_named_and_kept,
         all_end_well,
-    ), ("anna", "bruno", "carla", "dario"))
+    ), ("anna", "bruno", "carla", "dario", "elena"))

@@ -25,11 +25,11 @@ def expect_within(company, seconds, limit, what):
     lib.expect(seconds <= limit, "%s took %.2f s, limit %.2f s" % (what, seconds, limit))
 
 
-def tell(stories, logins):
+def tell(stories, logins, *options):
     with lib.Company(sys.argv[1]) as company:
         company.build = sys.argv[1]
         small_company.found(company, logins)
-        company.serve()
+        company.serve(*options)
         for story in stories:
             begin = time.monotonic()
             name = story.__name__.replace("_", " ")

@@ -14,6 +14,8 @@ from lib import expect, expect_equal
 
 PATIENCE_S = 0.3
 SILENT_COUNT = 40
+HANDSHAKES_ADDRESS_MAX = 64 # as protocol/limits.h has it
+HANDSHAKE_S = 10
 
 
 def connect(company):
@@ -135,6 +137,82 @@ def garbage_inside_a_websocket_ends_that_connection_only(company):
     lib.wait_for("the end of all strangers", lambda: company.metric("connections") == 2)
 
 
+def close_code(company, *frames):
+    """Opens a WebSocket, sends, and returns the code of the server's close frame; None: none came."""
+    with connect(company) as one:
+        one.settimeout(2)
+        one.sendall(upgrade())
+        found = one.recv(1024)
+        try:
+            for each in frames:
+                one.sendall(each)
+        except OSError:
+            pass # it has said its word already
+        found += answer(one)
+    at = found.index(b"\r\n\r\n") + 4
+    while at + 4 <= len(found): # what a server sends here is short and not masked
+        if found[at] == 0x88:
+            return struct.unpack(">H", found[at + 2:at + 4])[0]
+        at += 2 + found[at + 1]
+    return None
+
+
+def fragments_without_number_or_content_end_the_connection(company):
+    first, empty, more, last = (frame(b"a" * 100, first_bits=0), frame(b"", opcode=0, first_bits=0),
+                                frame(b"b" * 100, opcode=0, first_bits=0),
+                                frame(b"c" * 100, opcode=0))
+    for frames, code in (((first, empty), 1002), ((first,) + (more,) * 64, 1002),
+                         ((first,) + (more,) * 62 + (last,), 4401), # 64: a message, but no handshake
+                         ((frame(b"x", size=65536),), 1009), ((frame(b"text", opcode=1),), 1003)):
+        expect_equal(close_code(company, *frames), code, "the close code")
+    check_others(company)
+
+
+def what_follows_an_http_request_stops_nobody(company):
+    for second in (b"POST /sync HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+                   b"POST /sync HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nhello"):
+        for first in (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n"):
+            send(company, first + second)
+    check_others(company)
+
+
+def strangers_who_say_nothing_are_few_and_soon_gone(company):
+    """Of one address 64 handshakes may be unfinished, each for 10 s; others are sent away at once."""
+    waiting = []
+    begin = time.monotonic()
+    for _ in range(HANDSHAKES_ADDRESS_MAX + 16):
+        one = connect(company)
+        one.settimeout(15)
+        one.sendall(upgrade())
+        waiting.append(one)
+    for one in waiting:
+        expect(one.recv(12).startswith(b"HTTP/1.1 101"), "no upgrade")
+    time.sleep(1)
+    early = sum(is_over(one) for one in waiting)
+    expect(early >= 16, "only %d of %d were sent away" % (early, len(waiting)))
+    check_others(company)
+    lib.wait_for("the end of all strangers", lambda: company.metric("connections") == 2, 20)
+    spent = time.monotonic() - begin
+    expect(spent > HANDSHAKE_S - 1, "they were cut after %.1f s" % spent)
+    for one in waiting:
+        one.close()
+    check_others(company)
+
+
+def is_over(one):
+    """Has the server ended it? Reads what it has said before."""
+    one.setblocking(False)
+    try:
+        while data := one.recv(65536):
+            if b"\x88" in data[-130:]:
+                return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def more_than_a_message_may_have_isn_t_kept_in_memory(company):
     before = memory_kib(company.server.pid)
     piece = b"x" * 65536
@@ -221,6 +299,9 @@ if __name__ == "__main__":
         http_garbage_is_answered_and_forgotten,
         half_a_request_keeps_nobody_waiting,
         garbage_inside_a_websocket_ends_that_connection_only,
+        fragments_without_number_or_content_end_the_connection,
+        what_follows_an_http_request_stops_nobody,
+        strangers_who_say_nothing_are_few_and_soon_gone,
         more_than_a_message_may_have_isn_t_kept_in_memory,
         a_recorded_session_can_t_be_played_again,
         altered_bytes_on_the_way_are_noticed_and_the_change_still_arrives,

@@ -208,6 +208,7 @@ static inline void side_hears(struct world *world, struct side *side, const stru
 {
     struct message_subscribed subscribed = {0};
     struct message_gone gone = {0};
+    struct message_ids ids = {0};
     struct message_publish publish = {0};
     struct replica_published published = {0};
 
@@ -224,6 +225,11 @@ static inline void side_hears(struct world *world, struct side *side, const stru
         ok(world, message_gone_decode(catalog_of(world, side), frame->body, &world->arena, &gone,
                                       &world->problem));
         ok(world, replica_gone(side->replica, &gone, &world->problem));
+        break;
+    case MESSAGE_IDS:
+        ok(world, message_ids_decode(catalog_of(world, side), frame->body, &world->arena, &ids,
+                                     &world->problem));
+        ok(world, replica_ids(side->replica, &ids, &world->problem));
         break;
     case MESSAGE_PUBLISH:
         ok(world, message_publish_decode(frame->body, &world->arena, &publish, &world->problem));
@@ -322,6 +328,7 @@ static inline void encode_resume(struct world *world, struct side *side, struct 
 {
     struct message_resume resume = {.resume_token = bytes_of(side->token, TOKEN_SIZE),
                                     .incarnation = 1,
+                                    .lcn_last = side->lcn,
                                     .schema_version = world->catalog.schema_version};
 
     if (side->replica != NULL)

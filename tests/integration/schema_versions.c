@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Server and devices of different schema versions (I15, SYNC.md 7): every version of the device
- * with every version of the server; nothing that either side wrote is lost, and when both have the
- * same version they hold the same. */
+/* Server and devices of different schema versions (I15, docs/SYNC.md 6): every version of the
+ * device with every version of the server; nothing that either side wrote is lost, and when both
+ * have the same version they hold the same. */
 #include "tests/integration/both_sides.h"
 #include "tests/schema_fixture/versions.h"
 

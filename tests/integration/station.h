@@ -105,6 +105,7 @@ static inline void wire_hears_frame(struct station *station, struct wire *wire,
     case MESSAGE_SUBSCRIBED:
     case MESSAGE_ROWS:
     case MESSAGE_GONE:
+    case MESSAGE_IDS:
     case MESSAGE_PUBLISH:
         if (wire->side->replica != NULL)
             side_hears(world, wire->side, frame);

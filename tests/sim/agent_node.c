@@ -40,33 +40,81 @@ void agent_node_init(struct world *world, int number)
     (void)snprintf(agent->path, sizeof agent->path, "%s/agent%d.db", world->folder, number);
     (void)snprintf(template_path, sizeof template_path, "%s/agent.db", world->template_folder);
     sim_copy_file(world, template_path, agent->path);
+    disk_attach(&world->disk, world_machine(number), agent->path);
+    sim_blobs_init(&agent->blobs, &world->disk, world_machine(number));
 }
 
-void agent_node_start(struct world *world, int number)
+/* A start that fails because of the disk is tried again later. */
+static void start_later(struct world *world, int number)
+{
+    world_push(world, world_draw(world, MILLISECONDS(100), SECONDS(10)),
+               (struct world_event){
+                   .kind = EVENT_AGENT_START, .agent = number, .life = world->agents[number].life});
+}
+
+static enum result open_core(struct world *world, int number, struct problem *problem)
 {
     struct world_agent *agent = &world->agents[number];
-    struct replica_options replica_options = {.path = agent->path, .trace = &agent->trace};
+    struct replica_options replica_options = {.path = agent->path,
+                                              .checkpoint_rows = world->scenario.checkpoint_rows,
+                                              .trace = &agent->trace};
     struct agent_options options = {
         .static_secret = agent->secret,
         .psk = agent->is_enrolled ? agent->psk : NULL,
         .root_public_key = world->server.root_public,
         .jitter_seed = prng_next(&world->prng),
         .app_version = "sim",
+        .blobs = &agent->blobs.store,
         .trace = &agent->trace,
         .token_id = agent->is_enrolled ? NULL : agent->token_id,
         .token_secret = agent->is_enrolled ? NULL : agent->token_secret,
         .sign_public_key = agent->sign_public,
         .device_name = agent->name,
+        .is_renewal = agent->is_renewing,
     };
+    enum result result = RESULT_OK;
+
+    world_arm(world, number);
+    result = replica_open(&replica_options, &agent->replica, problem);
+    options.replica = agent->replica;
+    if (result == RESULT_OK)
+        result = agent_create(&options, &agent->core, problem);
+    world_disarm(world);
+    return result;
+}
+
+/* Nothing may fail by itself: a full disk is said to be full, a lock is somebody's. */
+static void check_excuse(struct world *world, int number, const char *what, enum result result,
+                         const struct problem *problem)
+{
+    struct world_agent *agent = &world->agents[number];
+
+    if (world_disk(world, number)->struck_count == 0 &&
+        (result != RESULT_WAIT || agent->locker == NULL))
+        world_fail(world, "%s: %s: %s: %s", agent->name, what, result_name(result), problem->text);
+    world_say(world, "%s: %s: %s: %s", agent->name, what, result_name(result), problem->text);
+}
+
+void agent_node_start(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
     struct agent_event event = {.kind = AGENT_EVENT_START};
     struct problem problem = {0};
+    enum result result = open_core(world, number, &problem);
 
-    world_enter(world, number);
-    if (replica_open(&replica_options, &agent->replica, &problem) != RESULT_OK)
-        world_fail(world, "%s can't open the replica: %s", agent->name, problem.text);
-    options.replica = agent->replica;
-    if (agent_create(&options, &agent->core, &problem) != RESULT_OK)
-        world_fail(world, "%s doesn't start: %s", agent->name, problem.text);
+    if (result != RESULT_OK) {
+        bool is_dead = world_disk(world, number)->is_dead;
+
+        if (!is_dead)
+            check_excuse(world, number, "it doesn't start", result, &problem);
+        replica_close(agent->replica);
+        agent->replica = NULL;
+        if (is_dead)
+            agent_node_die(world, number);
+        else
+            start_later(world, number);
+        return;
+    }
     agent->database = sim_open(world, agent->path);
     agent->scans = sim_zero(world->history.table_count * sizeof(sqlite3_stmt *));
     agent->data_version = 0;
@@ -82,7 +130,10 @@ void agent_node_stop(struct world *world, int number)
     if (!agent->is_running)
         return;
     agent->is_running = false;
+    agent->stopped_until_us = 0;
     agent->link = 0;
+    (void)sqlite3_close(agent->locker);
+    agent->locker = NULL;
     agent_destroy(agent->core);
     agent->core = NULL;
     replica_close(agent->replica);
@@ -95,21 +146,48 @@ void agent_node_stop(struct world *world, int number)
     agent->database = NULL;
 }
 
-void agent_node_crash(struct world *world, int number)
+/* The files of that moment are kept already. */
+void agent_node_die(struct world *world, int number)
 {
     struct world_agent *agent = &world->agents[number];
+    int machine = world_machine(number);
 
-    if (!agent->is_running)
-        return;
-    sim_keep_files(world, agent->path);
-    world->counts.agent_crashes++;
-    world_say(world, "%s: killed", agent->name);
+    world_count(world, world->death[machine]);
+    world_say(world, "%s: %s", agent->name, fault_name(world->death[machine]));
     network_lose_process(world, number);
     agent_node_stop(world, number);
     sim_restore_files(world, agent->path);
-    world_push(
-        world, world_draw(world, MILLISECONDS(100), SECONDS(10)),
-        (struct world_event){.kind = EVENT_AGENT_START, .agent = number, .life = agent->life});
+    disk_restart(&world->disk, machine);
+    start_later(world, number);
+}
+
+static void end_now(struct world *world, int number, enum fault how)
+{
+    if (!world->agents[number].is_running)
+        return;
+    world->death[world_machine(number)] = how;
+    faults_on_death(world, world_machine(number));
+    agent_node_die(world, number);
+}
+
+void agent_node_crash(struct world *world, int number)
+{
+    end_now(world, number, FAULT_DEVICE_KILL);
+}
+
+void agent_node_power_cut(struct world *world, int number)
+{
+    end_now(world, number, FAULT_DEVICE_POWER_CUT);
+}
+
+void agent_node_reopen(struct world *world, int number, const char *why)
+{
+    world->counts.reopens++;
+    world_say(world, "%s: ends: %s", world->agents[number].name, why);
+    network_lose_process(world, number);
+    agent_node_stop(world, number);
+    world_disk(world, number)->struck_count = 0;
+    start_later(world, number);
 }
 
 int64_t agent_node_state(struct world *world, int number, const char *name)
@@ -132,6 +210,7 @@ static void enrolled(struct world *world, int number, const struct agent_effect 
     memcpy(agent->psk, effect->bytes.data, sizeof agent->psk);
     agent->is_enrolled = true;
     agent->replica_no = agent_node_state(world, number, "replica_no");
+    agent->is_renewing = false;
 }
 
 /* False: the process is gone. */
@@ -152,6 +231,9 @@ static void carry_out(struct world *world, int number, const struct agent_effect
         break;
     case AGENT_EFFECT_ENROLLED:
         enrolled(world, number, effect);
+        break;
+    case AGENT_EFFECT_RENEW:
+        life_renew(world, number, effect->bytes);
         break;
     case AGENT_EFFECT_REVOKED:
         world_say(world, "%s: revoked", agent->name);
@@ -187,21 +269,31 @@ void agent_node_step(struct world *world, int number, struct agent_event *event)
     struct problem problem = {0};
     enum result result = RESULT_OK;
 
-    world_enter(world, number);
+    world_arm(world, number);
     event->mono.us = world->now_us;
     event->wall = world_wall(world, number);
     result = agent_step(agent->core, event, &effects, &problem);
+    world_disarm(world);
+    if (world_disk(world, number)->is_dead) {
+        agent_node_die(world, number);
+        return;
+    }
     for (size_t i = 0; i < effects.count; i++)
         carry_out(world, number, &effects.effects[i]);
     if (result != RESULT_OK)
-        world_fail(world, "%s: agent_step: %s: %s", agent->name, result_name(result), problem.text);
+        check_excuse(world, number, "agent_step", result, &problem);
     look_at_replica(world, number);
+    if (agent->is_renewing && agent->has_old_core)
+        life_start_again(world, number);
+    else if (result == RESULT_STORAGE) /* what is on the disk is unknown: open it anew and look */
+        agent_node_reopen(world, number, "the replica is in trouble");
 }
 
 void agent_node_event(struct world *world, const struct world_event *event)
 {
     struct world_agent *agent = &world->agents[event->agent];
-    struct agent_event step = {.kind = AGENT_EVENT_LOCAL_CHANGE};
+    struct agent_event step = {.kind = event->kind == EVENT_AGENT_SYNC ? AGENT_EVENT_SYNC_NOW
+                                                                       : AGENT_EVENT_LOCAL_CHANGE};
 
     if (event->kind == EVENT_AGENT_START) {
         if (!agent->is_running)

@@ -61,7 +61,10 @@ static void collect_open(struct check *check)
 
 static bool is_of(const struct open_edit *open, size_t table, int64_t id)
 {
-    return open->edit->table == table && (open->edit->row_id == id || open->edit->joined_id == id);
+    const struct ledger_edit *edit = open->edit;
+
+    return edit->table == table &&
+           ((id >= edit->row_id && id - edit->row_id < edit->row_count) || edit->joined_id == id);
 }
 
 static bool row_is_open(const struct check *check, size_t table, int64_t id)
@@ -389,7 +392,7 @@ void check_replica(struct world *world, int number)
 {
     int64_t head = 0;
 
-    if (world->is_story && has_own_edits(world, number))
+    if (world->has_rotten || (world->is_story && has_own_edits(world, number)))
         return;
 
     sim_exec(world, world->agents[number].database, "BEGIN");

@@ -3,27 +3,297 @@
 
 #include "base/invariant.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define JULIAN_MS_OF_1970 INT64_C(210866760000000) /* milliseconds since noon of day 0 */
+
+enum { DATABASE = 0, LOG = 1 };
+
+/* An open file: ours first, the real one right behind it. */
+struct disk_file {
+    sqlite3_file base;
+    struct disk *disk;
+    int machine; /* DISK_NOBODY: some other file */
+    int part;
+    int64_t padding; /* keeps what follows aligned */
+};
 
 static struct disk *disk_of(sqlite3_vfs *vfs)
 {
     return (struct disk *)(void *)vfs;
 }
 
+static struct disk_file *file_of(sqlite3_file *file)
+{
+    return (struct disk_file *)(void *)file;
+}
+
+static sqlite3_file *below_of(sqlite3_file *file)
+{
+    return (sqlite3_file *)(void *)(file_of(file) + 1);
+}
+
+/* NULL: no trouble can strike now. */
+static struct disk_machine *armed(sqlite3_file *file)
+{
+    struct disk_file *self = file_of(file);
+
+    if (self->machine == DISK_NOBODY || self->disk->armed != self->machine)
+        return NULL;
+    return &self->disk->machines[self->machine];
+}
+
+static bool strikes(struct disk_machine *machine, enum disk_trouble trouble)
+{
+    if (machine->times[trouble] == 0)
+        return false;
+    if (machine->skips[trouble] > 0) {
+        machine->skips[trouble]--;
+        return false;
+    }
+    if (machine->times[trouble] > 0)
+        machine->times[trouble]--;
+    machine->struck[trouble]++;
+    return true;
+}
+
+/* Each call that changes a file may be the last one; nothing works after it. */
+static bool dies(sqlite3_file *file, struct disk_machine *machine)
+{
+    struct disk *disk = file_of(file)->disk;
+
+    if (machine->is_dead)
+        return true;
+    if (!strikes(machine, DISK_DEATH))
+        return false;
+    disk->on_death(disk->context, file_of(file)->machine);
+    machine->is_dead = true;
+    return true;
+}
+
+/* ---- files ---- */
+
+static int file_close(sqlite3_file *file)
+{
+    return below_of(file)->pMethods->xClose(below_of(file));
+}
+
+/* The kind of a page of a b-tree is its first byte: 2, 5, 10 or 13. Page 1 has a header before. */
+static uint8_t *page_kind(void *bytes, int size, sqlite3_int64 offset)
+{
+    uint8_t *kind = (uint8_t *)bytes + (offset == 0 ? 100 : 0);
+
+    if (size < 512 || (*kind != 2 && *kind != 5 && *kind != 10 && *kind != 13))
+        return NULL;
+    return kind;
+}
+
+static void flip(struct disk_file *self, const struct disk_machine *machine, void *bytes, int size,
+                 uint8_t *kind)
+{
+    struct prng *prng = &self->disk->damage;
+
+    if (machine->flips_content)
+        ((uint8_t *)bytes)[prng_below(prng, (uint64_t)size)] ^=
+            (uint8_t)(1u << prng_below(prng, 8));
+    else
+        *kind ^= 0x80;
+}
+
+static int file_read(sqlite3_file *file, void *bytes, int size, sqlite3_int64 offset)
+{
+    struct disk_file *self = file_of(file);
+    struct disk_machine *machine = self->disk->is_writes_only ? NULL : armed(file);
+    uint8_t *kind = NULL;
+    int code = SQLITE_OK;
+
+    if (machine != NULL && (machine->is_dead || strikes(machine, DISK_READ_ERROR)))
+        return SQLITE_IOERR_READ;
+    code = below_of(file)->pMethods->xRead(below_of(file), bytes, size, offset);
+    if (machine == NULL || code != SQLITE_OK)
+        return code;
+    kind = self->part == DATABASE ? page_kind(bytes, size, offset) : NULL;
+    if (kind != NULL && strikes(machine, DISK_SHORT_READ)) {
+        memset(kind, 0, (size_t)size - (size_t)(kind - (uint8_t *)bytes));
+        return SQLITE_IOERR_SHORT_READ;
+    }
+    if (kind != NULL && strikes(machine, DISK_FLIPPED_BIT))
+        flip(self, machine, bytes, size, kind);
+    return SQLITE_OK;
+}
+
+static void read_sector(void *context, int64_t offset, uint8_t *bytes)
+{
+    sqlite3_file *file = context;
+
+    (void)below_of(file)->pMethods->xRead(below_of(file), bytes, SECTOR_SIZE, offset);
+}
+
+static int file_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 offset)
+{
+    struct disk_file *self = file_of(file);
+    struct disk_machine *machine = armed(file);
+    sqlite3_int64 file_size = 0;
+
+    if (machine != NULL && dies(file, machine))
+        return SQLITE_IOERR_WRITE;
+    if (machine != NULL && strikes(machine, DISK_WRITE_ERROR))
+        return SQLITE_IOERR_WRITE;
+    if (self->machine == DISK_NOBODY)
+        return below_of(file)->pMethods->xWrite(below_of(file), bytes, size, offset);
+    (void)below_of(file)->pMethods->xFileSize(below_of(file), &file_size);
+    if (machine != NULL && offset + size > file_size && strikes(machine, DISK_FULL))
+        return SQLITE_FULL;
+    sectors_note(&self->disk->machines[self->machine].unsynced[self->part], file_size, offset,
+                 (size_t)size, read_sector, file);
+    return below_of(file)->pMethods->xWrite(below_of(file), bytes, size, offset);
+}
+
+static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+    struct disk_machine *machine = armed(file);
+
+    if (machine != NULL && dies(file, machine))
+        return SQLITE_IOERR_TRUNCATE;
+    return below_of(file)->pMethods->xTruncate(below_of(file), size);
+}
+
+static int file_sync(sqlite3_file *file, int flags)
+{
+    struct disk_file *self = file_of(file);
+    struct disk_machine *machine = armed(file);
+
+    if (machine != NULL && dies(file, machine))
+        return SQLITE_IOERR_FSYNC;
+    if (machine != NULL && strikes(machine, DISK_SYNC_ERROR))
+        return SQLITE_IOERR_FSYNC;
+    if (machine != NULL && strikes(machine, DISK_SLOW))
+        machine->wait_us += DISK_SLOW_US;
+    (void)flags; /* /dev/shm has nothing to sync */
+    if (self->machine != DISK_NOBODY)
+        sectors_forget(&self->disk->machines[self->machine].unsynced[self->part]);
+    return SQLITE_OK;
+}
+
+static int file_size_of(sqlite3_file *file, sqlite3_int64 *ret_size)
+{
+    return below_of(file)->pMethods->xFileSize(below_of(file), ret_size);
+}
+
+static int file_lock(sqlite3_file *file, int level)
+{
+    return below_of(file)->pMethods->xLock(below_of(file), level);
+}
+
+static int file_unlock(sqlite3_file *file, int level)
+{
+    return below_of(file)->pMethods->xUnlock(below_of(file), level);
+}
+
+static int file_check_lock(sqlite3_file *file, int *ret)
+{
+    return below_of(file)->pMethods->xCheckReservedLock(below_of(file), ret);
+}
+
+static int file_control(sqlite3_file *file, int op, void *argument)
+{
+    return below_of(file)->pMethods->xFileControl(below_of(file), op, argument);
+}
+
+static int file_sector_size(sqlite3_file *file)
+{
+    return below_of(file)->pMethods->xSectorSize(below_of(file));
+}
+
+static int file_characteristics(sqlite3_file *file)
+{
+    return below_of(file)->pMethods->xDeviceCharacteristics(below_of(file));
+}
+
+static int file_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **ret)
+{
+    return below_of(file)->pMethods->xShmMap(below_of(file), page, size, extend, ret);
+}
+
+static int file_shm_lock(sqlite3_file *file, int offset, int count, int flags)
+{
+    return below_of(file)->pMethods->xShmLock(below_of(file), offset, count, flags);
+}
+
+static void file_shm_barrier(sqlite3_file *file)
+{
+    below_of(file)->pMethods->xShmBarrier(below_of(file));
+}
+
+static int file_shm_unmap(sqlite3_file *file, int remove)
+{
+    return below_of(file)->pMethods->xShmUnmap(below_of(file), remove);
+}
+
+/* Version 2: without xFetch, so that all pages are read and none is mapped. */
+static const sqlite3_io_methods METHODS = {
+    .iVersion = 2,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size_of,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
+};
+
+/* ---- the file system ---- */
+
+static void find_machine(struct disk_file *file, const char *name)
+{
+    file->machine = DISK_NOBODY;
+    for (int i = 0; name != NULL && i < DISK_MACHINES_MAX; i++) {
+        const char *path = file->disk->machines[i].path;
+        size_t size = strlen(path);
+
+        if (size == 0 || strncmp(name, path, size) != 0)
+            continue;
+        if (name[size] == '\0' || strcmp(name + size, "-wal") == 0) {
+            file->machine = i;
+            file->part = name[size] == '\0' ? DATABASE : LOG;
+        }
+    }
+}
+
 static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                      int *ret_flags)
 {
     sqlite3_vfs *below = disk_of(vfs)->below;
+    struct disk_file *self = file_of(file);
+    int code = SQLITE_OK;
 
-    return below->xOpen(below, name, file, flags, ret_flags);
+    memset(self, 0, sizeof *self);
+    self->disk = disk_of(vfs);
+    find_machine(self, name);
+    code = below->xOpen(below, name, below_of(file), flags, ret_flags);
+    if (code == SQLITE_OK)
+        file->pMethods = &METHODS;
+    return code;
 }
 
 static int disk_delete(sqlite3_vfs *vfs, const char *name, int sync)
 {
     sqlite3_vfs *below = disk_of(vfs)->below;
+    struct disk_file file = {.disk = disk_of(vfs)};
 
+    find_machine(&file, name);
+    if (file.machine != DISK_NOBODY)
+        sectors_forget(&file.disk->machines[file.machine].unsynced[file.part]);
     return below->xDelete(below, name, sync);
 }
 
@@ -74,16 +344,17 @@ static int disk_last_error(sqlite3_vfs *vfs, int size, char *ret)
     return below->xGetLastError(below, size, ret);
 }
 
-void disk_install(struct disk *disk)
+void disk_install(struct disk *disk, uint64_t seed)
 {
     sqlite3_vfs *below = sqlite3_vfs_find("unix");
 
     invariant(below != NULL);
-    *disk = (struct disk){.below = below};
+    *disk = (struct disk){.below = below, .armed = DISK_NOBODY};
     prng_init(&disk->prng, 1);
+    prng_init(&disk->damage, seed);
     disk->vfs = (sqlite3_vfs){
         .iVersion = 2,
-        .szOsFile = below->szOsFile,
+        .szOsFile = (int)sizeof(struct disk_file) + below->szOsFile,
         .mxPathname = below->mxPathname,
         .zName = "sim",
         .xOpen = disk_open,
@@ -103,4 +374,82 @@ void disk_remove(struct disk *disk)
 {
     (void)sqlite3_vfs_unregister(&disk->vfs);
     (void)sqlite3_vfs_register(disk->below, 1);
+    for (int i = 0; i < DISK_MACHINES_MAX; i++)
+        for (int part = DATABASE; part <= LOG; part++)
+            sectors_done(&disk->machines[i].unsynced[part]);
+}
+
+/* ---- troubles ---- */
+
+void disk_attach(struct disk *disk, int machine, const char *path)
+{
+    invariant(machine >= 0 && machine < DISK_MACHINES_MAX);
+    (void)snprintf(disk->machines[machine].path, sizeof disk->machines[machine].path, "%s", path);
+}
+
+void disk_arm(struct disk *disk, int machine)
+{
+    disk->armed = machine;
+    disk->is_writes_only = false;
+    disk->machines[machine].wait_us = 0;
+}
+
+void disk_arm_writes(struct disk *disk, int machine)
+{
+    disk_arm(disk, machine);
+    disk->is_writes_only = true;
+}
+
+void disk_disarm(struct disk *disk)
+{
+    disk->armed = DISK_NOBODY;
+}
+
+void disk_trouble(struct disk *disk, int machine, enum disk_trouble trouble, int64_t skips,
+                  int64_t times)
+{
+    disk->machines[machine].skips[trouble] = skips;
+    disk->machines[machine].times[trouble] = times;
+}
+
+void disk_heal(struct disk *disk, int machine)
+{
+    for (int i = 0; i < DISK_TROUBLE_COUNT; i++)
+        disk_trouble(disk, machine, (enum disk_trouble)i, 0, 0);
+}
+
+bool disk_strikes(struct disk *disk, int machine, enum disk_trouble trouble)
+{
+    return disk->armed == machine && strikes(&disk->machines[machine], trouble);
+}
+
+size_t disk_damage(struct disk *disk, int machine)
+{
+    static const char *const ENDS[] = {".crash", "-wal.crash"};
+    struct disk_machine *self = &disk->machines[machine];
+    size_t count = 0;
+
+    for (int part = DATABASE; part <= LOG; part++) {
+        char path[200];
+
+        (void)snprintf(path, sizeof path, "%s%s", self->path, ENDS[part]);
+        count += sectors_damage(&self->unsynced[part], &disk->damage, path);
+    }
+    return count;
+}
+
+void disk_sync(struct disk *disk, int machine)
+{
+    for (int part = DATABASE; part <= LOG; part++)
+        sectors_forget(&disk->machines[machine].unsynced[part]);
+}
+
+void disk_restart(struct disk *disk, int machine)
+{
+    struct disk_machine *self = &disk->machines[machine];
+
+    disk_sync(disk, machine);
+    self->is_dead = false;
+    self->struck_count = 0;
+    self->times[DISK_DEATH] = 0;
 }

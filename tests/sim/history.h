@@ -78,6 +78,7 @@ struct history {
     size_t touch_count, touch_room;
     struct history_touch *touches;
     size_t commit_count;
+    bool is_restored; /* rows have gone back to older versions in this commit */
 };
 
 void history_open(struct history *history, struct world *world, const char *path);
@@ -87,6 +88,9 @@ void history_free(struct history *history);
 void history_watch(struct history *history, sqlite3 *database);
 /* Something was committed: note what is there now. */
 void history_commit(struct history *history);
+/* The master was put back to an older state, under a head above all that there was: what it is now
+ * is one more commit. */
+void history_restored(struct history *history);
 /* Reads the whole master and compares: has anything changed that no commit told of? */
 void history_verify(struct history *history);
 

@@ -33,6 +33,7 @@ struct ledger_edit *ledger_add(struct world *world, int agent, char op, size_t t
         .table = table,
         .column = column,
         .row_id = row_id,
+        .row_count = 1,
         .op = op,
         .base = agent_node_state(world, agent, "published_seq"),
     };
@@ -308,10 +309,13 @@ static void check_edit(struct world *world, const struct ledger_edit *edit)
     if (edit->is_superseded || edit->op == 'D' || edit->is_common)
         return;
     check_late_work(world, edit);
-    if (count_now(world, edit) > 1)
+    if (count_now(world, edit) > (size_t)edit->row_count)
         world_fail(world, "I3: '%s' is in %zu rows of %s", edit->value, count_now(world, edit),
                    table->name);
     if (found_at(world, edit, &row, &version) != 0) {
+        if (edit->row_count > 1 && count_now(world, edit) != (size_t)edit->row_count)
+            world_fail(world, "G3: %zu of %lld rows of '%s' have arrived", count_now(world, edit),
+                       (long long)edit->row_count, edit->value);
         if (edit->is_poison)
             world_fail(world, "I10: '%s' should have been refused", edit->value);
         check_replaced(world, edit, row, version);

@@ -20,6 +20,7 @@ struct ledger_edit {
     size_t table;  /* history's index */
     size_t column; /* history's index; HISTORY_NOTHING for a delete */
     int64_t row_id;
+    int64_t row_count; /* so many rows from row_id on, all with the same value */
     int64_t joined_id; /* the row that it was merged into by its natural key, 0: none */
     char op;           /* I, U or D */
     char value[LEDGER_VALUE_SIZE];
@@ -34,7 +35,7 @@ struct ledger {
     struct ledger_edit *edits;
     size_t count, room;
     uint64_t transaction_last;
-    size_t open_from; /* all before are settled on their devices (a short cut) */
+    struct ledger_edit nowhere; /* of transactions that have failed */
 };
 
 /* Notes one edit just written in the open transaction of that agent. */

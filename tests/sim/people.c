@@ -44,14 +44,37 @@ static int64_t pick(const struct person *person, const char *table, const char *
     return id;
 }
 
+/* After a failure of the disk nothing of the transaction is tried any more. */
 static bool run(const struct person *person, const char *sql)
 {
-    char *problem = NULL;
+    struct world *world = person->world;
+    struct world_agent *agent = person->agent;
+    int code = SQLITE_OK;
 
-    if (sqlite3_exec(person->agent->database, sql, NULL, NULL, &problem) != SQLITE_OK) {
-        world_fail(person->world, "%s: %s: %s", person->agent->name, sql, problem);
-    }
-    return sqlite3_changes(person->agent->database) == 1;
+    if (agent->has_failed)
+        return false;
+    disk_arm_writes(&world->disk, world_machine(person->number));
+    code = sim_try(agent->database, sql);
+    world_disarm(world);
+    if (code == SQLITE_OK)
+        return sqlite3_changes(agent->database) == 1;
+    agent->has_failed = true;
+    world_say(world, "%s can't write: %s", agent->name, sqlite3_errmsg(agent->database));
+    if (world_disk(world, person->number)->struck_count == 0 &&
+        !world_disk(world, person->number)->is_dead)
+        world_fail(world, "%s: %s: %s", agent->name, sql, sqlite3_errmsg(agent->database));
+    return false;
+}
+
+/* In the ledger, unless the transaction has failed: then it goes nowhere. */
+static struct ledger_edit *note(const struct person *person, char op, const char *table, int64_t id,
+                                size_t column, const char *value)
+{
+    struct world *world = person->world;
+
+    if (person->agent->has_failed)
+        return &world->ledger.nowhere;
+    return ledger_add(world, person->number, op, table_no(person, table), id, column, value);
 }
 
 /* Sets a column to a value that occurs nowhere else. */
@@ -69,8 +92,7 @@ static struct ledger_edit *set_text(const struct person *person, const char *tab
                  id);
     if (run(person, sql.text)) {
         world_say(person->world, "%s writes %s", person->agent->name, sql.text);
-        edit = ledger_add(person->world, person->number, 'U', table_no(person, table), id,
-                          column_no(person, table, column), marker);
+        edit = note(person, 'U', table, id, column_no(person, table, column), marker);
     }
     free(sql.text);
     return edit;
@@ -99,8 +121,7 @@ static int64_t insert(const struct person *person, const char *table, const char
     (void)run(person, sql.text);
     world_say(person->world, "%s writes %s", person->agent->name, sql.text);
     free(sql.text);
-    (void)ledger_add(person->world, person->number, 'I', table_no(person, table), id,
-                     column_no(person, table, marked), marker);
+    (void)note(person, 'I', table, id, column_no(person, table, marked), marker);
     return id;
 }
 
@@ -108,9 +129,7 @@ static int64_t insert(const struct person *person, const char *table, const char
 static void add_common(const struct person *person, const char *table, int64_t id,
                        const char *column, char op, const char *value)
 {
-    ledger_add(person->world, person->number, op, table_no(person, table), id,
-               column_no(person, table, column), value)
-        ->is_common = true;
+    note(person, op, table, id, column_no(person, table, column), value)->is_common = true;
 }
 
 /* ---- what they do ---- */
@@ -258,8 +277,7 @@ static void open_call(const struct person *person)
         activity, call, person->user_id);
     (void)run(person, sql);
     world_say(person->world, "%s writes %s", person->agent->name, sql);
-    (void)ledger_add(person->world, person->number, 'I', table_no(person, "activity"), activity,
-                     HISTORY_NOTHING, "");
+    (void)note(person, 'I', "activity", activity, HISTORY_NOTHING, "");
     (void)insert(person, "call_note", "body", "call_id, occurred_at, by_id",
                  "%" PRId64 ", %" PRId64 ", %" PRId64, call, person->now_us, person->user_id);
 }
@@ -302,8 +320,10 @@ static void do_wrong(const struct person *person)
         break;
     }
     }
-    if (edit != NULL)
+    if (edit != NULL && !person->agent->has_failed) {
         edit->is_poison = true;
+        world_count(person->world, FAULT_POISON);
+    }
 }
 
 /* Help desk: a call turns out to be about another place; a contact goes. */
@@ -321,8 +341,7 @@ static void do_desk_work(const struct person *person)
         (void)snprintf(sql, sizeof sql, "DELETE FROM contact WHERE id = %" PRId64, contact);
         (void)run(person, sql);
         world_say(person->world, "%s writes %s", person->agent->name, sql);
-        (void)ledger_add(person->world, person->number, 'D', table_no(person, "contact"), contact,
-                         HISTORY_NOTHING, "");
+        (void)note(person, 'D', "contact", contact, HISTORY_NOTHING, "");
         return;
     }
     if (site == 0 || call == 0)
@@ -342,6 +361,83 @@ static void do_desk_work(const struct person *person)
     add_common(person, "call", call, "party_id", 'U', sql);
 }
 
+/* Rows by the thousand in one statement: a list read in, a day's measurements. */
+static void add_bulk(const struct person *person)
+{
+    enum { ROWS_LEAST = 200, ROWS_MOST = 2000 };
+    struct world *world = person->world;
+    int64_t call = pick(person, "call", "1");
+    int64_t count = world_draw(world, ROWS_LEAST, ROWS_MOST);
+    int64_t id = sim_integer(world, person->agent->database, "SELECT id FROM new_id");
+    struct ledger_edit *edit = NULL;
+    char marker[32];
+    char sql[400];
+
+    if (call == 0 || world->counts.fired[FAULT_BULK] != 0)
+        return;
+    world_marker(world, 'e', marker);
+    (void)snprintf(sql, sizeof sql,
+                   "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 <"
+                   " %" PRId64 ") INSERT INTO call_note (id, call_id, occurred_at, by_id, body)"
+                   " SELECT %" PRId64 " + i, %" PRId64 ", %" PRId64 ", %" PRId64 ", '%s' FROM n",
+                   count, id, call, person->now_us, person->user_id, marker);
+    (void)run(person, sql);
+    world_say(world, "%s writes %" PRId64 " rows", person->agent->name, count);
+    edit = note(person, 'I', "call_note", id, column_no(person, "call_note", "body"), marker);
+    edit->row_count = count;
+    world_count(world, FAULT_BULK);
+}
+
+/* The content first, as the agent's own command does it; large ones where the network is quick. */
+static void attach(const struct person *person)
+{
+    enum { SIZE_MAX_HERE = 300000 };
+    struct world *world = person->world;
+    static uint8_t content[SIZE_MAX_HERE];
+    bool is_quick = world->scenario.bytes_per_second >= 100000;
+    size_t size =
+        (size_t)(is_quick && world_chance(world, 300000) ? world_draw(world, 4000, SIZE_MAX_HERE)
+                                                         : world_draw(world, 1, 4000));
+    int64_t call = pick(person, "call", "1");
+    uint8_t hash[BLOB_STORE_HASH_SIZE];
+    char hex[2 * BLOB_STORE_HASH_SIZE + 1];
+
+    if (call == 0)
+        return;
+    for (size_t i = 0; i < size; i++)
+        content[i] = (uint8_t)prng_next(&world->prng);
+    sim_blobs_put(&person->agent->blobs, content, size, hash);
+    bytes_to_hex(bytes_of(hash, sizeof hash), hex);
+    (void)insert(person, "attachment", "name",
+                 "call_id, mime_type, size_n, content_hash, created_at, by_id",
+                 "%" PRId64 ", 'image/jpeg', %zu, '%s', %" PRId64 ", %" PRId64, call, size, hex,
+                 person->now_us, person->user_id);
+    world_count(world, FAULT_ATTACHMENT);
+}
+
+/* Somebody opens an attachment that isn't here yet. */
+static void want_attachment(const struct person *person)
+{
+    int64_t id = pick(person, "attachment",
+                      "lower(content_hash) NOT IN (SELECT lower(hex(hash)) FROM fs_blob)"
+                      " AND id NOT BETWEEN (SELECT number << 33 FROM fs_state WHERE name ="
+                      " 'replica_no') AND (SELECT (number << 33) + 8589934591 FROM fs_state"
+                      " WHERE name = 'replica_no')");
+    sqlite3_stmt *statement = NULL;
+    char sql[200];
+
+    if (id == 0)
+        return;
+    (void)snprintf(sql, sizeof sql, "SELECT content_hash FROM attachment WHERE id = %" PRId64, id);
+    statement = sim_prepare(person->world, person->agent->database, sql);
+    if (sqlite3_step(statement) == SQLITE_ROW)
+        (void)snprintf(sql, sizeof sql, "INSERT INTO fs_blob (hash, state) VALUES (x'%s', 3)",
+                       sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    (void)run(person, sql);
+    world_say(person->world, "%s wants attachment %" PRId64, person->agent->name, id);
+}
+
 static void (*const WORK[])(const struct person *) = {
     add_note,    add_session, add_part_use,  change_contact, add_contact,
     change_site, change_call, change_party,  report,         report,
@@ -349,14 +445,68 @@ static void (*const WORK[])(const struct person *) = {
 };
 enum { WORK_COUNT = sizeof WORK / sizeof WORK[0] };
 
+static bool is_drawn(const struct person *person, enum fault fault)
+{
+    uint64_t chance = person->world->scenario.faults[fault].chance;
+
+    return chance != 0 && world_chance(person->world, chance);
+}
+
 static void do_something(const struct person *person, bool is_desk)
 {
     if (is_desk && world_chance(person->world, 300000))
         do_desk_work(person);
-    else if (world_chance(person->world, person->world->scenario.poison_chance) && !is_desk)
+    else if (!is_desk && is_drawn(person, FAULT_POISON))
         do_wrong(person);
+    else if (is_drawn(person, FAULT_BULK))
+        add_bulk(person);
+    else if (is_drawn(person, FAULT_ATTACHMENT))
+        attach(person);
+    else if (scenario_has(&person->world->scenario, FAULT_ATTACHMENT) &&
+             world_chance(person->world, 100000))
+        want_attachment(person);
     else
         WORK[world_draw(person->world, 0, WORK_COUNT - 1)](person);
+}
+
+/* A commit that failed may have happened: whoever opens the file anew sees it (or not). */
+static bool is_there(struct world *world, const struct world_agent *agent, int64_t lcn)
+{
+    sqlite3 *database = sim_open(world, agent->path);
+    char sql[100];
+    bool is_found = false;
+
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM fs_outbox WHERE lcn = %" PRId64, lcn);
+    is_found = sim_integer(world, database, sql) != 0;
+    (void)sqlite3_close(database);
+    return is_found;
+}
+
+/* As a careful program does: everything is closed, opened and looked at. */
+static void recover(const struct person *person, uint64_t transaction, bool is_committing)
+{
+    struct world *world = person->world;
+    struct ledger *ledger = &world->ledger;
+    bool is_dead = world_disk(world, person->number)->is_dead;
+    int64_t lcn = 0;
+
+    (void)sim_try(person->agent->database, "ROLLBACK");
+    if (ledger->count != 0 && ledger->edits[ledger->count - 1].transaction == transaction)
+        lcn = ledger->edits[ledger->count - 1].lcn;
+    if (is_dead)
+        agent_node_die(world, person->number);
+    else if (is_committing)
+        agent_node_reopen(world, person->number, "a commit failed");
+    if (lcn != 0 && is_committing && is_there(world, person->agent, lcn)) {
+        world_say(world, "%s finds it stored, and syncs it", person->agent->name);
+        disk_sync(&world->disk, world_machine(person->number));
+        world->counts.edits++;
+        return;
+    }
+    if (lcn != 0 && !is_committing && is_there(world, person->agent, lcn))
+        world_fail(world, "G3: %s: a part of a transaction is there", person->agent->name);
+    world->counts.failed_edits++;
+    ledger_undo(world, person->number, transaction);
 }
 
 /* One transaction, now and then of several changes, now and then undone. */
@@ -367,22 +517,60 @@ void people_edit(struct world *world, int number)
     int64_t more = world_chance(world, 250000) ? world_draw(world, 1, 4) : 0;
     uint64_t transaction = 0;
 
-    if (!person.agent->is_running)
+    if (!person.agent->is_running || person.agent->locker != NULL)
         return;
     world_enter(world, number);
     person.user_id = person.agent->user_id;
     person.now_us = world_wall(world, number).us;
+    person.agent->has_failed = false;
     transaction = ++world->ledger.transaction_last;
-    sim_exec(world, person.agent->database, "BEGIN IMMEDIATE");
-    for (int64_t i = 0; i <= more; i++)
+    if (sim_try(person.agent->database, "BEGIN IMMEDIATE") != SQLITE_OK) {
+        if (!replica_is_unsettled(person.agent->replica))
+            world_fail(world, "%s: %s", person.agent->name, sqlite3_errmsg(person.agent->database));
+        return; /* a first snapshot holds the lock: later then */
+    }
+    for (int64_t i = 0; i <= more && !person.agent->has_failed; i++)
         do_something(&person, is_desk);
+    if (person.agent->has_failed) {
+        recover(&person, transaction, false);
+        return;
+    }
     if (world_chance(world, 40000)) {
         sim_exec(world, person.agent->database, "ROLLBACK");
         world_say(world, "%s undoes that", person.agent->name);
         ledger_undo(world, number, transaction);
         return;
     }
-    sim_exec(world, person.agent->database, "COMMIT");
+    (void)run(&person, "COMMIT");
+    if (person.agent->has_failed) {
+        recover(&person, transaction, true);
+        return;
+    }
     world->counts.edits++;
     agent_node_changed(world, number);
+}
+
+/* Right after another: what one has done is there before the next one begins. */
+void people_change_in_turn(struct world *world)
+{
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
+        struct person person = {.world = world, .number = (int)i, .agent = &world->agents[i]};
+        const struct ledger_edit *edit = NULL;
+        char sql[120];
+
+        world_enter(world, (int)i);
+        world->ledger.transaction_last++;
+        edit = set_text(&person, "site", pick(&person, "site", "1"), "access_note");
+        if (edit == NULL)
+            continue;
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT count(*) FROM site WHERE id = %" PRId64 " AND access_note = '%s'",
+                       edit->row_id, edit->value);
+        agent_node_changed(world, (int)i);
+        if (!world_wait(world, SECONDS(30)))
+            world_fail(world, "G6: a last edit of %s isn't delivered", person.agent->name);
+        if (sim_integer(world, world->server.office, sql) != 1)
+            world_fail(world, "I9: %s's '%s' doesn't count, though it was the last one",
+                       person.agent->name, edit->value);
+    }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* scenario.h: what happens in one run, expanded from a seed and printed when it fails.
  *
- * Times are microseconds, chances are per million. Same seed, same scenario, same run. */
+ * Times are microseconds, chances are per million. Same seed, same scenario, same run. Each kind of
+ * fault is drawn from a sequence of its own: without one kind the others stay as they were. */
 #pragma once
 
 #include "base/prng.h"
@@ -10,7 +11,57 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SCENARIO_AGENTS_MAX = 32, SCENARIO_TEXT_SIZE = 900 };
+enum { SCENARIO_AGENTS_MAX = 32, SCENARIO_TEXT_SIZE = 2400 };
+
+enum fault {
+    /* network, by message */
+    FAULT_CUT,       /* a message is the last one of its connection */
+    FAULT_HALF_OPEN, /* from this message on the link swallows everything silently */
+    FAULT_DUPLICATE, /* a message arrives twice */
+    FAULT_CORRUPT,   /* one bit of a message is wrong */
+    FAULT_LATE,      /* the device loses the link; what it has sent arrives after its next one */
+    /* network, by time */
+    FAULT_OFFLINE,
+    FAULT_SLOW_READER, /* what the server sends trickles */
+    FAULT_REFUSED,     /* the server's machine refuses new connections */
+    FAULT_STORM,       /* all links are cut, all devices come back at once */
+    /* machines */
+    FAULT_STOPPED,            /* a device's process stands still for a while */
+    FAULT_DEVICE_KILL,        /* between two steps */
+    FAULT_DEVICE_KILL_INSIDE, /* at some call to the file system */
+    FAULT_DEVICE_POWER_CUT,   /* the same, and unsynced sectors are lost, torn or garbled */
+    FAULT_SERVER_KILL,
+    FAULT_SERVER_KILL_INSIDE,
+    FAULT_SERVER_POWER_CUT,
+    /* disks: of a device or the server, once or for a while */
+    FAULT_READ_ERROR,
+    FAULT_WRITE_ERROR,
+    FAULT_SYNC_ERROR,
+    FAULT_DISK_FULL,
+    FAULT_SHORT_READ,
+    FAULT_FLIPPED_BIT,
+    FAULT_SLOW_DISK,
+    FAULT_LOCKED, /* another program holds the write lock of a replica */
+    /* clocks */
+    FAULT_CLOCK_WRONG, /* from the start */
+    FAULT_CLOCK_JUMP,
+    FAULT_CLOCK_DRIFT,
+    FAULT_SERVER_CLOCK, /* the server's jumps */
+    /* work */
+    FAULT_POISON,     /* an edit that the server must refuse */
+    FAULT_BULK,       /* a transaction of thousands of rows */
+    FAULT_ATTACHMENT, /* a file beside a row */
+    FAULT_COUNT,
+};
+
+const char *fault_name(enum fault fault);
+bool fault_find(const char *name, enum fault *ret_fault);
+
+struct scenario_fault {
+    uint64_t chance;  /* of a message or an edit; 0: never */
+    int64_t every_us; /* of one machine, on average; 0: never */
+    int64_t for_us;
+};
 
 struct scenario {
     uint64_t seed;
@@ -22,22 +73,26 @@ struct scenario {
     int64_t latency_us;
     int64_t jitter_us;
     int64_t bytes_per_second;
-    int64_t job_delay_us; /* of writer and readers, at most */
-    uint64_t cut_chance;  /* a message is the last one of its connection */
-    uint64_t hole_chance; /* from this message on the link swallows everything silently */
-    int64_t offline_every_us;
-    int64_t offline_for_us;
-    int64_t agent_crash_every_us; /* of one agent */
-    int64_t server_crash_every_us;
-    uint64_t poison_chance; /* an edit that the server must refuse */
-    bool has_help_desk;     /* the first agent sees everything and may move calls */
-    bool has_wrong_clocks;
-    int64_t skew_us[SCENARIO_AGENTS_MAX];
+    int64_t job_delay_us;      /* of writer and readers, at most */
+    int64_t checkpoint_rows;   /* written on a device from one checkpoint to the next */
+    int64_t checkpoint_bytes;  /* of the server's log */
+    int64_t departure_keep_us; /* the master forgets deletions after that; 0: never */
+    int64_t rescope_every_us;  /* the server looks after its subscriptions and departures */
+    bool has_help_desk;        /* the first agent sees everything and may move calls */
+    struct scenario_fault faults[FAULT_COUNT];
+    int64_t skew_us[SCENARIO_AGENTS_MAX]; /* with FAULT_CLOCK_WRONG */
+    int64_t drift_ppm[SCENARIO_AGENTS_MAX];
 };
 
-/* agent_count 0: as the seed says. */
-void scenario_expand(uint64_t seed, size_t agent_count, int64_t span_us, bool has_faults,
-                     struct scenario *ret_scenario);
+struct scenario_options {
+    uint64_t seed;
+    size_t agent_count; /* 0: as the seed says */
+    int64_t span_us;    /* 0: as the seed says */
+    uint64_t without;   /* bit by kind: these stay off */
+};
+
+void scenario_expand(const struct scenario_options *options, struct scenario *ret_scenario);
 /* A quiet world for stories: nothing happens by itself. */
 void scenario_quiet(uint64_t seed, size_t agent_count, struct scenario *ret_scenario);
+bool scenario_has(const struct scenario *scenario, enum fault fault);
 void scenario_format(const struct scenario *scenario, char ret_text[SCENARIO_TEXT_SIZE]);

@@ -44,35 +44,110 @@ void server_node_init(struct world *world)
 
 /* ---- start and end ---- */
 
-static void load_catalog(struct world *world)
+static enum result load_catalog(struct world_server *server, struct problem *problem)
 {
-    struct world_server *server = &world->server;
     struct sql_options options = {.path = server->path, .profile = SQL_PROFILE_SERVER};
     struct sql_database *database = NULL;
-    struct problem problem = {0};
+    enum result result = RESULT_OK;
 
     arena_reset(&server->catalog_arena);
-    if (sql_open(&options, &database, &problem) != RESULT_OK ||
-        catalog_load(database, &server->catalog_arena, &server->catalog, &problem) != RESULT_OK)
-        world_fail(world, "the server can't read its catalog: %s", problem.text);
+    result = sql_open(&options, &database, problem);
+    if (result == RESULT_OK)
+        result = catalog_load(database, &server->catalog_arena, &server->catalog, problem);
     sql_close(database);
+    return result;
 }
 
-static struct master *open_master(struct world *world, bool is_reader)
+static enum result open_master(struct world *world, bool is_reader, struct master **ret_master,
+                               struct problem *problem)
 {
     struct world_server *server = &world->server;
-    struct sqlite_store_options store_options = {.path = server->path, .is_reader = is_reader};
-    struct master_options options = {.catalog = &server->catalog, .trace = &server->trace};
-    struct master *master = NULL;
-    struct problem problem = {0};
+    struct sqlite_store_options store_options = {.path = server->path,
+                                                 .is_reader = is_reader,
+                                                 .wal_size_soft = world->scenario.checkpoint_bytes};
+    struct master_options options = {.catalog = &server->catalog,
+                                     .blobs = &server->blobs.store,
+                                     .departure_keep_us = world->scenario.departure_keep_us,
+                                     .trace = &server->trace};
+    enum result result =
+        sqlite_store_open(&store_options, &server->catalog, &options.store, problem);
 
-    if (sqlite_store_open(&store_options, &server->catalog, &options.store, &problem) !=
-            RESULT_OK ||
-        master_create(&options, &master, &problem) != RESULT_OK)
-        world_fail(world, "the server can't open its master: %s", problem.text);
-    if (!is_reader)
+    if (result != RESULT_OK)
+        return result;
+    result = master_create(&options, ret_master, problem);
+    if (result != RESULT_OK)
+        store_close(options.store);
+    else if (!is_reader)
         history_watch(&world->history, sql_handle(sqlite_store_database(options.store)));
-    return master;
+    return result;
+}
+
+static enum result open_all(struct world *world, struct problem *problem)
+{
+    struct world_server *server = &world->server;
+    enum result result = RESULT_OK;
+
+    world_arm(world, WORLD_OFFICE);
+    result = load_catalog(server, problem);
+    if (result == RESULT_OK)
+        result = open_master(world, false, &server->writer, problem);
+    if (result == RESULT_OK)
+        result = open_master(world, true, &server->reader, problem);
+    world_disarm(world);
+    return result;
+}
+
+static void close_all(struct world_server *server)
+{
+    master_destroy(server->writer);
+    master_destroy(server->reader);
+    server->writer = server->reader = NULL;
+}
+
+static void start_later(struct world *world)
+{
+    world_push(world, world_draw(world, MILLISECONDS(100), SECONDS(8)),
+               (struct world_event){.kind = EVENT_SERVER_START, .life = world->server.life});
+}
+
+/* Nothing may fail by itself. */
+static void check_excuse(struct world *world, const char *what, enum result result,
+                         const struct problem *problem)
+{
+    if (world_disk(world, WORLD_OFFICE)->struck_count == 0)
+        world_fail(world, "server: %s: %s: %s", what, result_name(result), problem->text);
+    world_say(world, "server: %s: %s: %s", what, result_name(result), problem->text);
+}
+
+static void die(struct world *world);
+
+/* The end may have come right after a commit: what nobody was told of is there all the same. */
+static void catch_up(struct world *world)
+{
+    struct history *history = &world->history;
+
+    if (sim_integer(world, history->database, "SELECT number FROM fs_state WHERE name = 'seq'") >
+        history->head)
+        history_commit(history);
+    ledger_commit(world);
+}
+
+static bool open_or_later(struct world *world)
+{
+    struct world_server *server = &world->server;
+    struct problem problem = {0};
+    enum result result = open_all(world, &problem);
+
+    if (result == RESULT_OK)
+        return true;
+    close_all(server);
+    if (world_disk(world, WORLD_OFFICE)->is_dead) {
+        die(world);
+    } else {
+        check_excuse(world, "it doesn't start", result, &problem);
+        start_later(world);
+    }
+    return false;
 }
 
 void server_node_start(struct world *world)
@@ -86,14 +161,15 @@ void server_node_start(struct world *world)
         .trace = &server->trace,
         .connections_max = 1000,
         .handshakes_per_address_max = 64,
+        .rescope_interval_us = world->scenario.rescope_every_us,
     };
     struct problem problem = {0};
 
-    world_enter(world, WORLD_OFFICE);
-    load_catalog(world);
+    if (!open_or_later(world))
+        return;
     history_open(&world->history, world, server->path);
-    server->writer = open_master(world, false);
-    server->reader = open_master(world, true);
+    if (server->life != 0)
+        catch_up(world);
     server->office = sim_open(world, server->path);
     sim_exec(world, server->office, "PRAGMA foreign_keys = ON");
     history_watch(&world->history, server->office);
@@ -133,30 +209,79 @@ void server_node_stop(struct world *world)
     drop_jobs(server->reads, &server->read_count);
     server->is_writing = false;
     server->is_reading = false;
-    master_destroy(server->writer);
-    master_destroy(server->reader);
+    close_all(server);
     (void)sqlite3_close(server->office);
     server->office = NULL;
     history_close(&world->history);
 }
 
-/* What is in memory is lost, the files stay as they are at this moment. */
-void server_node_crash(struct world *world)
+static void lose_process(struct world *world)
 {
-    struct world_server *server = &world->server;
-
-    if (!server->is_running)
-        return;
-    sim_keep_files(world, server->path);
-    if (server->running_count != 0)
+    if (world->server.running_count != 0)
         world->counts.lost_acks++;
-    world->counts.server_crashes++;
-    world_say(world, "server: killed, %zu results untold", server->running_count);
     network_lose_process(world, WORLD_OFFICE);
     server_node_stop(world);
+}
+
+/* The files of that moment are kept already; what is in memory is lost. */
+static void die(struct world *world)
+{
+    struct world_server *server = &world->server;
+    int machine = world_machine(WORLD_OFFICE);
+
+    world_count(world, world->death[machine]);
+    world_say(world, "server: %s, %zu results untold", fault_name(world->death[machine]),
+              server->running_count);
+    lose_process(world);
     sim_restore_files(world, server->path);
-    world_push(world, world_draw(world, MILLISECONDS(100), SECONDS(8)),
-               (struct world_event){.kind = EVENT_SERVER_START, .life = server->life});
+    disk_restart(&world->disk, machine);
+    start_later(world);
+}
+
+static void end_now(struct world *world, enum fault how)
+{
+    if (!world->server.is_running)
+        return;
+    world->death[world_machine(WORLD_OFFICE)] = how;
+    faults_on_death(world, world_machine(WORLD_OFFICE));
+    die(world);
+}
+
+void server_node_crash(struct world *world)
+{
+    end_now(world, FAULT_SERVER_KILL);
+}
+
+void server_node_power_cut(struct world *world)
+{
+    end_now(world, FAULT_SERVER_POWER_CUT);
+}
+
+/* What the real one does: it exits, its service manager starts it again, it looks at the file. */
+static void give_up(struct world *world)
+{
+    world->counts.reopens++;
+    world_say(world, "server: exits, what is on the disk is unknown");
+    lose_process(world);
+    world_disk(world, WORLD_OFFICE)->struck_count = 0;
+    start_later(world);
+}
+
+/* False: the process is gone. */
+static bool judge(struct world *world, const char *what, enum result result,
+                  const struct problem *problem)
+{
+    if (world_disk(world, WORLD_OFFICE)->is_dead) {
+        die(world);
+        return false;
+    }
+    if (result != RESULT_OK)
+        check_excuse(world, what, result, problem);
+    if (result == RESULT_STORAGE) {
+        give_up(world);
+        return false;
+    }
+    return true;
 }
 
 /* ---- the step ---- */
@@ -240,19 +365,22 @@ static void begin_write(struct world *world)
     size_t count = server->write_count;
     enum result result = RESULT_OK;
 
-    world_enter(world, WORLD_OFFICE);
     if (count != 0)
         memcpy(server->running, server->writes, count * sizeof(struct job *));
     server->running_count = count;
     server->write_count = 0;
+    world_arm(world, WORLD_OFFICE);
     result = master_write(server->writer, server->running, count, world_wall(world, WORLD_OFFICE),
                           &server->outcome, &problem);
-    if (result != RESULT_OK)
-        world_fail(world, "master_write: %s: %s", result_name(result), problem.text);
+    world_disarm(world);
+    if (!judge(world, "master_write", result, &problem))
+        return;
     if (server->outcome.work.seq != 0 || server->outcome.rescoped_count != 0)
         history_commit(&world->history);
     ledger_commit(world);
-    world_push(world, world_draw(world, 10, world->scenario.job_delay_us),
+    world_push(world,
+               world_disk(world, WORLD_OFFICE)->wait_us +
+                   world_draw(world, 10, world->scenario.job_delay_us),
                (struct world_event){.kind = EVENT_WROTE, .life = server->life});
 }
 
@@ -292,11 +420,12 @@ static void read_jobs(struct world *world)
     struct problem problem = {0};
     enum result result = RESULT_OK;
 
-    world_enter(world, WORLD_OFFICE);
+    world_arm(world, WORLD_OFFICE);
     result = master_read(server->reader, server->reads, server->read_count,
                          world_wall(world, WORLD_OFFICE), &problem);
-    if (result != RESULT_OK)
-        world_fail(world, "master_read: %s: %s", result_name(result), problem.text);
+    world_disarm(world);
+    if (!judge(world, "master_read", result, &problem))
+        return;
     for (size_t i = 0; i < server->read_count; i++)
         world_push(
             world, world_draw(world, 10, world->scenario.job_delay_us),

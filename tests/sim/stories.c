@@ -1,126 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stories of the sync, told in the simulator's world: one rule each, with everybody real but time,
  * network and machines' ends. */
-#define _GNU_SOURCE /* mkdtemp */
-
-#include "tests/sim/world.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-struct stage {
-    char folder[64];
-    struct world *world;
-};
-
-static void tell_failure(struct world *world, const char *text)
-{
-    (void)world;
-    fail_msg("%s", text);
-}
-
-/* A quiet world: sites 1 to 3 with contacts; calls 1 to 6 at site (n - 1) % 3 + 1, each with the
- * activity of the same number. All activities are Anna's first, who sees all sites. */
-static struct world *world_of(void **state, size_t agent_count)
-{
-    struct stage *stage = *state;
-    struct scenario scenario;
-
-    assert_non_null(stage);
-    scenario_quiet(1, agent_count, &scenario);
-    stage->world = world_create(&scenario, stage->folder, false, tell_failure);
-    stage->world->is_story = true;
-    stage->world->has_faults = false;
-    stage->world->has_workload = false;
-    return stage->world;
-}
-
-static sqlite3 *database_of(struct world *world, int node)
-{
-    return node == OFFICE ? world->server.office : world->agents[node].database;
-}
-
-/* Plain SQL by some program on that machine. */
-static void sql(struct world *world, int node, const char *script)
-{
-    world_enter(world, node);
-    sim_exec(world, database_of(world, node), script);
-    if (node == OFFICE)
-        server_node_changed(world);
-    else
-        agent_node_changed(world, node);
-}
-
-static void expect(struct world *world, int node, const char *query, const char *expected)
-{
-    sqlite3_stmt *statement = sim_prepare(world, database_of(world, node), query);
-    struct sim_text found = {0};
-
-    sim_text_add(&found, "%s", "");
-    while (sqlite3_step(statement) == SQLITE_ROW)
-        sim_text_add(&found, "%s%s", found.size == 0 ? "" : " ",
-                     sqlite3_column_type(statement, 0) == SQLITE_NULL
-                         ? "NULL"
-                         : (const char *)sqlite3_column_text(statement, 0));
-    sqlite3_finalize(statement);
-    assert_string_equal(found.text, expected);
-    free(found.text);
-}
-
-static void expect_told(const struct world *world, const char *words)
-{
-    if (strstr(world->story.text, words) == NULL)
-        fail_msg("nothing said '%s'", words);
-}
-
-static void link_cut(struct world *world, int agent)
-{
-    struct link *link = network_link(world, world->agents[agent].link);
-
-    world->agents[agent].is_offline = true;
-    if (link != NULL)
-        network_cut(world, link);
-    world_pass(world, SECONDS(3));
-}
-
-static void link_restore(struct world *world, int agent)
-{
-    world->agents[agent].is_offline = false;
-}
-
-static void assign(struct world *world, int activity, int user)
-{
-    char script[200];
-
-    (void)snprintf(script, sizeof script,
-                   "UPDATE activity SET technician_id = %d, assign_version_n = assign_version_n + 1"
-                   " WHERE id = %d",
-                   user, activity);
-    sql(world, OFFICE, script);
-}
-
-/* Both work at site 1, each with an activity there; nobody has anything elsewhere. */
-static void send_both_to_site_1(struct world *world)
-{
-    sql(world, OFFICE,
-        "UPDATE activity SET technician_id = 1 WHERE id = 1;"
-        "UPDATE activity SET technician_id = 2 WHERE id = 4;"
-        "UPDATE activity SET technician_id = NULL WHERE id NOT IN (1, 4)");
-    assert_true(world_wait(world, SECONDS(20)));
-    expect(world, ANNA, "SELECT group_concat(id) FROM site", "1");
-    expect(world, BRUNO, "SELECT group_concat(id) FROM site", "1");
-}
-
-static void the_end(struct world *world)
-{
-    world_settle(world);
-    check_end(world);
-}
+#include "tests/sim/story.h"
 
 /* ---- stories ---- */
 
@@ -228,6 +109,38 @@ static void the_same_natural_key_on_two_devices_is_one_row(void **state)
            "worn out, bearing changed");
     expect(world, BRUNO, "SELECT cause || ', ' || report_text FROM activity_result",
            "worn out, bearing changed");
+    the_end(world);
+}
+
+/* A crew of two on one visit: answers to different questions all stay; to the same one the later
+ * answer stands, and the earlier is kept and shown. */
+static void a_crew_answers_the_same_checklist_and_no_answer_is_lost(void **state)
+{
+    struct world *world = world_of(state, 2);
+    const char *answers = "SELECT group_concat(item_id || '=' || value, ' ') FROM (SELECT * FROM"
+                          " checklist_answer ORDER BY item_id)";
+
+    send_both_to_site_1(world);
+    link_cut(world, ANNA);
+    link_cut(world, BRUNO);
+    sql(world, ANNA,
+        "INSERT INTO checklist_answer (id, activity_id, item_id, by_id, answered_at, value) VALUES"
+        " ((SELECT id FROM new_id), 1, 1, 1, 1, 'yes')");
+    sql(world, ANNA,
+        "INSERT INTO checklist_answer (id, activity_id, item_id, by_id, answered_at, value) VALUES"
+        " ((SELECT id FROM new_id), 1, 2, 1, 1, '3.1')");
+    world_pass(world, MINUTES(2));
+    sql(world, BRUNO,
+        "INSERT INTO checklist_answer (id, activity_id, item_id, by_id, answered_at, value) VALUES"
+        " ((SELECT id FROM new_id), 1, 2, 2, 2, '3.4')");
+    link_restore(world, BRUNO); /* the later answer arrives first */
+    world_settle(world);
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, OFFICE, answers, "1=yes 2=3.4");
+    expect(world, ANNA, answers, "1=yes 2=3.4");
+    expect(world, BRUNO, answers, "1=yes 2=3.4");
+    expect(world, ANNA, "SELECT lost FROM merge_loss WHERE column_name = 'value'", "3.1");
     the_end(world);
 }
 
@@ -356,6 +269,31 @@ static void plain_sql_on_the_master_reaches_the_devices(void **state)
     the_end(world);
 }
 
+/* Trap 10: what was deleted while a device was away for longer than deletions are remembered
+ * doesn't come back, and its own work of that time arrives. */
+static void a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    world->scenario.departure_keep_us = MINUTES(1);
+    world->scenario.rescope_every_us = SECONDS(10);
+    server_node_crash(world); /* it comes back with these settings */
+    world_settle(world);
+    link_cut(world, ANNA);
+    sql(world, OFFICE, "DELETE FROM call_note; DELETE FROM contact WHERE site_id = 1");
+    sql(world, ANNA, "UPDATE site SET access_note = 'written in the drawer' WHERE id = 1");
+    world_pass(world, MINUTES(5));
+    expect(world, OFFICE, "SELECT count(*) FROM fs_tomb", "0");
+    expect(world, ANNA, "SELECT count(*) > 0 FROM contact WHERE site_id = 1", "1");
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect_told(world, "< server: IDS site/1");
+    expect(world, ANNA, "SELECT count(*) FROM contact WHERE site_id = 1", "0");
+    expect(world, BRUNO, "SELECT access_note FROM site WHERE id = 1", "written in the drawer");
+    the_end(world);
+}
+
 /* A whole fleet that comes back at once is served, each with what is its own. */
 static void a_storm_of_reconnecting_devices_is_served(void **state)
 {
@@ -372,46 +310,6 @@ static void a_storm_of_reconnecting_devices_is_served(void **state)
     the_end(world);
 }
 
-/* ---- each story in a world of its own ---- */
-
-static int open_stage(void **state)
-{
-    struct stage *stage = calloc(1, sizeof *stage);
-
-    if (stage == NULL)
-        return -1;
-    (void)snprintf(stage->folder, sizeof stage->folder, "/dev/shm/fieldsync-stories-XXXXXX");
-    if (mkdtemp(stage->folder) == NULL)
-        return -1;
-    world_prepare(stage->folder);
-    *state = stage;
-    return 0;
-}
-
-static int end_story(void **state)
-{
-    struct stage *stage = *state;
-
-    if (stage->world != NULL)
-        world_destroy(stage->world);
-    stage->world = NULL;
-    return 0;
-}
-
-static int close_stage(void **state)
-{
-    struct stage *stage = *state;
-    char command[100];
-
-    (void)snprintf(command, sizeof command, "rm -rf %s", stage->folder);
-    if (system(command) != 0)
-        return -1;
-    free(stage);
-    return 0;
-}
-
-#define STORY(function) cmocka_unit_test_teardown(function, end_story)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -420,12 +318,14 @@ int main(void)
         STORY(a_bucket_with_unsent_work_stays_until_its_verdict),
         STORY(a_row_that_goes_and_comes_back_in_one_gap_stays),
         STORY(the_same_natural_key_on_two_devices_is_one_row),
+        STORY(a_crew_answers_the_same_checklist_and_no_answer_is_lost),
         STORY(a_change_whose_answer_got_lost_is_there_once),
         STORY(a_server_killed_between_commit_and_answer_loses_and_doubles_nothing),
         STORY(a_refused_change_stops_no_other),
         STORY(a_row_that_a_device_cannot_store_stops_no_other),
         STORY(clocks_of_1970_and_2099_lose_nothing),
         STORY(plain_sql_on_the_master_reaches_the_devices),
+        STORY(a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted),
         STORY(a_storm_of_reconnecting_devices_is_served),
     };
 

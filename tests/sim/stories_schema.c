@@ -315,11 +315,13 @@ static void whoever_upgrades_when_all_end_with_the_same(void **state)
     uint64_t last = only == NULL ? RUNS : first;
 
     for (uint64_t seed = first; seed <= last; seed++) {
+        const struct scenario_options options = {
+            .seed = seed, .agent_count = 3, .span_us = SECONDS(120)};
         struct scenario scenario;
         struct prng prng;
         size_t version = 0;
 
-        scenario_expand(seed, 3, SECONDS(120), true, &scenario);
+        scenario_expand(&options, &scenario);
         prng_init(&prng, seed);
         print_message("seed %d\n", (int)seed);
         stage->world = world_create(&scenario, stage->folder,

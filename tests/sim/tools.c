@@ -129,6 +129,7 @@ sqlite3 *sim_open(struct world *world, const char *path)
         world_fail(world, "can't open %s: %s", path, sqlite3_errmsg(database));
     (void)sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     (void)sqlite3_wal_autocheckpoint(database, 0);
+    sim_exec(world, database, "PRAGMA synchronous = FULL"); /* as SQLite does if nobody says */
     return database;
 }
 
@@ -147,6 +148,11 @@ void sim_exec(struct world *world, sqlite3 *database, const char *sql)
 
     if (sqlite3_exec(database, sql, NULL, NULL, &problem) != SQLITE_OK)
         world_fail(world, "%s: %s", sql, problem == NULL ? "?" : problem);
+}
+
+int sim_try(sqlite3 *database, const char *sql)
+{
+    return sqlite3_exec(database, sql, NULL, NULL, NULL);
 }
 
 int64_t sim_integer(struct world *world, sqlite3 *database, const char *sql)

@@ -74,13 +74,59 @@ _Noreturn void world_fail(struct world *world, const char *format, ...)
 struct wall_time world_wall(struct world *world, int node)
 {
     int64_t skew_us = node == WORLD_OFFICE ? world->server_skew_us : world->agents[node].skew_us;
+    int64_t drift_ppm = node == WORLD_OFFICE ? 0 : world->scenario.drift_ppm[node];
 
-    return (struct wall_time){world->base_us + world->now_us + skew_us};
+    return (struct wall_time){world->base_us + world->now_us + skew_us +
+                              world->now_us / 1000000 * drift_ppm};
 }
 
 void world_enter(struct world *world, int node)
 {
     world->disk.now = world_wall(world, node);
+}
+
+/* ---- disks ---- */
+
+int world_machine(int node)
+{
+    return node + 1; /* the server's is the first */
+}
+
+struct disk_machine *world_disk(struct world *world, int node)
+{
+    return &world->disk.machines[world_machine(node)];
+}
+
+void world_arm(struct world *world, int node)
+{
+    world_enter(world, node);
+    disk_arm(&world->disk, world_machine(node));
+}
+
+void world_count(struct world *world, enum fault fault)
+{
+    world->counts.fired[fault]++;
+}
+
+void world_disarm(struct world *world)
+{
+    static const enum fault FAULTS[DISK_TROUBLE_COUNT] = {
+        [DISK_READ_ERROR] = FAULT_READ_ERROR, [DISK_WRITE_ERROR] = FAULT_WRITE_ERROR,
+        [DISK_SYNC_ERROR] = FAULT_SYNC_ERROR, [DISK_FULL] = FAULT_DISK_FULL,
+        [DISK_SHORT_READ] = FAULT_SHORT_READ, [DISK_FLIPPED_BIT] = FAULT_FLIPPED_BIT,
+        [DISK_SLOW] = FAULT_SLOW_DISK,
+    };
+    struct disk_machine *machine = &world->disk.machines[world->disk.armed];
+
+    disk_disarm(&world->disk);
+    for (int i = 0; i < DISK_DEATH; i++) {
+        if (machine->struck[i] != 0)
+            world_say(world, "disk of %s: %s", machine->path + strlen(world->folder) + 1,
+                      fault_name(FAULTS[i]));
+        world->counts.fired[FAULTS[i]] += machine->struck[i];
+        machine->struck_count += machine->struck[i];
+        machine->struck[i] = 0;
+    }
 }
 
 int64_t world_draw(struct world *world, int64_t least, int64_t most)
@@ -160,42 +206,6 @@ static void push_for(struct world *world, enum event_kind kind, int agent, int64
                    (struct world_event){.kind = kind, .agent = agent});
 }
 
-static void go_offline(struct world *world, int agent)
-{
-    struct link *link = network_link(world, world->agents[agent].link);
-
-    world_say(world, "%s goes out of reach", world->agents[agent].name);
-    world->agents[agent].is_offline = true;
-    if (link != NULL)
-        network_cut(world, link);
-    push_for(world, EVENT_ONLINE, agent, world->scenario.offline_for_us);
-}
-
-static void on_fault(struct world *world, const struct world_event *event)
-{
-    const struct scenario *scenario = &world->scenario;
-
-    if (!world->has_faults && event->kind != EVENT_ONLINE)
-        return;
-    switch (event->kind) {
-    case EVENT_OFFLINE:
-        go_offline(world, event->agent);
-        break;
-    case EVENT_ONLINE:
-        world->agents[event->agent].is_offline = false;
-        push_for(world, EVENT_OFFLINE, event->agent, scenario->offline_every_us);
-        break;
-    case EVENT_AGENT_CRASH:
-        agent_node_crash(world, event->agent);
-        push_for(world, EVENT_AGENT_CRASH, event->agent, scenario->agent_crash_every_us);
-        break;
-    default:
-        server_node_crash(world);
-        push_for(world, EVENT_SERVER_CRASH, 0, scenario->server_crash_every_us);
-        break;
-    }
-}
-
 static void on_work(struct world *world, const struct world_event *event)
 {
     if (!world->has_workload)
@@ -230,17 +240,16 @@ static void handle(struct world *world, const struct world_event *event)
         break;
     case EVENT_AGENT_CHANGE:
     case EVENT_AGENT_START:
+    case EVENT_AGENT_SYNC:
         agent_node_event(world, event);
         break;
     case EVENT_EDIT:
     case EVENT_OFFICE:
         on_work(world, event);
         break;
-    case EVENT_OFFLINE:
-    case EVENT_ONLINE:
-    case EVENT_AGENT_CRASH:
-    case EVENT_SERVER_CRASH:
-        on_fault(world, event);
+    case EVENT_FAULT:
+    case EVENT_FAULT_END:
+        faults_event(world, event);
         break;
     }
 }
@@ -256,7 +265,9 @@ static int64_t next_deadline(struct world *world, int *ret_node)
     }
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];
-        int64_t deadline_us = agent->is_running ? agent_deadline(agent->core).us : INT64_MAX;
+        int64_t deadline_us = agent->is_running && agent->stopped_until_us <= world->now_us
+                                  ? agent_deadline(agent->core).us
+                                  : INT64_MAX;
 
         if (deadline_us < first_us) {
             first_us = deadline_us;
@@ -275,6 +286,34 @@ static void fire_deadline(struct world *world, int node)
         server_node_step(world, &server_event);
     else
         agent_node_step(world, node, &agent_event);
+}
+
+/* What is for a process that stands still waits in the system's queues, in its order: all of it to
+ * the next full fifth of a second, again and again. */
+static bool is_held_up(struct world *world, const struct world_event *event)
+{
+    bool is_to_agent = event->direction == TO_AGENT;
+
+    switch (event->kind) {
+    case EVENT_MESSAGE:
+    case EVENT_CLOSED:
+        break;
+    case EVENT_DRAINED:
+        is_to_agent = event->direction == TO_SERVER; /* it is the sender that hears of it */
+        break;
+    case EVENT_CONNECTED:
+    case EVENT_FAIL:
+    case EVENT_AGENT_CHANGE:
+    case EVENT_AGENT_SYNC:
+        is_to_agent = true;
+        break;
+    default:
+        return false;
+    }
+    if (!is_to_agent || world->agents[event->agent].stopped_until_us <= world->now_us)
+        return false;
+    world_push(world, MILLISECONDS(200) - world->now_us % MILLISECONDS(200), *event);
+    return true;
 }
 
 static void advance(struct world *world, int64_t to_us, int node)
@@ -303,6 +342,8 @@ void world_pass(struct world *world, int64_t time_us)
             struct world_event event = pop(world);
 
             advance(world, event.at_us, event.agent);
+            if (is_held_up(world, &event))
+                continue;
             handle(world, &event);
             free(event.bytes);
         } else {
@@ -315,11 +356,13 @@ void world_pass(struct world *world, int64_t time_us)
 
 /* ---- the end of a run ---- */
 
-static bool is_on_its_way(const struct world_event *event)
+static bool is_on_its_way(struct world *world, const struct world_event *event)
 {
-    return event->kind == EVENT_MESSAGE || event->kind == EVENT_WRITE ||
-           event->kind == EVENT_WROTE || event->kind == EVENT_READ || event->kind == EVENT_JOB ||
-           event->kind == EVENT_SERVER_CHANGE || event->kind == EVENT_AGENT_CHANGE;
+    if (event->kind == EVENT_MESSAGE)
+        return !network_link(world, event->link)->is_cut;
+    return event->kind == EVENT_WRITE || event->kind == EVENT_WROTE || event->kind == EVENT_READ ||
+           event->kind == EVENT_JOB || event->kind == EVENT_SERVER_CHANGE ||
+           event->kind == EVENT_AGENT_CHANGE;
 }
 
 bool world_is_settled(struct world *world)
@@ -328,7 +371,7 @@ bool world_is_settled(struct world *world)
         server_status(world->server.core).live_count != world->scenario.agent_count)
         return false;
     for (size_t i = 0; i < world->event_count; i++)
-        if (is_on_its_way(&world->events[i]))
+        if (is_on_its_way(world, &world->events[i]))
             return false;
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];
@@ -354,7 +397,9 @@ bool world_wait(struct world *world, int64_t limit_us)
 
 static void describe(struct world *world, struct sim_text *text)
 {
-    sim_text_add(text, "server %s, %zu events wait", world->server.is_running ? "runs" : "is down",
+    sim_text_add(text, "server %s, %zu sessions, %zu events wait",
+                 world->server.is_running ? "runs" : "is down",
+                 world->server.is_running ? server_status(world->server.core).live_count : 0,
                  world->event_count);
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];
@@ -380,11 +425,7 @@ void world_settle(struct world *world)
     world->has_faults = false;
     world->has_workload = false;
     world_say(world, "faults end");
-    for (struct link *link = world->links; link != NULL; link = link->next)
-        if (link->is_hole[0] || link->is_hole[1])
-            network_cut(world, link);
-    for (size_t i = 0; i < world->scenario.agent_count; i++)
-        world->agents[i].is_offline = false;
+    faults_end(world);
     if (!world->server.is_running)
         server_node_start(world);
     world_pass(world, SECONDS(6)); /* cut links and vain attempts are noticed */
@@ -399,6 +440,53 @@ void world_settle(struct world *world)
         return;
     describe(world, &text);
     world_fail(world, "G6: not everything is delivered 30 s after the faults ended: %s", text.text);
+}
+
+/* The first attachment whose content isn't where it should be: on the server, or on a device that
+ * has asked for it and knows its row. */
+static bool is_missing(struct world *world, sqlite3 *database, const struct sim_blobs *blobs,
+                       const char *sql, char ret_name[LEDGER_VALUE_SIZE])
+{
+    sqlite3_stmt *statement = sim_prepare(world, database, sql);
+    bool is_found = false;
+
+    while (!is_found && sqlite3_step(statement) == SQLITE_ROW) {
+        uint8_t hash[BLOB_STORE_HASH_SIZE] = {0};
+
+        if (!bytes_from_hex((const char *)sqlite3_column_text(statement, 0), hash, sizeof hash))
+            world_fail(world, "an attachment with the hash %s", sqlite3_column_text(statement, 0));
+        is_found = !sim_blobs_is_whole(blobs, hash);
+        if (is_found)
+            (void)snprintf(ret_name, LEDGER_VALUE_SIZE, "%s", sqlite3_column_text(statement, 1));
+    }
+    sqlite3_finalize(statement);
+    return is_found;
+}
+
+static bool blobs_are_missing(struct world *world, char ret_name[LEDGER_VALUE_SIZE])
+{
+    if (is_missing(world, world->server.office, &world->server.blobs,
+                   "SELECT content_hash, name FROM attachment", ret_name))
+        return true;
+    for (size_t i = 0; i < world->scenario.agent_count; i++)
+        if (is_missing(world, world->agents[i].database, &world->agents[i].blobs,
+                       "SELECT a.content_hash, a.name FROM fs_blob AS b JOIN attachment AS a"
+                       " ON a.content_hash = lower(hex(b.hash)) WHERE b.state IN (2, 3)",
+                       ret_name))
+            return true;
+    return false;
+}
+
+void world_settle_blobs(struct world *world)
+{
+    char name[LEDGER_VALUE_SIZE] = "";
+    int64_t end_us = world->now_us + MINUTES(20);
+
+    while (blobs_are_missing(world, name)) {
+        if (world->now_us > end_us)
+            world_fail(world, "G6: the content of attachment %s isn't where it should be", name);
+        world_pass(world, SECONDS(1));
+    }
 }
 
 /* ---- the beginning ---- */
@@ -447,7 +535,7 @@ void world_prepare(const char *folder)
 
     if (sodium_init() < 0)
         exit(2);
-    disk_install(disk);
+    disk_install(disk, 1);
     disk->now.us = BASE_US;
     (void)snprintf(path, sizeof path, "%s/server.db", folder);
     prepare_server(path);
@@ -480,19 +568,16 @@ static void enrol_all(struct world *world)
     }
 }
 
-static void begin_faults(struct world *world)
+static void begin(struct world *world)
 {
     const struct scenario *scenario = &world->scenario;
 
     world->has_faults = true;
     world->has_workload = true;
     push_for(world, EVENT_OFFICE, 0, scenario->office_every_us);
-    push_for(world, EVENT_SERVER_CRASH, 0, scenario->server_crash_every_us);
-    for (size_t i = 0; i < scenario->agent_count; i++) {
+    for (size_t i = 0; i < scenario->agent_count; i++)
         push_for(world, EVENT_EDIT, (int)i, scenario->edit_every_us);
-        push_for(world, EVENT_OFFLINE, (int)i, scenario->offline_every_us);
-        push_for(world, EVENT_AGENT_CRASH, (int)i, scenario->agent_crash_every_us);
-    }
+    faults_begin(world);
 }
 
 struct world *world_create(const struct scenario *scenario, const char *folder, bool is_traced,
@@ -510,17 +595,21 @@ struct world *world_create(const struct scenario *scenario, const char *folder, 
     (void)snprintf(world->template_folder, sizeof world->template_folder, "%s", folder);
     (void)snprintf(world->folder, sizeof world->folder, "%s/run-%ld", folder, (long)getpid());
     (void)mkdir(world->folder, 0700);
-    disk_install(&world->disk);
+    disk_install(&world->disk, scenario->seed);
+    world->disk.on_death = faults_on_death;
+    world->disk.context = world;
     world->agents = sim_zero(scenario->agent_count * sizeof *world->agents);
     (void)snprintf(world->server.path, sizeof world->server.path, "%s/server.db", world->folder);
     (void)snprintf(from, sizeof from, "%s/server.db", folder);
     sim_copy_file(world, from, world->server.path);
+    disk_attach(&world->disk, world_machine(WORLD_OFFICE), world->server.path);
+    sim_blobs_init(&world->server.blobs, &world->disk, world_machine(WORLD_OFFICE));
     server_node_init(world);
     server_node_start(world);
     office_fill(world);
     world_pass(world, SECONDS(3));
     enrol_all(world);
-    begin_faults(world);
+    begin(world);
     return world;
 }
 
@@ -528,9 +617,12 @@ void world_destroy(struct world *world)
 {
     struct sim_text command = {0};
 
-    for (size_t i = 0; i < world->scenario.agent_count; i++)
+    for (size_t i = 0; i < world->scenario.agent_count; i++) {
         agent_node_stop(world, (int)i);
+        sim_blobs_done(&world->agents[i].blobs);
+    }
     server_node_stop(world);
+    sim_blobs_done(&world->server.blobs);
     while (world->event_count != 0) {
         struct world_event event = pop(world);
 

@@ -13,6 +13,7 @@
 #include "agent/core/agent.h"
 #include "server/core/server.h"
 
+#include "tests/sim/blobs.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
@@ -43,6 +44,8 @@ void sim_restore_files(struct world *world, const char *path);
 sqlite3 *sim_open(struct world *world, const char *path);
 sqlite3_stmt *sim_prepare(struct world *world, sqlite3 *database, const char *sql);
 void sim_exec(struct world *world, sqlite3 *database, const char *sql);
+/* SQLite's code; nothing fails. */
+int sim_try(sqlite3 *database, const char *sql);
 int64_t sim_integer(struct world *world, sqlite3 *database, const char *sql); /* 0: none */
 
 /* ---- the network ---- */
@@ -53,14 +56,28 @@ struct link {
     uint64_t number; /* of the connection, as the server knows it */
     int agent;
     uint64_t agent_life, server_life;
-    bool is_up[2];    /* the end that receives in this direction still has it open */
-    bool is_accepted; /* the server has been told of it */
-    bool is_cut;      /* nothing gets through, both ends will be told */
-    bool is_hole[2];  /* nothing gets through, nobody is told */
+    bool is_up[2];       /* the end that receives in this direction still has it open */
+    bool is_accepted;    /* the server has been told of it */
+    bool is_cut;         /* nothing gets through, both ends will be told */
+    bool is_hole[2];     /* nothing gets through, nobody is told */
+    bool is_tainted;     /* a message of its handshake was altered */
+    bool has_hung_up[2]; /* this end has closed it by itself */
+    int64_t late_us;     /* what is for the server arrives only then; 0: in time */
     int64_t latency_us;
     int64_t last_us[2]; /* arrival of the last message: order is kept */
     int64_t sent_us[2]; /* the sender's queue is empty then */
     struct link *next;
+};
+
+/* What somebody on the line has heard. */
+struct tape {
+    size_t count, room;
+    struct heard {
+        uint64_t link;
+        int direction;
+        uint8_t *bytes;
+        size_t size;
+    } * messages;
 };
 
 enum event_kind {
@@ -80,22 +97,23 @@ enum event_kind {
     EVENT_AGENT_START,
     EVENT_EDIT, /* somebody wants to do something */
     EVENT_OFFICE,
-    EVENT_OFFLINE,
-    EVENT_ONLINE,
-    EVENT_AGENT_CRASH,
-    EVENT_SERVER_CRASH,
+    EVENT_AGENT_SYNC, /* somebody asks for it */
+    EVENT_FAULT,
+    EVENT_FAULT_END,
 };
 
 struct world_event {
     int64_t at_us;
     uint64_t order;
     enum event_kind kind;
-    int agent;
+    int agent;     /* or WORLD_OFFICE */
     uint64_t life; /* of the process it is for */
     uint64_t link;
     int direction;
     uint8_t *bytes;
     size_t size;
+    bool is_damaged; /* a message that was never sent like this */
+    enum fault fault;
     struct job *job;
 };
 
@@ -108,8 +126,12 @@ struct world_agent {
     bool is_running;
     bool is_offline;
     bool is_enrolled;
+    bool has_failed;   /* its program's transaction, because of the disk */
+    bool is_renewing;  /* it has a code for another replica number, and keys for it */
+    bool has_old_core; /* the process still has the former keys */
     struct replica *replica;
     struct agent *core;
+    struct sim_blobs blobs;
     uint64_t link; /* 0: none */
     uint8_t secret[32];
     uint8_t sign_public[32];
@@ -119,7 +141,11 @@ struct world_agent {
     int64_t user_id;
     int64_t replica_no;
     int64_t skew_us;
-    sqlite3 *database; /* of the programs on this machine, and of the checks */
+    int64_t stopped_until_us; /* the process stands still, whatever comes */
+    int64_t slow_until_us;    /* what comes from the server trickles */
+    int64_t slow_rate;        /* bytes a second */
+    sqlite3 *locker;          /* of a program that holds the write lock; NULL: none does */
+    sqlite3 *database;        /* of the programs on this machine, and of the checks */
     sqlite3_stmt **scans;
     int64_t data_version;
     size_t publish_count;
@@ -137,6 +163,7 @@ struct world_server {
     struct server *core;
     struct master *writer;
     struct master *reader;
+    struct sim_blobs blobs;
     struct arena catalog_arena;
     struct catalog catalog;
     struct job **writes; /* waiting */
@@ -156,7 +183,9 @@ struct world_server {
 };
 
 struct world_counts {
-    size_t edits, office_edits, cuts, holes, agent_crashes, server_crashes, lost_acks, wrong_times;
+    size_t edits, office_edits, failed_edits, lost_acks, reopens;
+    size_t fired[FAULT_COUNT];
+    size_t bytes[2]; /* arrived, by direction */
 };
 
 struct world {
@@ -168,14 +197,19 @@ struct world {
     int64_t now_us;
     int64_t base_us; /* wall clock of the server at 0 */
     int64_t server_skew_us;
-    struct world_event *events; /* a heap */
+    int64_t refused_until_us;            /* no new connections */
+    enum fault death[DISK_MACHINES_MAX]; /* how a machine with DISK_DEATH ends */
+    struct world_event *events;          /* a heap */
     size_t event_count, event_room;
     uint64_t event_order;
     struct link *links;
     uint64_t link_last;
-    bool has_faults;   /* faults are drawn */
-    bool has_workload; /* people work */
-    bool is_story;     /* edits are not in the ledger: replicas are checked when they have none */
+    bool has_faults;              /* faults are drawn */
+    int64_t planned[FAULT_COUNT]; /* a story's: it strikes at the n-th message from now; 0: not */
+    struct tape *tape;            /* NULL: nobody listens */
+    bool has_workload;            /* people work */
+    bool has_rotten;              /* a replica is damaged on purpose: it isn't looked at */
+    bool is_story; /* edits are not in the ledger: replicas are checked when they have none */
     struct world_server server;
     struct world_agent *agents;
     struct history history;
@@ -212,11 +246,19 @@ void world_push(struct world *world, int64_t delay_us, struct world_event event)
 void world_pass(struct world *world, int64_t time_us);
 /* Whose clock SQLite shows. */
 void world_enter(struct world *world, int node);
+/* The same, and the node's disk is in the trouble it has, until world_disarm. */
+void world_arm(struct world *world, int node);
+void world_disarm(struct world *world);
+int world_machine(int node); /* number of its disk */
+struct disk_machine *world_disk(struct world *world, int node);
+void world_count(struct world *world, enum fault fault);
 /* Faults off, all machines on; everything must be delivered within 30 s. */
 void world_settle(struct world *world);
 bool world_is_settled(struct world *world);
 /* True as soon as all that is on its way has arrived, false after `limit_us`. */
 bool world_wait(struct world *world, int64_t limit_us);
+/* Attachments come after the data and have more time: all that is known of is whole there. */
+void world_settle_blobs(struct world *world);
 
 /* network.c */
 void network_dial(struct world *world, int agent);
@@ -227,11 +269,15 @@ void network_lose_process(struct world *world, int agent); /* WORLD_OFFICE: the 
 struct link *network_link(struct world *world, uint64_t number);
 void network_event(struct world *world, const struct world_event *event);
 void network_free(struct world *world);
+/* Opens a link that no device is at the other end of, and says on it what was heard before. */
+struct link *network_pretend(struct world *world, int agent);
+void network_replay(struct world *world, struct link *link, const struct heard *heard);
 
 /* server_node.c */
 void server_node_init(struct world *world);
 void server_node_start(struct world *world);
-void server_node_crash(struct world *world);
+void server_node_crash(struct world *world); /* kill -9 */
+void server_node_power_cut(struct world *world);
 void server_node_stop(struct world *world); /* frees; files stay as they are */
 void server_node_event(struct world *world, const struct world_event *event);
 void server_node_step(struct world *world, struct server_event *event);
@@ -243,15 +289,46 @@ void server_node_changed(struct world *world);
 /* agent_node.c */
 void agent_node_init(struct world *world, int agent);
 void agent_node_start(struct world *world, int agent);
-void agent_node_crash(struct world *world, int agent);
+void agent_node_crash(struct world *world, int agent); /* kill -9 */
+void agent_node_power_cut(struct world *world, int agent);
+/* Its disk has taken the machine down in the midst of something: the rest of that. */
+void agent_node_die(struct world *world, int agent);
+/* As a service manager: ends it, starts it again a little later. */
+void agent_node_reopen(struct world *world, int agent, const char *why);
 void agent_node_stop(struct world *world, int agent);
 void agent_node_event(struct world *world, const struct world_event *event);
 void agent_node_step(struct world *world, int agent, struct agent_event *event);
 void agent_node_changed(struct world *world, int agent);
 int64_t agent_node_state(struct world *world, int agent, const char *name); /* of fs_state */
 
+/* faults.c */
+void faults_begin(struct world *world);
+void faults_event(struct world *world, const struct world_event *event);
+void faults_end(struct world *world); /* whatever lasts */
+void faults_on_death(void *world, int machine);
+
+/* life.c: disks that are copied or put back, and what an admin says about them */
+/* File and log as they are now. */
+void life_copy_database(struct world *world, const char *from, const char *to);
+void life_keep_image(struct world *world, int agent);
+void life_put_image_back(struct world *world, int agent);
+/* `to` becomes a copy of `from`, to the last byte; what it was is gone. */
+void life_clone(struct world *world, int from, int to);
+/* An admin decides about a held replica; copy_no 0: the only one. False: refused. */
+bool life_choose(struct world *world, int64_t replica_no, int64_t copy_no);
+void life_renew(struct world *world, int agent, struct bytes code);
+void life_start_again(struct world *world, int agent);
+/* A person enters a new code at a device that the server has forgotten. */
+void life_enrol_again(struct world *world, int agent);
+
+/* backups.c: a server that goes back to an older state */
+void backups_take(struct world *world);
+void backups_restore(struct world *world);
+
 /* people.c, office.c */
 void people_edit(struct world *world, int agent);
+/* I9: each device, however wrong its clock, changes what it has seen, and its change counts. */
+void people_change_in_turn(struct world *world);
 void office_fill(struct world *world);
 void office_edit(struct world *world);
 /* "e17~": a text that occurs nowhere else. */

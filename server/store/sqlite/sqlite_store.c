@@ -21,6 +21,7 @@ struct sqlite_store {
     struct triggers_pause pause; /* of the writer: what it writes is never captured */
     enum store_mode mode;
     int wal_page_count; /* as of the last commit */
+    int64_t wal_size_soft;
     struct buffer text; /* of the statement being built */
 };
 
@@ -175,8 +176,9 @@ static enum result sqlite_execute(struct store *store, const char *sql,
     for (size_t run = 0; run < run_count && result == RESULT_OK; run++) {
         bool has_row = true;
 
-        result =
-            sql_bind_all(statement, parameters + run * parameter_count, parameter_count, problem);
+        if (parameter_count > 0)
+            result = sql_bind_all(statement, parameters + run * parameter_count, parameter_count,
+                                  problem);
         while (result == RESULT_OK && has_row)
             result = sql_step(statement, &has_row, problem);
         sql_reset(statement);
@@ -326,6 +328,45 @@ static enum result sqlite_page(struct store *store, const struct catalog_table *
     sql_release(statement);
     if (result == RESULT_OK) {
         *ret_rows = (struct stored_row *)(void *)list.items;
+        *ret_count = list.count;
+    }
+    return result;
+}
+
+static enum result sqlite_ids(struct store *store, const struct catalog_table *table,
+                              int64_t bucket, int64_t id_after, size_t id_count_max,
+                              struct arena *arena, int64_t **ret_ids, size_t *ret_count,
+                              struct problem *problem)
+{
+    struct sqlite_store *self = sqlite_of(store);
+    struct row_list list = {.arena = arena, .item_size = sizeof(int64_t)};
+    const struct value bounds[] = {value_integer(bucket), value_integer(id_after),
+                                   value_integer((int64_t)id_count_max)};
+    struct sql_statement *statement = NULL;
+    bool has_row = false;
+    enum result result;
+
+    buffer_reset(&self->text);
+    result = text_name(self, "SELECT id FROM ", table->name,
+                       " WHERE _fs_bucket=?1 AND id>?2 ORDER BY id LIMIT ?3", problem);
+    if (result == RESULT_OK)
+        result = text_prepare(self, &statement, problem);
+    if (result != RESULT_OK)
+        return result;
+    result = sql_bind_all(statement, bounds, sizeof bounds / sizeof *bounds, problem);
+    while (result == RESULT_OK) {
+        void *id = NULL;
+
+        result = sql_step(statement, &has_row, problem);
+        if (result != RESULT_OK || !has_row)
+            break;
+        result = list_add(&list, &id, problem);
+        if (result == RESULT_OK)
+            *(int64_t *)id = sql_column_integer(statement, 0);
+    }
+    sql_release(statement);
+    if (result == RESULT_OK) {
+        *ret_ids = (int64_t *)(void *)list.items;
         *ret_count = list.count;
     }
     return result;
@@ -501,7 +542,7 @@ static enum result sqlite_tidy(struct store *store, struct problem *problem)
     enum result result;
 
     if (self->checkpointer == NULL ||
-        (int64_t)self->wal_page_count * PAGE_SIZE_BYTES < SQLITE_STORE_WAL_SIZE_SOFT)
+        (int64_t)self->wal_page_count * PAGE_SIZE_BYTES < self->wal_size_soft)
         return RESULT_OK;
     result = sql_begin(&lock, self->database, SQL_IMMEDIATE, problem);
     if (result == RESULT_OK)
@@ -536,6 +577,8 @@ static enum result sqlite_backup(struct store *store, const char *path, struct p
         result = problem_set(problem, RESULT_WAIT, "the database is locked");
     else if (code != SQLITE_OK)
         result = problem_set(problem, RESULT_STORAGE, "%s", sqlite3_errstr(code));
+    if (result == RESULT_OK) /* one file, which can be read without writing anything beside it */
+        result = sql_exec(target, "PRAGMA journal_mode = DELETE", problem);
     if (result == RESULT_OK)
         result = sql_integrity_check(target, problem);
 done:
@@ -568,6 +611,7 @@ static const struct store_operations SQLITE_OPERATIONS = {
     .delete_rows = sqlite_delete_rows,
     .check = sqlite_check,
     .page = sqlite_page,
+    .ids = sqlite_ids,
     .tidy = sqlite_tidy,
     .backup = sqlite_backup,
     .close = sqlite_close,
@@ -594,6 +638,8 @@ enum result sqlite_store_open(const struct sqlite_store_options *options,
     if (self == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a store");
     self->store = (struct store){.operations = &SQLITE_OPERATIONS, .catalog = catalog};
+    self->wal_size_soft =
+        options->wal_size_soft != 0 ? options->wal_size_soft : SQLITE_STORE_WAL_SIZE_SOFT;
     buffer_init(&self->text, STATEMENT_SIZE_MAX);
     result = sql_open(&database_options, &self->database, problem);
     if (result == RESULT_OK && !options->is_reader) {

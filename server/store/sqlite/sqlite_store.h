@@ -11,8 +11,9 @@
 
 struct sqlite_store_options {
     const char *path;
-    const char *vfs; /* NULL: the system's */
-    bool is_reader;  /* opened read-only: STORE_WRITE is refused */
+    const char *vfs;       /* NULL: the system's */
+    bool is_reader;        /* opened read-only: STORE_WRITE is refused */
+    int64_t wal_size_soft; /* 0: SQLITE_STORE_WAL_SIZE_SOFT */
 };
 
 /* The write-ahead log is copied back once it has grown past this many bytes. */

@@ -9,6 +9,20 @@
 
 #include <cmocka.h>
 
+static void a_reader_gets_the_sentence_in_the_own_language(void **state)
+{
+    (void)state;
+    assert_int_equal(reason_language_of("it_IT.UTF-8"), REASON_IN_ITALIAN);
+    assert_int_equal(reason_language_of("it"), REASON_IN_ITALIAN);
+    assert_int_equal(reason_language_of("italics"), REASON_IN_ENGLISH);
+    assert_int_equal(reason_language_of("C"), REASON_IN_ENGLISH);
+    assert_int_equal(reason_language_of(""), REASON_IN_ENGLISH);
+    assert_string_equal(reason_sentence(REASON_NONE, REASON_IN_ITALIAN),
+                        reason_italian(REASON_NONE));
+    assert_string_equal(reason_sentence(REASON_NONE, REASON_IN_ENGLISH),
+                        reason_english(REASON_NONE));
+}
+
 static void every_reason_has_a_code_of_its_own_and_two_sentences(void **state)
 {
     (void)state;
@@ -61,6 +75,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reason_has_a_code_of_its_own_and_two_sentences),
+        cmocka_unit_test(a_reader_gets_the_sentence_in_the_own_language),
         cmocka_unit_test(unknown_codes_are_not_found),
         cmocka_unit_test(codes_that_databases_hold_stay_as_they_are),
     };

@@ -227,23 +227,24 @@ static void expect_answer(const char *request, const char *status, const char *t
     site_close(site);
 }
 
-static void a_route_answers_and_the_connection_lives_on(void **state)
+static void a_route_answers_one_request_a_connection(void **state)
 {
     struct site *site = site_open();
     struct caller caller;
 
     (void)state;
-    caller_open(&caller, listener_port(site->listener));
     for (int i = 0; i < 3; i++) {
+        caller_open(&caller, listener_port(site->listener));
         ask(site, &caller, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "ok\n");
         assert_int_equal(strncmp(caller.answer, "HTTP/1.1 200 OK\r\n", 17), 0);
         assert_non_null(strstr(caller.answer, "Content-Length: 3\r\n"));
         assert_non_null(strstr(caller.answer, "nosniff"));
         assert_non_null(strstr(caller.answer, "Cache-Control: no-store\r\n"));
+        assert_non_null(strstr(caller.answer, "Connection: close\r\n"));
+        caller_close(&caller);
     }
     assert_int_equal(site->handled_count, 3);
-    assert_int_equal(listener_counts(site->listener).accepted, 1);
-    caller_close(&caller);
+    assert_int_equal(listener_counts(site->listener).accepted, 3);
     site_close(site);
 }
 
@@ -264,6 +265,8 @@ static void handlers_see_path_query_and_headers(void **state)
     assert_non_null(strstr(caller.answer, "ETag: \"7\"\r\n"));
     assert_non_null(strstr(caller.answer, "Cache-Control: max-age=60\r\n"));
     assert_null(strstr(caller.answer, "no-store"));
+    caller_close(&caller);
+    caller_open(&caller, listener_port(site->listener));
     ask(site, &caller, "GET /show HTTP/1.1\r\nHost: x\r\n\r\n", "{}");
     assert_string_equal(site->text, "/show||x||||127.0.0.1");
     caller_close(&caller);
@@ -278,6 +281,31 @@ static void unknown_paths_get_404_and_wrong_methods_405(void **state)
     expect_answer("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404", "not found");
     expect_answer("GET /body HTTP/1.1\r\nHost: x\r\n\r\n", "405", "Allow: POST, PUT\r\n");
     expect_answer("DELETE /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "405", "Allow: GET, HEAD\r\n");
+}
+
+/* With a body, libwebsockets would read it from freed memory, or tell its end for ever. */
+static void what_follows_a_request_is_not_read(void **state)
+{
+    static const char *const SECONDS[] = {
+        "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+        "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nhello",
+        "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    };
+    struct site *site = site_open();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(SECONDS) / sizeof(SECONDS[0]); i++) {
+        struct caller caller;
+        char both[512];
+
+        (void)snprintf(both, sizeof(both), "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n%s",
+                       SECONDS[i]);
+        caller_open(&caller, listener_port(site->listener));
+        ask(site, &caller, both, NULL);
+        assert_int_equal(site->handled_count, i + 1);
+        caller_close(&caller);
+    }
+    site_close(site);
 }
 
 static void head_is_get_without_the_body(void **state)
@@ -517,9 +545,10 @@ static void an_upgrade_where_no_websocket_is_served_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_route_answers_and_the_connection_lives_on),
+        cmocka_unit_test(a_route_answers_one_request_a_connection),
         cmocka_unit_test(handlers_see_path_query_and_headers),
         cmocka_unit_test(unknown_paths_get_404_and_wrong_methods_405),
+        cmocka_unit_test(what_follows_a_request_is_not_read),
         cmocka_unit_test(head_is_get_without_the_body),
         cmocka_unit_test(a_body_up_to_the_limit_arrives_whole),
         cmocka_unit_test(too_large_or_unmeasured_bodies_are_refused_unread),

@@ -36,6 +36,8 @@ struct bench {
     pthread_t loop_thread;
     pthread_mutex_t gate; /* held by a test to keep the worker busy */
     atomic_size_t run_count;
+    atomic_size_t further_count; /* jobs of the second thread */
+    atomic_size_t rest_count;
     size_t done_count;
     size_t done_order[JOB_COUNT];
     size_t groups[JOB_COUNT];
@@ -66,10 +68,11 @@ static void task_done(void *context)
     bench->done_order[bench->done_count++] = task->number;
 }
 
-static void gather(void *context, struct worker_job *const *jobs, size_t count)
+static void gather(void *context, size_t thread_index, struct worker_job *const *jobs, size_t count)
 {
     struct bench *bench = context;
 
+    assert_int_equal(thread_index, 0);
     pthread_mutex_lock(&bench->gate);
     pthread_mutex_unlock(&bench->gate);
     bench->groups[bench->group_count++] = count;
@@ -194,6 +197,63 @@ static void what_waits_during_one_group_becomes_the_next(void **state)
     bench_close(&bench);
 }
 
+/* Thread 0 is held at the gate, thread 1 isn't. */
+static void gather_with_two(void *context, size_t thread_index, struct worker_job *const *jobs,
+                            size_t count)
+{
+    struct bench *bench = context;
+
+    assert_true(thread_index < 2);
+    if (thread_index == 0) {
+        pthread_mutex_lock(&bench->gate);
+        pthread_mutex_unlock(&bench->gate);
+    } else if (count == 0) {
+        atomic_fetch_add(&bench->rest_count, 1);
+    } else {
+        atomic_fetch_add(&bench->further_count, count);
+    }
+    for (size_t i = 0; i < count; i++)
+        ((struct task *)jobs[i]->context)->ran = true;
+}
+
+static bool ten_are_done(void *context)
+{
+    return ((struct bench *)context)->done_count == 10;
+}
+
+static bool has_rested(void *context)
+{
+    return atomic_load(&((struct bench *)context)->rest_count) > 0;
+}
+
+static void a_further_thread_takes_what_the_first_leaves_and_rests_afterwards(void **state)
+{
+    static struct bench bench;
+
+    (void)state;
+    bench_open(&bench, (struct worker_options){.thread_count = 2,
+                                               .queue_count_max = JOB_COUNT,
+                                               .gather = gather_with_two,
+                                               .group_count_max = 100,
+                                               .idle_ms = 50});
+    pthread_mutex_lock(&bench.gate);
+    assert_int_equal(submit(&bench, 0), RESULT_OK);
+    assert_true(rounds_until(bench.loop, queue_is_empty, &bench, 2000));
+    assert_int_equal(atomic_load(&bench.further_count), 0); /* the first one comes first */
+    for (size_t i = 1; i <= 10; i++)
+        assert_int_equal(submit(&bench, i), RESULT_OK);
+    assert_true(rounds_until(bench.loop, ten_are_done, &bench, 5000));
+    assert_int_equal(atomic_load(&bench.further_count), 10);
+    pthread_mutex_unlock(&bench.gate);
+    for (size_t i = 11; i < JOB_COUNT; i++)
+        assert_int_equal(submit(&bench, i), RESULT_OK);
+    assert_true(rounds_until(bench.loop, all_done, &bench, 5000));
+    assert_true(rounds_until(bench.loop, has_rested, &bench, 5000));
+    worker_stop(bench.worker);
+    assert_int_equal(atomic_load(&bench.rest_count), 1); /* once, not again and again */
+    bench_close(&bench);
+}
+
 static void stopping_runs_what_waits_and_refuses_the_rest(void **state)
 {
     static struct bench bench;
@@ -249,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_single_thread_keeps_the_order),
         cmocka_unit_test(a_full_queue_refuses_and_later_takes_again),
         cmocka_unit_test(what_waits_during_one_group_becomes_the_next),
+        cmocka_unit_test(a_further_thread_takes_what_the_first_leaves_and_rests_afterwards),
         cmocka_unit_test(stopping_runs_what_waits_and_refuses_the_rest),
         cmocka_unit_test(a_stop_without_any_job_returns),
         cmocka_unit_test(threads_leave_the_signals_to_the_loop),

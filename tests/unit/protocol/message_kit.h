@@ -20,6 +20,7 @@ union any_message {
     struct message_subscribed subscribed;
     struct message_rows rows;
     struct message_gone gone;
+    struct message_ids ids;
     struct message_publish publish;
     struct message_verdict verdict;
     struct message_push push;
@@ -31,6 +32,7 @@ union any_message {
     struct message_ping ping;
     struct message_text text;
     struct message_schema schema;
+    struct message_renew renew;
 };
 
 enum message_kind {
@@ -41,6 +43,7 @@ enum message_kind {
     KIND_SUBSCRIBED,
     KIND_ROWS,
     KIND_GONE,
+    KIND_IDS,
     KIND_PUBLISH,
     KIND_VERDICT,
     KIND_PUSH,
@@ -52,6 +55,7 @@ enum message_kind {
     KIND_PING,
     KIND_TEXT,
     KIND_SCHEMA,
+    KIND_RENEW,
     KIND_COUNT,
 };
 
@@ -74,6 +78,8 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_rows_encode(catalog, &any->rows, body, problem);
     case KIND_GONE:
         return message_gone_encode(&any->gone, body, problem);
+    case KIND_IDS:
+        return message_ids_encode(&any->ids, body, problem);
     case KIND_PUBLISH:
         return message_publish_encode(&any->publish, body, problem);
     case KIND_VERDICT:
@@ -96,6 +102,8 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_ping_encode(&any->ping, body, problem);
     case KIND_TEXT:
         return message_text_encode(&any->text, body, problem);
+    case KIND_RENEW:
+        return message_renew_encode(&any->renew, body, problem);
     case KIND_COUNT:
         break;
     }
@@ -121,6 +129,8 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_rows_decode(catalog, body, arena, &any->rows, problem);
     case KIND_GONE:
         return message_gone_decode(catalog, body, arena, &any->gone, problem);
+    case KIND_IDS:
+        return message_ids_decode(catalog, body, arena, &any->ids, problem);
     case KIND_PUBLISH:
         return message_publish_decode(body, arena, &any->publish, problem);
     case KIND_VERDICT:
@@ -143,6 +153,8 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_ping_decode(body, arena, &any->ping, problem);
     case KIND_TEXT:
         return message_text_decode(body, arena, &any->text, problem);
+    case KIND_RENEW:
+        return message_renew_decode(body, arena, &any->renew, problem);
     case KIND_COUNT:
         break;
     }
@@ -277,6 +289,8 @@ static inline void say_resume(struct buffer *out, const struct message_resume *m
     say_number(out, "schema_version", m->schema_version);
     say_number(out, "device_time", m->device_time.us);
     say_text(out, "app_version", m->app_version);
+    say_number(out, "seal_no", m->seal_no);
+    say_hex(out, "seal_digest", m->seal_digest);
     for (size_t i = 0; i < m->cursor_count; i++)
         say(out,
             "cursor: bucket %" PRId64 " seq %" PRId64 " page_table_no %" PRId64 " page_seq %" PRId64
@@ -293,6 +307,7 @@ static inline void say_enrol(struct buffer *out, const struct message_enrol *m)
     say_text(out, "app_version", m->app_version);
     say_number(out, "schema_version", m->schema_version);
     say_number(out, "device_time", m->device_time.us);
+    say_number(out, "first_no", m->first_no);
 }
 
 static inline void say_welcome(struct buffer *out, const struct message_welcome *m)
@@ -356,6 +371,17 @@ static inline void say_gone(struct buffer *out, const struct message_gone *m)
             m->rows[i].kind == GONE_DELETED ? "deleted" : "left");
 }
 
+static inline void say_ids(struct buffer *out, const struct message_ids *m)
+{
+    say_number(out, "bucket", m->bucket);
+    say_number(out, "seq_to", m->seq_to);
+    say_number(out, "table_no", m->table_no);
+    say_number(out, "id_after", m->id_after);
+    say_number(out, "id_to", m->id_to);
+    for (size_t i = 0; i < m->count; i++)
+        say_number(out, "id", m->ids[i]);
+}
+
 static inline void say_push(struct buffer *out, const struct catalog *catalog,
                             const struct message_push *m)
 {
@@ -383,6 +409,23 @@ static inline void say_verdicts(struct buffer *out, const struct catalog *catalo
         say_verdict(out, catalog, &m->exceptions[i]);
 }
 
+static inline void say_schema(struct buffer *out, const struct message_schema *m)
+{
+    say_number(out, "schema_version", m->schema_version);
+    say_bool(out, "is_last", m->is_last);
+    for (size_t i = 0; i < m->script_count; i++) {
+        say_text(out, "script", m->scripts[i].name);
+        say_text(out, "  text", m->scripts[i].text);
+    }
+}
+
+static inline void say_renew(struct buffer *out, const struct message_renew *m)
+{
+    say_hex(out, "token_id", m->token_id);
+    say_hex(out, "token_secret", m->token_secret);
+    say_text(out, "reason", m->reason);
+}
+
 static inline void kit_say(enum message_kind kind, const struct catalog *catalog,
                            const union any_message *any, struct buffer *out)
 {
@@ -399,6 +442,9 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
     case KIND_ENROLLED:
         say_enrolled(out, &any->enrolled);
         break;
+    case KIND_RENEW:
+        say_renew(out, &any->renew);
+        break;
     case KIND_SUBSCRIBED:
         say_number(out, "stamp_seq", any->subscribed.stamp_seq);
         say_bool(out, "is_whole", any->subscribed.is_whole);
@@ -411,6 +457,9 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
     case KIND_GONE:
         say_gone(out, &any->gone);
         break;
+    case KIND_IDS:
+        say_ids(out, &any->ids);
+        break;
     case KIND_PUBLISH:
         say_number(out, "head", any->publish.head);
         break;
@@ -421,12 +470,7 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
         say_push(out, catalog, &any->push);
         break;
     case KIND_SCHEMA:
-        say_number(out, "schema_version", any->schema.schema_version);
-        say_bool(out, "is_last", any->schema.is_last);
-        for (size_t i = 0; i < any->schema.script_count; i++) {
-            say_text(out, "script", any->schema.scripts[i].name);
-            say_text(out, "  text", any->schema.scripts[i].text);
-        }
+        say_schema(out, &any->schema);
         break;
     case KIND_PUBLISHED:
         say_number(out, "seq", any->published.seq);

@@ -262,6 +262,8 @@ static void random_resume(struct dice *dice, struct message_resume *m)
         .schema_version = number(dice, 0, INT64_MAX),
         .device_time = {number(dice, INT64_MIN, INT64_MAX)},
         .app_version = text(dice, LIMIT_NAME_SIZE_MAX),
+        .seal_no = number(dice, 0, INT64_MAX),
+        .seal_digest = blob(dice, flip(dice) ? SEAL_DIGEST_SIZE : 0),
         .cursor_count = below(dice, 5),
         .subscribed_digest_size = flip(dice) ? 8 : 0,
     };
@@ -284,6 +286,7 @@ static void random_greeting(struct dice *dice, enum message_kind kind, union any
             .app_version = text(dice, LIMIT_NAME_SIZE_MAX),
             .schema_version = number(dice, 0, INT64_MAX),
             .device_time = {number(dice, INT64_MIN, INT64_MAX)},
+            .first_no = number(dice, 0, ID_REPLICA_MAX),
         };
     else if (kind == KIND_WELCOME)
         any->welcome = (struct message_welcome){
@@ -302,6 +305,10 @@ static void random_greeting(struct dice *dice, enum message_kind kind, union any
             .digest_key = blob(dice, DIGEST_KEY_SIZE),
             .server_time = {number(dice, INT64_MIN, INT64_MAX)},
         };
+    else if (kind == KIND_RENEW)
+        any->renew = (struct message_renew){.token_id = blob(dice, RENEW_TOKEN_ID_SIZE),
+                                            .token_secret = blob(dice, PSK_SIZE),
+                                            .reason = text(dice, LIMIT_REASON_SIZE_MAX)};
     else
         any->enrolled = (struct message_enrolled){
             .replica_no = number(dice, 1, ID_REPLICA_MAX),
@@ -345,6 +352,20 @@ static void random_schema(struct dice *dice, struct message_schema *m)
         m->scripts[i] = (struct schema_script){text(dice, 60), text(dice, 300)};
 }
 
+static void random_ids(struct dice *dice, struct message_ids *m)
+{
+    *m = (struct message_ids){.bucket = number(dice, 1, INT64_MAX),
+                              .seq_to = number(dice, 0, INT64_MAX),
+                              .table_no = number(dice, 1, 2),
+                              .id_after = number(dice, 0, ID_MAX / 2),
+                              .count = below(dice, 100)};
+    m->ids = memory(dice, m->count, sizeof *m->ids);
+    m->id_to = m->id_after;
+    for (size_t i = 0; i < m->count; i++)
+        m->ids[i] = m->id_to += number(dice, 1, INT64_C(1) << 40);
+    m->id_to += number(dice, 0, 1000);
+}
+
 static void random_small(struct dice *dice, enum message_kind kind, union any_message *any)
 {
     uint8_t *parts = memory(dice, 3, 1);
@@ -385,6 +406,7 @@ static void random_message(struct dice *dice, enum message_kind kind, union any_
     case KIND_ENROL:
     case KIND_WELCOME:
     case KIND_ENROLLED:
+    case KIND_RENEW:
         random_greeting(dice, kind, any);
         break;
     case KIND_SUBSCRIBED:
@@ -397,6 +419,9 @@ static void random_message(struct dice *dice, enum message_kind kind, union any_
         break;
     case KIND_GONE:
         random_gone(dice, &any->gone);
+        break;
+    case KIND_IDS:
+        random_ids(dice, &any->ids);
         break;
     case KIND_PUSH:
         random_push(dice, &any->push);
@@ -700,12 +725,16 @@ static void lies_about_counts_types_and_order_are_malformed(void **state)
     expect_malformed(KIND_GONE, "9401000091cdffff");           /* 65,535 gone rows, none there */
     expect_malformed(KIND_GONE, "94010000920296010002010101"); /* fewer values than it says */
     expect_malformed(KIND_GONE, "9401000092019601000101"
-                                "0103");                       /* kind 3 */
-    expect_malformed(KIND_GONE, "94010000920196010001000001"); /* id 0 */
-    expect_malformed(KIND_GONE, "94010500920096");             /* a block in an empty list */
-    expect_malformed(KIND_SCHEMA, "931ec391a161");             /* a name without a text */
-    expect_malformed(KIND_SCHEMA, "931ec3929261a162");         /* a name that is a list */
-    expect_malformed(KIND_GONE, "940105009100");               /* seq_to before seq_after */
+                                "0103");                              /* kind 3 */
+    expect_malformed(KIND_GONE, "94010000920196010001000001");        /* id 0 */
+    expect_malformed(KIND_GONE, "94010500920096");                    /* a block in an empty list */
+    expect_malformed(KIND_IDS, "9601000105046101");                   /* id_to before id_after */
+    expect_malformed(KIND_IDS, "960100010009920900");                 /* the same id twice */
+    expect_malformed(KIND_IDS, "96010001000992090a");                 /* past id_to */
+    expect_malformed(KIND_IDS, "9601000100cf001fffffffffffffdcffff"); /* 65,535 ids, none there */
+    expect_malformed(KIND_SCHEMA, "931ec391a161");                    /* a name without a text */
+    expect_malformed(KIND_SCHEMA, "931ec3929261a162");                /* a name that is a list */
+    expect_malformed(KIND_GONE, "940105009100");                      /* seq_to before seq_after */
 }
 
 static void a_seal_digest_changes_with_each_of_its_parts(void **state)

@@ -41,6 +41,7 @@ static const struct {
     {"BLOB_HAVE", KIND_BLOB},  {"BLOB_WANT", KIND_BLOB},
     {"BLOB_PART", KIND_BLOB},  {"ERROR", KIND_TEXT},
     {"BYE", KIND_TEXT},        {"SCHEMA", KIND_SCHEMA},
+    {"IDS", KIND_IDS},         {"RENEW", KIND_RENEW},
 };
 enum { MESSAGE_COUNT = sizeof MESSAGES / sizeof MESSAGES[0] };
 

@@ -4,6 +4,7 @@
 
 #include "agent/cli/blob_files.h"
 #include "agent/cli/cli.h"
+#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
 #include "edge/files.h"
 
@@ -302,6 +303,43 @@ static void the_state_file_comes_back_as_it_was_written(void **state)
     desk_end(desk);
 }
 
+static void what_a_killed_writer_left_is_removed(void **state)
+{
+    struct desk *desk = desk_begin(state);
+    struct state_file written = {.state = "live"};
+    char left[FILES_PATH_SIZE];
+
+    OK(desk, files_join(desk->folder, STATE_FILE_NAME ".Ab12Cd", left, &desk->problem));
+    OK(desk, files_write(left, bytes_of_text("state li"), 0600, &desk->problem));
+    OK(desk, state_file_write(desk->folder, &written, &desk->problem));
+    state_file_tidy(desk->folder);
+    assert_false(files_exists(left));
+    state_file_read(desk->folder, &written);
+    assert_true(written.is_there);
+    desk_end(desk);
+}
+
+static void a_reserve_is_kept_given_up_once_and_kept_anew(void **state)
+{
+    struct desk *desk = desk_begin(state);
+    uint64_t before = 0;
+    bool is_given = true;
+
+    OK(desk, reserve_give(desk->folder, &is_given, &desk->problem));
+    assert_false(is_given);
+    assert_int_equal(reserve_room(desk->folder, &before), RESERVE_ROOM_AMPLE);
+    for (int i = 0; i < 2; i++) {
+        OK(desk, reserve_keep(desk->folder, &desk->problem));
+        OK(desk, reserve_keep(desk->folder, &desk->problem)); /* it is there */
+        OK(desk, reserve_give(desk->folder, &is_given, &desk->problem));
+        assert_true(is_given);
+        OK(desk, reserve_give(desk->folder, &is_given, &desk->problem));
+        assert_false(is_given);
+    }
+    assert_int_equal(reserve_keep("/nowhere/at/all", &desk->problem), RESULT_REFUSED);
+    desk_end(desk);
+}
+
 static void a_blob_is_whole_only_with_its_hash(void **state)
 {
     struct desk *desk = desk_begin(state);
@@ -374,6 +412,8 @@ int main(void)
         TEST(numbers_are_read_exactly_or_refused),
         TEST(times_are_absolute_or_before_now),
         TEST(the_state_file_comes_back_as_it_was_written),
+        TEST(what_a_killed_writer_left_is_removed),
+        TEST(a_reserve_is_kept_given_up_once_and_kept_anew),
         TEST(a_blob_is_whole_only_with_its_hash),
         TEST(files_of_a_visit_are_read_from_the_disk),
     };

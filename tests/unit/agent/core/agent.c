@@ -181,6 +181,49 @@ static void an_optional_message_that_nobody_knows_is_skipped(void **state)
     world_end(world);
 }
 
+/* I4: what left is gone with the publication, not before. */
+static void a_row_that_left_is_gone_at_the_publication(void **state)
+{
+    struct world *world = world_begin(state);
+    struct gone gone = {.kind = GONE_LEFT, .table_no = MEMO, .row_id = SERVER(1), .seq = 11};
+
+    world_go_live(world);
+    SAY(world, gone, MESSAGE_GONE,
+        {.bucket = SITE(1), .seq_after = 10, .seq_to = 11, .count = 1, .rows = &gone});
+    assert_string_equal(rows(world->kit, "SELECT count(*) FROM memo"), "1");
+    world_publish(world, 11);
+    assert_string_equal(rows(world->kit, "SELECT count(*) FROM memo"), "0");
+    assert_int_equal(state_of(world), AGENT_LIVE);
+    world_end(world);
+}
+
+/* Another program may drop or alter what captures its changes: an hour later they are captured
+ * again, and somebody is told. */
+static void capture_that_was_lost_is_put_back_within_an_hour(void **state)
+{
+    static const char COUNT[] =
+        "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'memo'";
+    struct world *world = world_begin(state);
+    const char *before = NULL;
+
+    world_go_live(world);
+    before = rows(world->kit, COUNT);
+    sql(world->kit, "DROP TRIGGER %s",
+        rows(world->kit, "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name ="
+                         " 'memo' ORDER BY name LIMIT 1"));
+    assert_string_not_equal(rows(world->kit, COUNT), before);
+    for (int seconds = 0; seconds < 3700; seconds += 50) {
+        world_pass(world, SECONDS(50));
+        SAY(world, ping, MESSAGE_PING, {.nonce = seconds}); /* it isn't silent */
+        world->heard_count = 0;
+    }
+    assert_int_equal(state_of(world), AGENT_LIVE);
+    assert_string_equal(rows(world->kit, COUNT), before);
+    assert_int_equal(world->alarms, 1);
+    assert_non_null(strstr(world->alarm, "capture triggers"));
+    world_end(world);
+}
+
 /* ---- backoff ---- */
 
 static void tries_spread_between_one_second_and_five_minutes(void **state)
@@ -414,8 +457,8 @@ static void rows_are_visible_at_publish_and_not_before(void **state)
     struct message_published receipt = {0};
 
     world_go_live(world);
-    world_pass(world, SECONDS(2));
-    assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 1);
+    world_pass(world, SECONDS(2)); /* at once for the new resume token, then for the rows */
+    assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 2);
     world_rows(world, 2, 10, 12, "two");
     assert_string_equal(rows(world->kit, "SELECT title FROM memo ORDER BY id"), "one");
     assert_false(agent_status(world->agent).is_idle);
@@ -424,9 +467,9 @@ static void rows_are_visible_at_publish_and_not_before(void **state)
     assert_int_equal(world->published, 2);
     world_rows(world, 3, 12, 13, "three");
     world_publish(world, 13);
-    assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 1);
-    world_pass(world, SECONDS(2)); /* lazily, one for both */
     assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 2);
+    world_pass(world, SECONDS(2)); /* lazily, one for both */
+    assert_int_equal(world_count(world, MESSAGE_PUBLISHED), 3);
     OK(world, message_published_decode(world_last(world, MESSAGE_PUBLISHED), &world->arena,
                                        &receipt, &world->problem));
     assert_int_equal(receipt.seq, 13);
@@ -551,6 +594,30 @@ static void only_an_authenticated_word_revokes(void **state)
     world_end(world);
 }
 
+/* A copy of a disk: the edge goes on with other keys, this agent has nothing more to do. */
+static void renew_ends_this_agent_and_hands_the_code_over(void **state)
+{
+    struct world *world = world_begin(state);
+    uint8_t token[RENEW_TOKEN_ID_SIZE + PSK_SIZE];
+
+    memset(token, 0x5a, sizeof token);
+    token[0] = 1;
+    world_step(world, (struct agent_event){.kind = AGENT_EVENT_START});
+    world_connect(world);
+    SAY(world, renew, MESSAGE_RENEW,
+        {.token_id = bytes_of(token, RENEW_TOKEN_ID_SIZE),
+         .token_secret = bytes_of(token + RENEW_TOKEN_ID_SIZE, PSK_SIZE),
+         .reason = bytes_of_text("another copy goes on")});
+    assert_int_equal(world->renewals, 1);
+    assert_true(bytes_equal(world->code, bytes_of(token, sizeof token)));
+    assert_int_equal(state_of(world), AGENT_OFFLINE);
+    assert_false(world->is_connected);
+    world_step(world, (struct agent_event){.kind = AGENT_EVENT_SYNC_NOW});
+    world_pass(world, HOURS(24));
+    assert_int_equal(world->connects, 1);
+    world_end(world);
+}
+
 static void silence_is_met_with_a_ping_and_then_with_an_end(void **state)
 {
     struct world *world = world_begin(state);
@@ -617,6 +684,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_session_begins_where_the_replica_stands),
+        TEST(a_row_that_left_is_gone_at_the_publication),
+        TEST(capture_that_was_lost_is_put_back_within_an_hour),
         TEST(an_enrolment_gives_keys_and_goes_on_as_a_session),
         TEST(an_agent_without_keys_stays_unenrolled),
         TEST(a_key_that_the_root_did_not_sign_gets_no_word),
@@ -641,6 +710,7 @@ int main(void)
         TEST(frames_wait_while_another_program_locks_the_replica),
         TEST(a_cut_at_any_message_is_healed_by_the_next_session),
         TEST(only_an_authenticated_word_revokes),
+        TEST(renew_ends_this_agent_and_hands_the_code_over),
         TEST(silence_is_met_with_a_ping_and_then_with_an_end),
         TEST(stop_says_bye_and_does_not_come_back),
         TEST(digests_are_sent_in_idle_time_and_repairs_are_limited),

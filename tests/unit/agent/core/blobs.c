@@ -197,7 +197,7 @@ static void an_offer_that_nobody_answers_is_made_again(void **state)
 }
 
 /* The row came from the server, and somebody here wants to see the file. */
-static void ask_for(struct meeting *meeting)
+static void ask_for_rows(struct meeting *meeting)
 {
     struct world *world = meeting->world;
 
@@ -208,7 +208,12 @@ static void ask_for(struct meeting *meeting)
         "DELETE FROM fs_flag; INSERT INTO fs_blob(hash, state) VALUES (X'%s', 3); COMMIT",
         (int)BLOB_SIZE, HASH_TEXT, HASH_TEXT);
     world_go_live(world);
-    assert_int_equal(world_count(world, MESSAGE_BLOB_WANT), 1);
+}
+
+static void ask_for(struct meeting *meeting)
+{
+    ask_for_rows(meeting);
+    assert_int_equal(world_count(meeting->world, MESSAGE_BLOB_WANT), 1);
 }
 
 static void a_wanted_file_comes_down_from_the_byte_it_stopped_at(void **state)
@@ -232,6 +237,20 @@ static void a_wanted_file_comes_down_from_the_byte_it_stopped_at(void **state)
     world_end(meeting.world);
 }
 
+/* Killed between the last byte and the check of the hash. */
+static void a_file_whose_last_byte_came_just_before_a_crash_is_finished(void **state)
+{
+    static struct meeting meeting;
+
+    meeting = (struct meeting){0};
+    meet(&meeting, state, BLOB_SIZE);
+    ask_for_rows(&meeting);
+    assert_int_equal(world_count(meeting.world, MESSAGE_BLOB_WANT), 0);
+    assert_true(meeting.memory.is_whole);
+    assert_string_equal(rows(meeting.world->kit, "SELECT state FROM fs_blob"), "2");
+    world_end(meeting.world);
+}
+
 static void a_file_with_a_wrong_hash_or_that_nobody_has_is_marked(void **state)
 {
     static struct meeting meeting;
@@ -241,6 +260,10 @@ static void a_file_with_a_wrong_hash_or_that_nobody_has_is_marked(void **state)
     meeting.memory.is_hash_wrong = true;
     ask_for(&meeting);
     give(&meeting, 140000, 60000);
+    assert_string_equal(rows(meeting.world->kit, "SELECT state FROM fs_blob"), "3");
+    assert_int_equal(last_blob(&meeting, MESSAGE_BLOB_WANT).offset, 0); /* all of it, once */
+    for (int64_t offset = 0; offset < BLOB_SIZE; offset += 50000)
+        give(&meeting, offset, 50000);
     assert_string_equal(rows(meeting.world->kit, "SELECT state FROM fs_blob"), "4");
     sql(meeting.world->kit, "UPDATE fs_blob SET state = 3");
     world_step(meeting.world, (struct agent_event){.kind = AGENT_EVENT_SYNC_NOW});
@@ -257,6 +280,7 @@ int main(void)
         TEST(parts_wait_for_the_queue_and_begin_again_where_they_are_wanted),
         TEST(an_offer_that_nobody_answers_is_made_again),
         TEST(a_wanted_file_comes_down_from_the_byte_it_stopped_at),
+        TEST(a_file_whose_last_byte_came_just_before_a_crash_is_finished),
         TEST(a_file_with_a_wrong_hash_or_that_nobody_has_is_marked),
     };
 

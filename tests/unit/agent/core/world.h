@@ -44,6 +44,8 @@ struct world {
     size_t closes;
     size_t published;
     size_t revoked;
+    size_t renewals;
+    struct bytes code; /* of the last RENEW */
     bool wipe;
     size_t enrolled;
     size_t alarms;
@@ -147,6 +149,10 @@ static inline void world_effects(struct world *world, const struct agent_effects
         case AGENT_EFFECT_ENROLLED:
             world->enrolled++;
             memcpy(world->psk, copies[i].bytes.data, PSK_SIZE);
+            break;
+        case AGENT_EFFECT_RENEW:
+            world->renewals++;
+            world->code = copies[i].bytes;
             break;
         case AGENT_EFFECT_REVOKED:
             world->revoked++;

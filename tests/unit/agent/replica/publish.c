@@ -202,6 +202,46 @@ static void rows_that_a_whole_bucket_does_not_have_go_except_those_with_work(voi
     assert_string_equal(rows(kit, "SELECT id, title FROM memo ORDER BY id"), "1|one;2|two;5|work");
 }
 
+/* Below the low-water mark the server lists what there is: the rest goes like any departure. */
+static void rows_that_a_list_of_ids_does_not_name_go_except_those_with_work(void **state)
+{
+    struct kit *kit = *state;
+    int64_t there[] = {9};
+    struct message_ids ids = {.bucket = SITE(1), .seq_to = 20, .table_no = MEMO, .id_to = ID_MAX};
+
+    first_snapshot(kit);
+    ROWS(kit, SITE(1), 10, 12, memo(kit, 7, 11, 1, "edited", "b"), memo(kit, 8, 11, 1, "gone", "b"),
+         memo(kit, 9, 11, 1, "there", "b"), memo(kit, 11, 11, 1, "moved", "b"));
+    (void)publish(kit, 12);
+    sql(kit, "UPDATE memo SET body = 'mine' WHERE id = 7");
+    sql(kit, "INSERT INTO memo(id, site_id, title) VALUES (" NEW ", 1, 'new here')");
+    ROWS(kit, SITE(2), 12, 20, memo(kit, 11, 15, 2, "moved", "b"));
+    ids.count = 1;
+    ids.ids = there;
+    assert_int_equal(replica_ids(kit->replica, &ids, &kit->problem), RESULT_OK);
+    assert_string_equal(rows(kit, "SELECT count(*) FROM memo WHERE id = 8"), "1"); /* not yet */
+    (void)publish(kit, 20);
+    assert_string_equal(rows(kit, "SELECT title FROM memo WHERE site_id = 1 ORDER BY title"),
+                        "edited;new here;there");
+    assert_string_equal(rows(kit, "SELECT site_id FROM memo WHERE id = 11"), "2");
+}
+
+static void a_list_of_ids_says_nothing_of_what_is_outside_its_range(void **state)
+{
+    struct kit *kit = *state;
+    struct message_ids ids = {
+        .bucket = SITE(1), .seq_to = 20, .table_no = MEMO, .id_after = 7, .id_to = 8};
+
+    first_snapshot(kit);
+    ROWS(kit, SITE(1), 10, 12, memo(kit, 7, 11, 1, "below", "b"), memo(kit, 8, 11, 1, "in", "b"),
+         memo(kit, 9, 11, 1, "above", "b"));
+    (void)publish(kit, 12);
+    assert_int_equal(replica_ids(kit->replica, &ids, &kit->problem), RESULT_OK);
+    (void)publish(kit, 20);
+    assert_string_equal(rows(kit, "SELECT title FROM memo WHERE id IN (7, 8, 9) ORDER BY id"),
+                        "below;above");
+}
+
 static void a_repair_replaces_the_named_parts_only(void **state)
 {
     struct kit *kit = *state;
@@ -329,6 +369,8 @@ int main(void)
         TEST(a_bucket_that_comes_back_while_it_leaves_holds_what_the_server_sends),
         TEST(work_in_a_foreign_bucket_goes_once_it_is_accepted),
         TEST(rows_that_a_whole_bucket_does_not_have_go_except_those_with_work),
+        TEST(rows_that_a_list_of_ids_does_not_name_go_except_those_with_work),
+        TEST(a_list_of_ids_says_nothing_of_what_is_outside_its_range),
         TEST(a_repair_replaces_the_named_parts_only),
         TEST(a_row_that_cannot_be_stored_waits_and_the_rest_is_published),
         TEST(rows_that_swap_a_unique_value_are_both_stored),

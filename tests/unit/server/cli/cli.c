@@ -161,7 +161,7 @@ static int split(char *line, char **words)
 /* Words are separated by single blanks; the first one is the program. */
 static enum result run(struct place *place, const char *line)
 {
-    const struct cli_host host = {place, encode_code, check_file};
+    const struct cli_host host = {place, encode_code, check_file, NULL};
     struct options options = {0};
     struct cli cli = {.options = &options,
                       .catalog = &place->catalog,
@@ -348,7 +348,8 @@ static void backup_is_a_whole_database_and_overwrites_nothing(void **state)
     struct sql_options options = {.profile = SQL_PROFILE_PLAIN, .read_only = true};
     struct sql_database *copy = NULL;
     char line[200];
-    char path[128];
+    char path[160];
+    char folder[120];
     int64_t count = 0;
 
     ok(place, sql_exec(place->other,
@@ -356,8 +357,9 @@ static void backup_is_a_whole_database_and_overwrites_nothing(void **state)
                        " sign_public_key, psk, lcn_high, enrolled_at)"
                        " VALUES(900, 1, 1, x'01', x'02', x'03', 55, 1)",
                        &place->problem));
-    (void)snprintf(path, sizeof path, "%s/copy.db", place->folder);
-    (void)snprintf(line, sizeof line, "backup %s", path);
+    (void)snprintf(folder, sizeof folder, "%s/copy", place->folder);
+    (void)snprintf(path, sizeof path, "%s/fieldsync.db", folder);
+    (void)snprintf(line, sizeof line, "backup %s", folder);
     runs(place, line);
     options.path = path;
     ok(place, sql_open(&options, &copy, &place->problem));
@@ -367,6 +369,10 @@ static void backup_is_a_whole_database_and_overwrites_nothing(void **state)
     assert_int_equal(count, integer(place, "SELECT count(*) FROM app_user"));
     assert_int_equal(integer(place, "SELECT backup_lcn FROM fs_replica WHERE replica_no=900"), 55);
     is_refused(place, line, "overwrites nothing");
+    assert_int_equal(remove(path), 0);
+    (void)snprintf(path, sizeof path, "%s/MANIFEST", folder);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 int main(void)

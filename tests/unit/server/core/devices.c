@@ -2,6 +2,7 @@
 /* Codes, replicas, resume tokens. */
 #include "tests/unit/server/core/master_kit.h" /* first: it asks for POSIX */
 
+#include "server/core/copies.h"
 #include "server/core/feed.h"
 
 enum { CARLA = 0 }; /* a device that isn't enrolled yet */
@@ -197,15 +198,45 @@ static void the_previous_token_after_work_with_the_current_one_is_a_copy(void **
 
     assert_int_equal(resume(world, ANNA, world->devices[ANNA].token, second), RESULT_OK);
     receipt->seq = 3;
+    receipt->contact_no = integer(world, "SELECT contact_no FROM fs_replica WHERE replica_no=1");
     write_job(world, receipt); /* so WELCOME had arrived */
     job_destroy(receipt);
     assert_int_equal(resume(world, ANNA, world->devices[ANNA].token, third), RESULT_REFUSED);
     expect_text(world, "SELECT state FROM fs_replica WHERE replica_no=1", "held");
 }
 
-static enum result release(struct work *work, void *context, struct problem *problem)
+/* Of a session whose link was cut: its last words come after the next session has begun. */
+static void a_late_receipt_of_an_older_session_proves_nothing(void **state)
 {
-    return devices_release(work, *(const int64_t *)context, problem);
+    struct world *world = *state;
+    uint8_t second[TOKEN_SIZE];
+    uint8_t third[TOKEN_SIZE];
+    struct job *receipt = make_job(world, JOB_RECEIPT, ANNA);
+
+    assert_int_equal(resume(world, ANNA, world->devices[ANNA].token, second), RESULT_OK);
+    receipt->contact_no = integer(world, "SELECT contact_no FROM fs_replica WHERE replica_no=1");
+    receipt->seq = 3;
+    assert_int_equal(resume(world, ANNA, second, third), RESULT_OK); /* this WELCOME gets lost */
+    write_job(world, receipt);
+    job_destroy(receipt);
+    assert_int_equal(resume(world, ANNA, second, third), RESULT_OK);
+}
+
+struct choice {
+    int64_t replica_no, copy_no;
+    bool goes_on;
+};
+
+static enum result choose(struct work *work, void *context, struct problem *problem)
+{
+    struct choice *choice = context;
+
+    return copies_choose(work, choice->replica_no, choice->copy_no, &choice->goes_on, problem);
+}
+
+static enum result say(struct world *world, struct choice *choice)
+{
+    return master_run(world->master, world->now, choose, choice, &world->outcome, &world->problem);
 }
 
 static enum result revoke(struct work *work, void *context, struct problem *problem)
@@ -217,15 +248,135 @@ static void a_released_copy_may_go_on(void **state)
 {
     struct world *world = *state;
     uint8_t token[TOKEN_SIZE] = {9};
-    int64_t replica_no = 1;
+    struct choice choice = {.replica_no = 1};
 
     assert_int_equal(resume(world, ANNA, token, token), RESULT_REFUSED);
-    kit_ok(world, master_run(world->master, world->now, release, &replica_no, &world->outcome,
-                             &world->problem));
+    assert_int_equal(say(world, &choice), RESULT_REFUSED); /* which of the two? */
+    choice.copy_no = 3;
+    assert_int_equal(say(world, &choice), RESULT_REFUSED);
+    choice.copy_no = 1; /* the one that was let in last */
+    kit_ok(world, say(world, &choice));
+    assert_true(choice.goes_on);
     assert_int_equal(resume(world, ANNA, world->devices[ANNA].token, token), RESULT_OK);
-    assert_int_equal(master_run(world->master, world->now, release, &replica_no, &world->outcome,
-                                &world->problem),
-                     RESULT_REFUSED);
+    assert_int_equal(say(world, &choice), RESULT_REFUSED);
+}
+
+/* RENEW for the copy with this token; the code goes to ret_code. */
+static void expect_renewal(struct world *world, const uint8_t *token,
+                           uint8_t ret_code[DEVICES_CODE_SEED_SIZE])
+{
+    struct job *job = resume_job(world, ANNA, token);
+    struct message_renew renew = {0};
+    struct frame frame;
+    size_t index = 0;
+
+    write_job(world, job);
+    assert_int_equal(job->result, RESULT_REFUSED);
+    assert_int_equal(job->state, REPLICA_RENEWED);
+    assert_null(job->feed);
+    frame = body_at(world, job, &index);
+    assert_int_equal(frame.type, MESSAGE_RENEW);
+    kit_ok(world, message_renew_decode(frame.body, &world->arena, &renew, &world->problem));
+    memcpy(ret_code, renew.token_id.data, RENEW_TOKEN_ID_SIZE);
+    memcpy(ret_code + RENEW_TOKEN_ID_SIZE, renew.token_secret.data, PSK_SIZE);
+    job_destroy(job);
+}
+
+static void a_copy_that_does_not_live_gets_one_code_for_a_number_of_its_own(void **state)
+{
+    struct world *world = *state;
+    uint8_t other[TOKEN_SIZE] = {9};
+    uint8_t code[DEVICES_CODE_SEED_SIZE];
+    uint8_t again[DEVICES_CODE_SEED_SIZE];
+    struct choice choice = {.replica_no = 1, .copy_no = 1};
+    struct job *enrol = NULL;
+
+    assert_int_equal(resume(world, ANNA, other, other), RESULT_REFUSED);
+    memset(other, 0, sizeof other);
+    other[0] = 9;
+    kit_ok(world, say(world, &choice));
+    expect_renewal(world, other, code);
+    expect_renewal(world, other, again);
+    assert_memory_equal(code, again, sizeof code);
+    memset(world->devices[CARLA].key, 0x60, PUBLIC_KEY_SIZE);
+    enrol = enrol_job(world, CARLA, code);
+    write_job(world, enrol);
+    assert_int_equal(enrol->result, RESULT_OK);
+    assert_int_equal(enrol->user_id, ANNA);
+    job_destroy(enrol);
+    assert_int_equal(
+        integer(world, "SELECT former_no FROM fs_replica ORDER BY replica_no DESC LIMIT 1"), 1);
+    assert_int_equal(integer(world, "SELECT count(DISTINCT device_id) FROM fs_replica"), 3);
+    expect_renewal(world, other, again); /* a copy of that copy: a device of its own again */
+    assert_memory_not_equal(code, again, sizeof code);
+}
+
+static void the_chosen_copy_takes_its_device_over_if_it_is_behind(void **state)
+{
+    struct world *world = *state;
+    uint8_t other[TOKEN_SIZE] = {9};
+    uint8_t code[DEVICES_CODE_SEED_SIZE];
+    struct choice choice = {.replica_no = 1, .copy_no = 2};
+    struct job *enrol = NULL;
+
+    assert_int_equal(resume(world, ANNA, other, other), RESULT_REFUSED);
+    memset(other, 0, sizeof other);
+    other[0] = 9;
+    kit_ok(world, say(world, &choice));
+    assert_false(choice.goes_on);
+    expect_text(world, "SELECT state FROM fs_replica WHERE replica_no=1", "held");
+    expect_renewal(world, other, code);
+    memset(world->devices[CARLA].key, 0x60, PUBLIC_KEY_SIZE);
+    enrol = enrol_job(world, CARLA, code);
+    write_job(world, enrol);
+    assert_int_equal(enrol->result, RESULT_OK);
+    job_destroy(enrol);
+    assert_int_equal(integer(world, "SELECT count(DISTINCT device_id) FROM fs_replica"), 2);
+    expect_renewal(world, world->devices[ANNA].token, code); /* and so does the other one */
+    assert_int_equal(integer(world, "SELECT takes_over FROM fs_enrolment ORDER BY rowid DESC"), 0);
+}
+
+/* Whoever has the keys can't make the server remember for ever. */
+static void copies_beyond_a_number_are_held_and_not_listed(void **state)
+{
+    struct world *world = *state;
+    uint8_t other[TOKEN_SIZE];
+    uint8_t token[TOKEN_SIZE];
+
+    for (int i = 0; i < 40; i++) {
+        memset(other, 100 + i, sizeof other);
+        assert_int_equal(resume(world, ANNA, other, token), RESULT_REFUSED);
+    }
+    assert_int_equal(integer(world, "SELECT count(*) FROM fs_copy"), 32);
+}
+
+/* A database that was put back by hand keeps its epoch: seqs would mean two things. */
+static void a_device_that_has_seen_a_later_state_is_told_so(void **state)
+{
+    struct world *world = *state;
+    struct job *job = make_job(world, JOB_RESUME, ANNA);
+    struct store_result epoch = {0};
+    struct message_resume resume = {.resume_token =
+                                        bytes_of(world->devices[ANNA].token, TOKEN_SIZE),
+                                    .incarnation = 1,
+                                    .published_seq = head(world) + 1};
+    struct store *store = master_store(world->master);
+    struct buffer body;
+
+    kit_ok(world, store_begin(store, STORE_READ, &world->problem));
+    kit_ok(world, store_query(store, "SELECT data FROM fs_state WHERE name='epoch'", NULL, 0,
+                              &world->arena, &epoch, &world->problem));
+    store_rollback(store);
+    resume.epoch = store_bytes_at(&epoch, 0, 0);
+    buffer_init(&body, 65536);
+    kit_ok(world, message_resume_encode(&resume, &body, &world->problem));
+    job->body = buffer_bytes(&body);
+    write_job(world, job);
+    assert_int_equal(job->result, RESULT_REFUSED);
+    assert_int_equal(job->state, REPLICA_ACTIVE);
+    assert_non_null(strstr(job->problem.text, "restore"));
+    job_destroy(job);
+    buffer_done(&body);
 }
 
 static void a_revoked_device_is_told_so_and_nothing_else(void **state)
@@ -260,16 +411,38 @@ static void a_restore_starts_an_epoch_and_forgets_tokens(void **state)
 {
     struct world *world = *state;
     struct store *store = master_store(world->master);
-    uint8_t epoch[EPOCH_SIZE] = {5};
+    uint8_t seed[DEVICES_INIT_SEED_SIZE] = {5};
+    struct devices_given given = {.seq = 0};
     uint8_t token[TOKEN_SIZE] = {77};
     int64_t seq = head(world);
+    int64_t replica_no = integer(world, "SELECT number FROM fs_state WHERE name='replica_no_last'");
 
     kit_ok(world, store_begin(store, STORE_WRITE, &world->problem));
-    kit_ok(world, devices_restored(store, epoch, &world->problem));
+    kit_ok(world, devices_restored(store, seed, &given, &world->problem));
     kit_ok(world, store_commit(store, &world->problem));
     assert_int_equal(head(world), seq + (1 << 24));
     assert_int_equal(integer(world, "SELECT id>(1<<24) FROM new_id"), 1);
+    assert_int_equal(integer(world, "SELECT number FROM fs_state WHERE name='replica_no_last'"),
+                     replica_no + 1024);
     assert_int_equal(resume(world, ANNA, token, token), RESULT_OK);
+}
+
+/* The same backup again: what the server gave since the first time isn't given once more. */
+static void a_second_restore_goes_past_what_the_first_one_gave(void **state)
+{
+    struct world *world = *state;
+    struct store *store = master_store(world->master);
+    uint8_t seed[DEVICES_INIT_SEED_SIZE] = {6};
+    struct devices_given given = {
+        .seq = INT64_C(1) << 30, .lcn = INT64_C(1) << 29, .replica_no = 5000};
+
+    kit_ok(world, store_begin(store, STORE_WRITE, &world->problem));
+    kit_ok(world, devices_restored(store, seed, &given, &world->problem));
+    kit_ok(world, store_commit(store, &world->problem));
+    assert_true(head(world) > given.seq);
+    assert_int_equal(integer(world, "SELECT id > (1<<29) FROM new_id"), 1);
+    assert_int_equal(
+        integer(world, "SELECT number>5000 FROM fs_state WHERE name='replica_no_last'"), 1);
 }
 
 static void a_code_for_nobody_is_refused(void **state)
@@ -297,10 +470,16 @@ int main(void)
         STORY(a_lost_answer_is_no_alarm),
         STORY(an_old_token_holds_the_replica),
         STORY(the_previous_token_after_work_with_the_current_one_is_a_copy),
+        STORY(a_late_receipt_of_an_older_session_proves_nothing),
         STORY(a_released_copy_may_go_on),
+        STORY(a_copy_that_does_not_live_gets_one_code_for_a_number_of_its_own),
+        STORY(the_chosen_copy_takes_its_device_over_if_it_is_behind),
+        STORY(copies_beyond_a_number_are_held_and_not_listed),
+        STORY(a_device_that_has_seen_a_later_state_is_told_so),
         STORY(a_revoked_device_is_told_so_and_nothing_else),
         STORY(a_device_revoked_by_plain_sql_is_revoked),
         STORY(a_restore_starts_an_epoch_and_forgets_tokens),
+        STORY(a_second_restore_goes_past_what_the_first_one_gave),
         STORY(a_code_for_nobody_is_refused),
     };
 

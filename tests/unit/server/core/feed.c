@@ -3,6 +3,7 @@
 #include "tests/unit/server/core/master_kit.h" /* first: it asks for POSIX */
 
 #include "base/prng.h"
+#include "server/core/departures.h"
 #include "server/core/feed_inside.h"
 
 enum { MIRROR_ROWS_MAX = 20000, STAGE_MAX = 20000, BUCKETS_MAX = 64 };
@@ -43,6 +44,7 @@ struct mirror {
     size_t subscriptions;
     size_t publications;
     size_t pages;
+    size_t id_lists;
     size_t rounds;
 };
 
@@ -145,10 +147,32 @@ static void publish(struct world *world, struct mirror *mirror, int64_t seq)
     mirror->publications++;
 }
 
+/* What the master no longer has is a departure, as on a device. */
+static void take_ids(struct mirror *mirror, const struct message_ids *ids)
+{
+    for (size_t i = 0; i < mirror->row_count; i++) {
+        const struct mirror_row *row = &mirror->rows[i];
+        bool is_there = false;
+
+        if (row->table == NULL || row->table->number != ids->table_no ||
+            row->bucket != ids->bucket || row->id <= ids->id_after || row->id > ids->id_to)
+            continue;
+        for (size_t n = 0; n < ids->count && !is_there; n++)
+            is_there = ids->ids[n] == row->id;
+        if (!is_there)
+            mirror->staged[mirror->staged_count++] = (struct staged){
+                .row = {.table_no = row->table->number, .row_id = row->id, .seq = ids->seq_to},
+                .is_gone = true,
+                .bucket = ids->bucket};
+    }
+    mirror->id_lists++;
+}
+
 static void take_frame(struct world *world, struct mirror *mirror, const struct frame *frame)
 {
     struct message_rows rows;
     struct message_gone gone;
+    struct message_ids ids;
     struct message_publish head;
     struct message_subscribed set;
 
@@ -185,6 +209,11 @@ static void take_frame(struct world *world, struct mirror *mirror, const struct 
                                 .is_gone = true,
                                 .bucket = gone.bucket};
         break;
+    case MESSAGE_IDS:
+        kit_ok(world, message_ids_decode(&world->catalog, frame->body, &world->arena, &ids,
+                                         &world->problem));
+        take_ids(mirror, &ids);
+        break;
     default:
         assert_int_equal(frame->type, MESSAGE_PUBLISH);
         kit_ok(world, message_publish_decode(frame->body, &world->arena, &head, &world->problem));
@@ -220,7 +249,7 @@ static bool pull_once(struct world *world, struct mirror *mirror, size_t room)
 static void pull(struct world *world, struct mirror *mirror)
 {
     mirror->rows_received = mirror->bytes_received = mirror->subscriptions = 0;
-    mirror->publications = mirror->pages = mirror->rounds = 0;
+    mirror->publications = mirror->pages = mirror->id_lists = mirror->rounds = 0;
     while (pull_once(world, mirror, 256 * 1024))
         assert_true(mirror->rounds < 1000);
 }
@@ -442,6 +471,101 @@ static void fill(struct world *world, int64_t first, int64_t count, int64_t site
     office(world, text);
 }
 
+/* ---- deletions that nobody remembers ---- */
+
+#define DAY HOURS(24)
+
+/* `days` pass, and deletions are remembered for 100. */
+static void pass_days(struct world *world, int64_t days)
+{
+    struct store *store = master_store(world->master);
+
+    world->now.us += days * DAY;
+    kit_ok(world, store_begin(store, STORE_WRITE, &world->problem));
+    kit_ok(world, departures_expire(store, &world->arena, world->now, 100 * DAY, &world->problem));
+    kit_ok(world, store_commit(store, &world->problem));
+}
+
+static int64_t departures(struct world *world)
+{
+    return integer(world, "SELECT count(*) FROM fs_tomb");
+}
+
+static void departures_are_remembered_for_their_time(void **state)
+{
+    struct world *world = *state;
+
+    office(world, "INSERT INTO note(id, site_id) VALUES (1,10),(2,20),(3,20)");
+    pass_days(world, 0);
+    office(world, "DELETE FROM note WHERE id=1");
+    pass_days(world, 50);
+    office(world, "DELETE FROM note WHERE id=2");
+    pass_days(world, 60); /* 110 days after the first moment, before which nothing had gone */
+    assert_int_equal(departures(world), 2);
+    pass_days(world, 50); /* 110 days after the second, 50 after the third */
+    assert_int_equal(departures(world), 1);
+    assert_int_equal(integer(world, "SELECT count(*) FROM fs_bucket WHERE tomb_low>0"), 1);
+    pass_days(world, 100);
+    assert_int_equal(departures(world), 0);
+    assert_int_equal(integer(world, "SELECT count(*) FROM fs_bucket WHERE tomb_low>0"), 2);
+    assert_true(integer(world, "SELECT count(*) FROM fs_moment") < 4);
+}
+
+/* SYNC.md 4: what was deleted stays deleted, and what the device has isn't sent again. */
+static void a_device_below_the_low_water_mark_is_told_what_there_is(void **state)
+{
+    struct world *world = *state;
+    struct mirror *away = NULL;
+    struct mirror *here = NULL;
+
+    fill(world, 1000, 300, 10);
+    office(world, "INSERT INTO note(id, site_id) VALUES (2,20)");
+    away = mirror_of(world, ANNA);
+    here = mirror_of(world, BRUNO);
+    pull(world, away);
+    pull(world, here);
+    office(world, "DELETE FROM note WHERE id IN (1001, 1002)");
+    office(world, "UPDATE note SET site_id=20 WHERE id=1003"); /* moved, and still Anna's */
+    pull(world, here);
+    pass_days(world, 0);
+    pass_days(world, 120);
+    assert_int_equal(departures(world), 0);
+    office(world, "UPDATE note SET a='later' WHERE id=1004");
+    connect(world, away, ANNA);
+    pull(world, away);
+    assert_true(away->id_lists > 0);
+    assert_true(away->rows_received < 10);
+    assert_null(mirror_find(away, table_of(world, "note")->number, 1001));
+    assert_non_null(mirror_find(away, table_of(world, "note")->number, 1003));
+    expect_same(world, away);
+    pull(world, here);
+    assert_int_equal(here->id_lists, 0); /* it was there when they went */
+    expect_same(world, here);
+    mirror_destroy(away);
+    mirror_destroy(here);
+}
+
+/* The mark is not forgotten when so much is new that the bucket is paged. */
+static void a_paged_bucket_below_the_mark_is_told_what_there_is(void **state)
+{
+    struct world *world = *state;
+    struct mirror *away = NULL;
+
+    fill(world, 1000, 10, 10);
+    away = mirror_of(world, ANNA);
+    pull(world, away);
+    office(world, "DELETE FROM note WHERE id=1001");
+    pass_days(world, 0);
+    pass_days(world, 120);
+    fill(world, 2000, 3000, 10);
+    connect(world, away, ANNA);
+    pull(world, away);
+    assert_true(away->pages > 0);
+    assert_true(away->id_lists > 0);
+    expect_same(world, away);
+    mirror_destroy(away);
+}
+
 static void a_large_bucket_is_paged_and_published_at_the_head(void **state)
 {
     struct world *world = *state;
@@ -633,6 +757,9 @@ int main(void)
         STORY(own_accepted_values_are_not_sent_back),
         STORY(a_row_that_goes_from_a_to_b_and_back_stays),
         STORY(a_site_that_comes_and_goes_takes_its_rows_along),
+        STORY(departures_are_remembered_for_their_time),
+        STORY(a_device_below_the_low_water_mark_is_told_what_there_is),
+        STORY(a_paged_bucket_below_the_mark_is_told_what_there_is),
         STORY(a_large_bucket_is_paged_and_published_at_the_head),
         STORY(a_cut_paging_goes_on_where_it_was),
         STORY(a_reader_slower_than_the_writer_is_published_in_the_end),

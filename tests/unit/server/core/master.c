@@ -269,6 +269,7 @@ struct memory_blobs {
     uint8_t data[256];
     int64_t size;
     bool is_whole;
+    bool is_hash_wrong;
 };
 
 static enum result memory_status(struct blob_store *store, const uint8_t *hash, int64_t *ret_size,
@@ -289,10 +290,13 @@ static enum result memory_append(struct blob_store *store, const uint8_t *hash, 
     struct memory_blobs *blobs = (struct memory_blobs *)store;
 
     (void)hash;
-    (void)problem;
     invariant(offset == blobs->size && offset + (int64_t)data.size <= 256);
     memcpy(blobs->data + offset, data.data, data.size);
     blobs->size += (int64_t)data.size;
+    if (is_last && blobs->is_hash_wrong) {
+        blobs->size = 0;
+        return problem_set(problem, RESULT_REFUSED, "wrong hash");
+    }
     blobs->is_whole = is_last;
     return RESULT_OK;
 }
@@ -370,6 +374,18 @@ static void an_attachment_travels_in_parts_to_whom_it_belongs(void **state)
     assert_int_equal(exchange(world, reader, MESSAGE_BLOB_WANT, 0, 0, "", &answer),
                      MESSAGE_BLOB_HAVE);
     assert_int_equal(answer.size, 0); /* not whole yet: not to be had */
+    blobs.size = 10; /* all came, and the server was killed before it checked the hash */
+    blobs.is_hash_wrong = true;
+    assert_int_equal(exchange(world, reader, MESSAGE_BLOB_HAVE, 0, 10, "", &answer),
+                     MESSAGE_BLOB_WANT);
+    assert_int_equal(answer.offset, 0);
+    blobs = (struct memory_blobs){.store = blobs.store, .size = 10};
+    memcpy(blobs.data, "0123456789", 10);
+    assert_int_equal(exchange(world, reader, MESSAGE_BLOB_HAVE, 0, 10, "", &answer),
+                     MESSAGE_BLOB_HAVE);
+    assert_true(blobs.is_whole);
+    blobs = (struct memory_blobs){.store = blobs.store, .size = 5};
+    memcpy(blobs.data, "01234", 5);
     assert_int_equal(exchange(world, reader, MESSAGE_BLOB_PART, 5, 10, "56789", &answer),
                      MESSAGE_BLOB_HAVE);
     assert_int_equal(answer.size, 10);

@@ -98,6 +98,8 @@ static void answer(struct world *world, struct job *job)
         assert_non_null(job->feed);
         if (job->result == RESULT_OK && job->state == REPLICA_ACTIVE)
             add_text(job, MESSAGE_WELCOME, "x");
+        else if (job->state == REPLICA_RENEWED)
+            add_text(job, MESSAGE_RENEW, "x");
         break;
     case JOB_PUSH:
         desk->pushes++;
@@ -546,6 +548,7 @@ static void held_device_may_do_nothing_and_loses_nothing(void **state)
     struct device *device = NULL;
 
     desk->state = REPLICA_HELD;
+    desk->resume_state = REPLICA_HELD; /* it has said which copy it is */
     device = dial(world, 0);
     world_work(world);
     assert_string_equal(device->heard, "BYE ");
@@ -557,6 +560,21 @@ static void held_device_may_do_nothing_and_loses_nothing(void **state)
     world_work(world);
     assert_string_equal(device->heard, "BYE ");
     assert_string_equal(device->code, "held");
+}
+
+static void a_copy_that_gets_another_number_is_told_so_and_nothing_else(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    struct device *device = NULL;
+
+    desk->state = REPLICA_HELD;
+    desk->resume_state = REPLICA_RENEWED;
+    desk->resume_result = RESULT_REFUSED;
+    device = dial(world, 0);
+    world_work(world);
+    assert_string_equal(device->heard, "RENEW ");
+    assert_true(device->is_closed);
 }
 
 static void revocation_by_a_commit_ends_the_live_session_at_once(void **state)
@@ -768,13 +786,13 @@ static void receipts_are_noted_once_a_minute_and_at_the_end(void **state)
         send_number(world, device, MESSAGE_PUBLISHED, 10 + i);
         world_work(world);
     }
-    assert_int_equal(desk->receipts, 1);
+    assert_int_equal(desk->receipts, 2); /* the first one says that WELCOME has arrived */
     world_step(world, (struct server_event){.kind = SERVER_EVENT_CLOSED,
                                             .connection = device->connection});
     assert_int_equal(world->job_count, 1);
     assert_int_equal(world->jobs[0]->seq, 19);
     world_work(world);
-    assert_int_equal(desk->receipts, 2);
+    assert_int_equal(desk->receipts, 3);
 }
 
 static void what_others_write_is_adopted_once(void **state)
@@ -856,6 +874,7 @@ int main(void)
         CASE(forked_seal_holds_the_device),
         CASE(refused_seal_ends_the_session_and_says_why),
         CASE(revoked_device_gets_one_word_inside_the_channel),
+        CASE(a_copy_that_gets_another_number_is_told_so_and_nothing_else),
         CASE(held_device_may_do_nothing_and_loses_nothing),
         CASE(revocation_by_a_commit_ends_the_live_session_at_once),
         CASE(second_connection_of_a_device_replaces_the_first),

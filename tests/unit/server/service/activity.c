@@ -288,6 +288,32 @@ static void row_8_a_report_after_billing_is_kept_and_shown_to_billing(void **sta
 
 /* ---- what a person has to look at ---- */
 
+static void row_15_time_taken_back_after_approval_is_stored_and_asked_about(void **state)
+{
+    struct bench *bench = *state;
+    int64_t visit = visit_for(bench, call_new(bench, "a"), bench->mario);
+    int64_t early = 0;
+    int64_t wrong = 0;
+
+    early = session(bench, visit, bench->mario, AT(5), AT(6));
+    work_through(bench, visit, bench->mario, 1);
+    wrong = session(bench, visit, bench->mario, AT(210), AT(220));
+    (void)insert(bench, "work_session", bench->mario,
+                 FIELDS({"activity_id", N(visit)}, {"technician_id", N(bench->mario)},
+                        {"kind", T("work")}, {"started_at", N(AT(5))}, {"ended_at", N(AT(6))},
+                        {"void_of_id", N(early)}));
+    assert_int_equal(reviews(bench, "correction_after_approval", "manager"), 0);
+    (void)office_step(bench, visit, "approve", bench->marta, 0, AT(230));
+    (void)insert(bench, "work_session", bench->mario,
+                 FIELDS({"activity_id", N(visit)}, {"technician_id", N(bench->mario)},
+                        {"kind", T("work")}, {"started_at", N(AT(210))}, {"ended_at", N(AT(220))},
+                        {"void_of_id", N(wrong)}));
+    assert_string_equal(activity_state(bench, visit), "approved"); /* by itself nothing moves */
+    assert_int_equal(
+        number(bench, "SELECT count(*) FROM work_session WHERE void_of_id = ?1", wrong, 0), 1);
+    assert_int_equal(reviews(bench, "correction_after_approval", "manager"), 1);
+}
+
 static void a_finish_without_work_waits_for_the_session(void **state)
 {
     struct bench *bench = *state;
@@ -356,6 +382,7 @@ int main(void)
         STORY(row_6_own_times_replace_the_offices_estimate),
         STORY(row_7_the_same_step_twice_is_kept_twice_and_counts_once),
         STORY(row_8_a_report_after_billing_is_kept_and_shown_to_billing),
+        STORY(row_15_time_taken_back_after_approval_is_stored_and_asked_about),
         STORY(a_finish_without_work_waits_for_the_session),
         STORY(a_step_that_the_role_may_not_take_changes_nothing),
         STORY(an_event_of_a_newer_program_is_kept_and_shown),

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds each mutant and lets the simulator look for it: `./dev mutants [NAME...]`.
+
+The tree is copied to build/mutants, so that this one stays as it is; one mutant after the other is put
+in, built and simulated until a seed fails. Exit status 0: every one was caught within its seeds."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from mutants import MUTANTS # noqa: E402
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+FOLDER = os.path.join(ROOT, "build", "mutants")
+SOURCE = os.path.join(FOLDER, "source")
+BUILD = os.path.join(FOLDER, "build")
+STEP = 10 # seeds between two looks
+BUILD_S, STEP_S = 900, 600
+
+
+def run(*command, seconds):
+    """(exit status, what it said); a program that hangs counts as failed."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return 124, "no end within %d s" % seconds
+    return done.returncode, done.stdout
+
+
+def copy_tree():
+    """Only what differs, so that the build stays warm from one run to the next."""
+    names = subprocess.run(("git", "-C", ROOT, "ls-files", "-z"), capture_output=True, check=True,
+                           text=True).stdout.split("\0")
+    for name in filter(None, names):
+        origin, copy = os.path.join(ROOT, name), os.path.join(SOURCE, name)
+        if not os.path.exists(origin):
+            continue
+        with open(origin, "rb") as file:
+            content = file.read()
+        if os.path.exists(copy):
+            with open(copy, "rb") as file:
+                if file.read() == content:
+                    continue
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        with open(copy, "wb") as file:
+            file.write(content)
+        shutil.copymode(origin, copy)
+
+
+def build():
+    status, said = run("cmake", "--build", BUILD, "--target", "sim", "stories", seconds=BUILD_S)
+    if status != 0:
+        print(said[-3000:])
+    return status == 0
+
+
+def reason(said):
+    """The sentence of a failed seed."""
+    found = re.search(r"^FAILED: (.*)$", said, re.M) or re.search(r"error: (.*)$", said, re.M)
+    return found[1][:110] if found else said.strip().rsplit("\n", 1)[-1][:110]
+
+
+def look_for(mutant):
+    """(seeds run, why it failed); why None: it wasn't noticed."""
+    if mutant.story:
+        status, said = run(os.path.join(BUILD, "tests", "sim", "stories"), seconds=STEP_S)
+        noticed = status != 0 and "[  FAILED  ] " + mutant.story in said
+        return 0, "story " + mutant.story if noticed else None
+    for first in range(1, mutant.seeds + 1, STEP):
+        status, said = run(os.path.join(BUILD, "tests", "sim", "sim"), "--seeds", str(STEP),
+                           "--first", str(first), "--seconds", "120", "--jobs", "2",
+                           seconds=STEP_S)
+        if status != 0:
+            return first + STEP - 1, reason(said)
+    return mutant.seeds, None
+
+
+def try_one(mutant):
+    path = os.path.join(SOURCE, mutant.path)
+    with open(path, encoding="utf-8") as file:
+        original = file.read()
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(original.replace(mutant.old, mutant.new))
+        if not build():
+            return 0, None
+        return look_for(mutant)
+    finally:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(original)
+
+
+def main(names):
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    if names and len(chosen) != len(set(names)):
+        print("no such mutant: " + ", ".join(set(names) - {mutant.name for mutant in chosen}))
+        return 2
+    copy_tree()
+    status, said = run("cmake", "-S", SOURCE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_C_COMPILER=gcc",
+                       "-DCMAKE_C_FLAGS=-O2", seconds=BUILD_S)
+    if status != 0 or not build():
+        print(said)
+        return 2
+    missed = []
+    for mutant in chosen:
+        begin = time.monotonic()
+        seeds, why = try_one(mutant)
+        print("%-52s %-8s %4d seeds %4d s  %s" % (mutant.name, "caught" if why else "MISSED", seeds,
+                                                  time.monotonic() - begin, why or mutant.breaks),
+              flush=True)
+        if why is None:
+            missed.append(mutant.name)
+    print("%d mutants, %d caught, %d missed" % (len(chosen), len(chosen) - len(missed), len(missed)))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
