@@ -17,7 +17,7 @@ struct loader {
     struct catalog catalog;
     struct catalog_table *tables;
     struct catalog_dropped *dropped;
-    bool has_history; /* the database is as new as 0042_common_history */
+    bool has_history; /* the database is as new as 0050_common_history */
 };
 
 struct word {

@@ -18,7 +18,7 @@ enum {
     NAME_SIZE = 61,
     DIGEST_TEXT_SIZE = 2 * crypto_generichash_BYTES + 1,
     NUMBER_DIGITS = 4,
-    HISTORY_SCRIPT = 42, /* 0042_common_history: what came before is the same everywhere */
+    HISTORY_SCRIPT = 50, /* 0050_common_history: what came before is the same everywhere */
     PLAN_ARENA_SIZE_MAX = 64 << 20,
     CATALOG_SIZE_MAX = 16 << 20,
 };
@@ -299,7 +299,7 @@ static enum result has_missing(struct sql_database *database, const struct plan 
 enum result migrate_has_history(struct sql_database *database, bool *ret_has,
                                 struct problem *problem)
 {
-    return is_applied(database, "0042_common_history", ret_has, problem);
+    return is_applied(database, "0050_common_history", ret_has, problem);
 }
 
 /* ---- one script ---- */

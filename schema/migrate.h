@@ -73,6 +73,6 @@ MUST_CHECK enum result migrate_version(struct sql_database *database, int64_t *r
 MUST_CHECK enum result migrate_steps(struct sql_database *database, struct arena *arena,
                                      const struct catalog_step **ret_steps, size_t *ret_count,
                                      struct problem *problem);
-/* Is the database as new as 0042_common_history? */
+/* Is the database as new as 0050_common_history? */
 MUST_CHECK enum result migrate_has_history(struct sql_database *database, bool *ret_has,
                                            struct problem *problem);

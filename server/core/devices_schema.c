@@ -9,7 +9,7 @@
 
 enum {
     RELEASE_FIRST = 29, /* of devices that were enrolled before versions were written down */
-    SHIPPED_FROM = 42,  /* older devices don't know SCHEMA */
+    SHIPPED_FROM = 50,  /* older devices don't know SCHEMA */
     MESSAGE_TEXT_SIZE_MAX = LIMIT_BODY_SIZE_MAX / 2, /* scripts in one message */
 };
 #define OFFER_AGAIN_US HOURS(1) /* a device that can't take them shall not get them each time */

@@ -60,7 +60,7 @@ static void scripts_run_once_in_order_of_their_names(void **state)
     run(f, SCHEMA_SIDE_SERVER, LIFTS, 2, false);
     fixture_ok(f, migrate_version(f->database, &version, &f->problem));
     assert_int_equal(schema_version_of(version).company, 5001);
-    assert_int_equal(schema_version_of(version).product, 42);
+    assert_int_equal(schema_version_of(version).product, 50);
     assert_int_equal(fixture_integer(f, "SELECT count(*) FROM fs_migration WHERE length(digest) ="
                                         " 64 AND applied_at = 1700000000000000"),
                      fixture_integer(f, "SELECT count(*) FROM fs_migration"));
