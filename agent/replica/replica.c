@@ -542,6 +542,7 @@ enum result replica_durable_begin(struct replica *replica, struct sql_transactio
 {
     enum result result = replica_settle(replica, problem); /* no change inside a transaction */
 
+    replica->is_disk_known = false; /* until the commit has succeeded */
     if (result == RESULT_OK)
         result = sql_set_durable(replica->database, true, problem);
     if (result == RESULT_OK)

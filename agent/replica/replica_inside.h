@@ -79,6 +79,7 @@ struct bulk {
 
 struct replica {
     struct sql_database *database;
+    bool is_disk_known; /* what can be read here is on the disk, too: a power cut takes nothing */
     int64_t checkpoint_rows;
     struct sql_database *keeper; /* for checkpoints only; NULL: not opened yet */
     const char *path;

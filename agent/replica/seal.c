@@ -406,6 +406,7 @@ enum result replica_seal(struct replica *replica, struct wall_time now, int64_t 
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
     replica_durable_end(replica, &transaction);
+    replica->is_disk_known = result == RESULT_OK;
     if (result != RESULT_OK) {
         problem_add(problem, "sealing");
         return result;

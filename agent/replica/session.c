@@ -89,14 +89,39 @@ static enum result forget_tails(struct replica *replica, struct problem *problem
     return result;
 }
 
+/* A commit whose sync failed can be read after all, and is still gone after a power cut. Whoever
+ * has sent a token or a seal of it looks like a copied disk then. So one commit that is synced
+ * comes before the first word of a process, and before the next one after such a failure. */
+static enum result make_sure_of_disk(struct replica *replica, struct problem *problem)
+{
+    struct sql_transaction transaction = {0};
+    int64_t count = 0;
+    enum result result = RESULT_OK;
+
+    if (replica->is_disk_known || replica->is_read_only)
+        return RESULT_OK;
+    result = replica_durable_begin(replica, &transaction, problem);
+    if (result == RESULT_OK)
+        result = state_number(replica, "disk_checks", 0, &count, problem);
+    if (result == RESULT_OK)
+        result = state_set_number(replica, "disk_checks", count + 1, problem);
+    if (result == RESULT_OK)
+        result = sql_commit(&transaction, problem);
+    replica_durable_end(replica, &transaction);
+    replica->is_disk_known = result == RESULT_OK;
+    return result;
+}
+
 enum result replica_resume(struct replica *replica, struct arena *arena,
                            struct message_resume *ret_resume, struct problem *problem)
 {
     struct message_resume resume = {.schema_version = replica->catalog.schema_version};
     int64_t *buckets = NULL;
     size_t bucket_count = 0;
-    enum result result = forget_tails(replica, problem);
+    enum result result = make_sure_of_disk(replica, problem);
 
+    if (result == RESULT_OK)
+        result = forget_tails(replica, problem);
     if (result == RESULT_OK)
         result = state_data(replica, "resume_token", arena, &resume.resume_token, problem);
     if (result == RESULT_OK)
@@ -235,6 +260,7 @@ enum result replica_welcome(struct replica *replica, const struct message_welcom
     if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
     replica_durable_end(replica, &transaction);
+    replica->is_disk_known = result == RESULT_OK;
     if (result != RESULT_OK) {
         problem_add(problem, "storing the server's greeting");
         return result;
