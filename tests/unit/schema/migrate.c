@@ -392,7 +392,7 @@ static void a_crash_inside_an_upgrade_changes_nothing(void **state)
     run(f, SCHEMA_SIDE_SERVER, scripts, 1, true);
     load_and_install(f, SCHEMA_SIDE_SERVER);
     fixture_exec(f, "INSERT INTO lift(id, code, weight) VALUES (1, 'a', 700)");
-    for (int steps = 0; has_died; steps += 1 + steps / 2) {
+    for (int steps = 0; has_died; steps += 1 + steps) {
         sql_close(f->database); /* no connection lives through a fork */
         f->database = NULL;
         has_died = upgrade_until(f, steps);
@@ -404,9 +404,8 @@ static void a_crash_inside_an_upgrade_changes_nothing(void **state)
         fixture_expect(f, "SELECT colour IS NULL AND weight = 700 FROM lift", "1");
         assert_int_equal(
             fixture_integer(f, "SELECT count(*) FROM fs_migration WHERE name > '5001~'"), 0);
-        load_and_install(f, SCHEMA_SIDE_SERVER); /* nothing to repair */
     }
-    assert_true(crashes > 10);
+    assert_true(crashes > 6);
     fixture_expect(f, "SELECT paint IS NULL AND note = 'none' FROM lift", "1");
     run(f, SCHEMA_SIDE_SERVER, scripts, VERSIONS_COUNT, false);
     /* and the old program, started after it, says so */
