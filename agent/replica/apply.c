@@ -448,3 +448,49 @@ enum result apply_shadow(struct applier *applier, const struct catalog_table *ta
         result = shadow_write(applier, table, row_id, &shadow, problem);
     return result;
 }
+
+static enum result is_in_subscribed(struct applier *applier, const struct catalog_table *table,
+                                    int64_t row_id, int64_t *ret_bucket, bool *ret_is,
+                                    struct problem *problem)
+{
+    struct value *values = NULL;
+    int64_t count = 0;
+    enum result result = replica_read_row(applier->replica, table, row_id, applier->arena, &values,
+                                          ret_bucket, problem);
+    const struct value parameters[] = {value_integer(*ret_bucket),
+                                       value_integer(BUCKET_SUBSCRIBED)};
+
+    *ret_is = false;
+    if (result != RESULT_OK || values == NULL)
+        return result;
+    result = sql_query_integer(applier->replica->database,
+                               "SELECT count(*) FROM fs_bucket WHERE bucket = ?1 AND state = ?2",
+                               parameters, 2, 0, &count, problem);
+    *ret_is = count != 0;
+    return result;
+}
+
+enum result apply_echo(struct applier *applier, const struct row_image *row, int64_t commit_seq,
+                       struct problem *problem)
+{
+    const struct catalog_table *table = replica_table(applier->replica, row->table_no);
+    struct shadow shadow = {0};
+    int64_t bucket_before = 0;
+    int64_t bucket = 0;
+    bool is_ours = false;
+    enum result result = RESULT_OK;
+
+    if (table == NULL)
+        return problem_set(problem, RESULT_REFUSED, "table %u is not known here", row->table_no);
+    result = is_in_subscribed(applier, table, row->row_id, &bucket_before, &is_ours, problem);
+    if (result == RESULT_OK)
+        result = apply_row(applier, row, commit_seq, problem);
+    if (result == RESULT_OK)
+        result = is_in_subscribed(applier, table, row->row_id, &bucket, &is_ours, problem);
+    if (result == RESULT_OK && is_ours && bucket != bucket_before)
+        result = shadow_read(applier, table, row->row_id, &shadow, problem);
+    if (result == RESULT_OK && shadow.gone_kind != 0)
+        return shadow_remove(applier, table, row->row_id, problem);
+    return result == RESULT_OK ? apply_shadow(applier, table, row->row_id, commit_seq, problem)
+                               : result;
+}

@@ -277,6 +277,11 @@ MUST_CHECK enum result apply_gone(struct applier *applier, const struct catalog_
  * new as `seq_min`. */
 MUST_CHECK enum result apply_shadow(struct applier *applier, const struct catalog_table *table,
                                     int64_t row_id, int64_t seq_min, struct problem *problem);
+/* A row that came with the verdict, then its shadow. What was gone from the bucket in which only
+ * this device saw the row isn't gone from the subscribed one where the server put it: it never
+ * sends it there again, for who wrote a row has it. */
+MUST_CHECK enum result apply_echo(struct applier *applier, const struct row_image *row,
+                                  int64_t commit_seq, struct problem *problem);
 /* Overwrites the columns of `mask`, pending edits or not; is_whole: `values` has all columns. What
  * the table refuses joins the refused rows. */
 MUST_CHECK enum result applier_put(struct applier *applier, const struct catalog_table *table,
