@@ -72,6 +72,7 @@ struct daemon {
     bool is_stopping;
     bool is_ending;
     bool is_reopening;  /* the replica's file is in trouble: close it, open it, look */
+    bool is_new_schema; /* the server has sent scripts: they run when the replica is opened */
     bool is_renewing;   /* other keys or none: everything begins anew */
     int rejected_count; /* times that the code of the renewal was turned away */
     bool is_wiping;
@@ -404,11 +405,16 @@ static void carry_out(struct daemon *daemon, const struct agent_effects *effects
             break;
         case AGENT_EFFECT_PUBLISHED:
             break; /* local pages look by PRAGMA data_version */
+        case AGENT_EFFECT_SCHEMA:
+            daemon->is_new_schema = true;
+            break;
         case AGENT_EFFECT_ALARM:
             on_alarm(daemon, effect->text);
             break;
         }
     }
+    if (daemon->is_new_schema)
+        end_with(daemon, EXIT_CODE_OK, "");
     if (is_dialling && !daemon->is_ending)
         dial(daemon);
     else if (is_rotating && !daemon->is_ending)
@@ -930,8 +936,8 @@ static enum result run_once(const struct daemon_options *options, struct handove
     }
     ret_outcome->duration_us = clock_mono_now().us - daemon.started_at.us;
     /* a file that is in trouble again at once isn't helped by opening it */
-    handover->is_again =
-        daemon.is_renewing || (daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US);
+    handover->is_again = daemon.is_renewing || daemon.is_new_schema ||
+                         (daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US);
     handover->request = daemon.is_renewing ? daemon.request : 0;
     finish(&daemon);
     if (daemon.is_wiping)

@@ -66,6 +66,9 @@ static const struct sentence SENTENCES[REASON_COUNT] = {
         "A value is longer than the limit.",
         "Un valore supera la lunghezza massima."},
 
+    [REASON_COLUMN_DROPPED] = {"column_dropped",
+        "The office no longer keeps this field: what was entered is kept here.",
+        "La sede non conserva più questo campo: quanto inserito è conservato qui."},
     [REASON_TRANSITION_NOT_ALLOWED] = {"transition_not_allowed",
         "This step is not possible from the present state.",
         "Questo passaggio non è possibile dallo stato attuale."},

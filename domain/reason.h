@@ -29,6 +29,7 @@ enum reason {
     REASON_UNKNOWN_TABLE,
     REASON_UNKNOWN_COLUMN,
     REASON_TOO_LARGE,
+    REASON_COLUMN_DROPPED,
 
     /* Transitions of any state machine. */
     REASON_TRANSITION_NOT_ALLOWED,

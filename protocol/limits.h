@@ -34,6 +34,7 @@ enum {
 /* Changes and transfers. */
 enum {
     LIMIT_PUSH_CHANGES_MAX = 2000,    /* one group of the writer: 25 ms of work */
+    LIMIT_SCRIPTS_MAX = 256,          /* in one SCHEMA: years of releases */
     LIMIT_COLUMNS_MAX = 62,           /* one mask word of the outbox */
     LIMIT_ROWS_MAX = 65536,           /* rows in one body of 1 MiB: at least 16 bytes each */
     LIMIT_BUCKETS_MAX = 4096,         /* buckets of one subscription */

@@ -103,6 +103,22 @@ enum result message_push_decode(const struct catalog *catalog, struct bytes body
     return RESULT_OK;
 }
 
+enum result message_push_version(struct bytes body, int64_t *ret_version, struct problem *problem)
+{
+    struct reader reader = reader_over(body);
+    struct message_push message = {0};
+
+    (void)reader_record(&reader, PUSH.count + 1, PUSH.count + 1);
+    fields_read(&PUSH, &reader, &message);
+    reader_skip(&reader);
+    if (reader_finish(&reader, problem) != RESULT_OK) {
+        problem_add(problem, "PUSH");
+        return RESULT_MALFORMED;
+    }
+    *ret_version = message.schema_version;
+    return RESULT_OK;
+}
+
 /* --- digest of a seal ------------------------------------------------------------------------- */
 
 static_assert(sizeof(crypto_generichash_state) <= sizeof(struct seal_digest_state),

@@ -241,6 +241,19 @@ struct message_push {
     struct change *changes; /* grouped by table in ascending number, then lcn */
 };
 
+/* Scripts that the device lacks, in the order of their names; several messages if they are many. It
+ * stores them and runs them when it has them all (docs/SCHEMA.md). */
+struct schema_script {
+    struct bytes name; /* "5000_common_lifts" */
+    struct bytes text;
+};
+struct message_schema {
+    int64_t schema_version; /* what the device has when they have run */
+    bool is_last;
+    size_t script_count;
+    struct schema_script *scripts;
+};
+
 /* Device's receipt: `seq` is published on it. Sent lazily, never waited for. */
 struct message_published {
     int64_t seq;
@@ -363,6 +376,8 @@ MESSAGE_ENCODER_BY_CATALOG(verdict);
 MESSAGE_DECODER_BY_CATALOG(verdict);
 MESSAGE_ENCODER_BY_CATALOG(push);
 MESSAGE_DECODER_BY_CATALOG(push);
+MESSAGE_ENCODER(schema);
+MESSAGE_DECODER(schema);
 MESSAGE_ENCODER(published);
 MESSAGE_DECODER(published);
 MESSAGE_ENCODER(digest);
@@ -388,6 +403,9 @@ MESSAGE_DECODER(text);
 
 /* Without reading the rest: does this PUSH begin a seal? False for what isn't a PUSH. */
 bool message_push_is_first_part(struct bytes body);
+/* In which schema is this PUSH? To be known before its changes can be read. */
+MUST_CHECK enum result message_push_version(struct bytes body, int64_t *ret_version,
+                                            struct problem *problem);
 
 /* Digest of a seal: BLAKE2b-256 over "fieldsync seal v1", previous digest, incarnation, seal
  * number, lcn range, schema version, sealed_at and the canonical change bytes in message order.

@@ -81,7 +81,8 @@ enum result canonical_append(const struct catalog_table *table, int64_t row_id,
     if (result == RESULT_OK)
         result = append_number(buffer, (uint64_t)row_id, 8, problem);
     for (uint8_t n = 1; n < table->column_count && result == RESULT_OK; n++)
-        result = append_value(buffer, &values[n], problem);
+        if (catalog_has_column(table, n))
+            result = append_value(buffer, &values[n], problem);
     if (result != RESULT_OK) {
         buffer->size = size_before; /* half a row must not be hashed */
         problem_add(problem, "canonical form of %s %lld", table->name, (long long)row_id);

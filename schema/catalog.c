@@ -122,6 +122,16 @@ const struct catalog_column *catalog_column_by_name(const struct catalog_table *
     return NULL;
 }
 
+bool catalog_has_column(const struct catalog_table *table, uint8_t number)
+{
+    return ((table->columns_mask | 1) >> number & 1) != 0;
+}
+
+struct catalog_column catalog_no_column(uint8_t number)
+{
+    return (struct catalog_column){.number = number, .name = "", .nullable = true};
+}
+
 /* All columns that the roles' grants for this op allow, taken together, among those without an own
  * column or with `own_column_no`. */
 static uint64_t granted_mask(const struct catalog *catalog, unsigned roles, uint16_t table_no,
@@ -233,7 +243,7 @@ static bool parse_term(const struct catalog_table *table, struct bytes text,
         return false;
     column = bytes_of(colon + 1, text.size - head.size - 1);
     for (uint8_t n = 0; n < table->column_count; n++) {
-        if (bytes_equal(column, bytes_of_text(table->columns[n].name))) {
+        if (column.size > 0 && bytes_equal(column, bytes_of_text(table->columns[n].name))) {
             term.column_no = n;
             *ret_term = term;
             return true;
@@ -289,6 +299,8 @@ static enum result check_column(const struct catalog *catalog, const struct cata
     if (column->name == NULL || column->number != n)
         return problem_set(problem, RESULT_REFUSED, "%s: column number %d is missing", table->name,
                            n);
+    if (n > 0 && column->name[0] == '\0')
+        return RESULT_OK; /* not in use: check_masks */
     if (catalog_column_by_name(table, column->name) != column)
         return problem_set(problem, RESULT_REFUSED, "%s: two columns are named %s", table->name,
                            column->name);
@@ -328,6 +340,8 @@ static enum result check_masks(const struct catalog_table *table, struct problem
     uint64_t server_only = 0;
 
     for (uint8_t n = 1; n < table->column_count; n++) {
+        if (table->columns[n].name[0] == '\0')
+            continue;
         all |= UINT64_C(1) << n;
         if (table->columns[n].merge == MERGE_SERVER_ONLY)
             server_only |= UINT64_C(1) << n;

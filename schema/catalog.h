@@ -71,13 +71,22 @@ struct catalog_column {
     uint8_t group_no;           /* 0: alone; columns of one group win or lose together */
     uint16_t refers_to;         /* table number, 0: nothing */
     struct value default_value; /* literal DEFAULT of the SQL column, VALUE_NULL if it has none */
-    const char *new_in;         /* schema version text in which it came, NULL: from the start */
+    uint16_t since;             /* script in which it came, 0: there from the start */
+};
+
+/* A column that was dropped, as it was: who speaks an older schema still has it. In its table its
+ * number stays free for ever (catalog_has_column). */
+struct catalog_dropped {
+    uint16_t table_no;
+    uint16_t until; /* script that dropped it */
+    struct catalog_column column;
 };
 
 struct catalog_table {
     uint16_t number; /* from 1, never reused */
     const char *name;
-    uint8_t column_count; /* with the id */
+    uint16_t since;       /* script in which it came, 0: there from the start */
+    uint8_t column_count; /* with the id and numbers that aren't in use: the highest number + 1 */
     const struct catalog_column *columns;
     bool append_only;
     bool is_local; /* never captured, never sent: it has no bucket and no grants */
@@ -88,7 +97,7 @@ struct catalog_table {
     /* Natural key: a second insert with the same values is the same row (merged into the first). */
     uint8_t key_column_count; /* 0: none */
     uint8_t key_columns[CATALOG_KEY_COLUMNS_MAX];
-    uint64_t columns_mask;     /* all columns but the id */
+    uint64_t columns_mask;     /* all columns but the id; a number outside of it has no column */
     uint64_t server_only_mask; /* columns that devices may not write; home is one of them */
 };
 
@@ -132,8 +141,14 @@ struct catalog_watch {
     const char *sql;
 };
 
+/* A script of the company that has run, and what its version is called (catalog_version.h). */
+struct catalog_step {
+    uint16_t number;
+    uint32_t check;
+};
+
 struct catalog {
-    int64_t schema_version;
+    int64_t schema_version; /* catalog_version.h says what is in it */
     /* Tables are indexed by number: tables[1] to tables[table_count - 1]; a number that is not in
      * use has a NULL name. */
     size_t table_count;
@@ -144,7 +159,14 @@ struct catalog {
     const struct catalog_subscription *subscriptions;
     size_t watch_count;
     const struct catalog_watch *watches;
+    size_t dropped_count;
+    const struct catalog_dropped *dropped;
+    size_t step_count; /* ascending */
+    const struct catalog_step *steps;
 };
+
+/* Is this number in use? The id's always is. */
+bool catalog_has_column(const struct catalog_table *table, uint8_t number);
 
 /* NULL if there is no such table or column. */
 const struct catalog_table *catalog_table_by_no(const struct catalog *catalog, int64_t number);
@@ -167,6 +189,9 @@ MUST_CHECK enum result catalog_bucket(const struct catalog_table *table, int64_t
  * "server", "given", "<kind>:<column>", "home:<column>". RESULT_REFUSED names the bad term. */
 MUST_CHECK enum result catalog_parse_bucket_rule(struct catalog_table *table, const char *rule,
                                                  struct problem *problem);
+
+/* What stands in a number that isn't in use: no name, NULL, never in columns_mask. */
+struct catalog_column catalog_no_column(uint8_t number);
 
 /* Everything a loaded catalog must satisfy: numbers unique and in range, references to existing
  * tables, no cycle in inherited buckets, inherited terms only where a `home` column exists and

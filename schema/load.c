@@ -16,6 +16,8 @@ struct loader {
     struct arena *arena;
     struct catalog catalog;
     struct catalog_table *tables;
+    struct catalog_dropped *dropped;
+    bool has_history; /* the database is as new as 0032_common_history */
 };
 
 struct word {
@@ -135,6 +137,7 @@ static enum result load_table_row(struct loader *loader, struct sql_statement *s
                            problem);
     table->delete_rule = (enum delete_rule)code;
     table->is_local = sql_column_integer(statement, 4) != 0;
+    table->since = (uint16_t)sql_column_integer(statement, 5);
     return result;
 }
 
@@ -156,9 +159,12 @@ static enum result load_tables(struct loader *loader, struct problem *problem)
         return arena_full(loader->arena, problem);
     loader->catalog.tables = loader->tables;
     loader->catalog.table_count = (size_t)highest + 1;
-    result = sql_prepare(loader->database,
-                         "SELECT number, name, merge, delete_rule, is_local FROM fs_table",
-                         &statement, problem);
+    result = sql_prepare(
+        loader->database,
+        loader->has_history
+            ? "SELECT number, name, merge, delete_rule, is_local, coalesce(since, 0) FROM fs_table"
+            : "SELECT number, name, merge, delete_rule, is_local, 0 FROM fs_table",
+        &statement, problem);
     while (result == RESULT_OK) {
         result = sql_step(statement, &row, problem);
         if (result != RESULT_OK || !row)
@@ -205,6 +211,7 @@ static enum result load_column_row(struct loader *loader, const struct catalog_t
         result = word_code(COLUMN_MERGES, merge, where, &code, problem);
     column->merge = strcmp(column->name, "home") == 0 ? MERGE_SERVER_ONLY : (enum merge_rule)code;
     column->nullable = sql_column_integer(statement, 3) != 0;
+    column->since = (uint16_t)sql_column_integer(statement, 7);
     if (sql_column_integer(statement, 5) < 0 || sql_column_integer(statement, 5) > UINT8_MAX)
         return problem_set(problem, RESULT_REFUSED, "%s: group_no is not in 0 to 255", where);
     column->group_no = (uint8_t)sql_column_integer(statement, 5);
@@ -221,6 +228,8 @@ static enum result load_column_row(struct loader *loader, const struct catalog_t
 static void set_masks(struct catalog_table *table)
 {
     for (uint8_t n = 1; n < table->column_count; n++) {
+        if (table->columns[n].name[0] == '\0')
+            continue;
         table->columns_mask |= UINT64_C(1) << n;
         if (table->columns[n].merge == MERGE_SERVER_ONLY)
             table->server_only_mask |= UINT64_C(1) << n;
@@ -229,13 +238,41 @@ static void set_masks(struct catalog_table *table)
     }
 }
 
+/* One row of fs_column to where it belongs: a column of the table, or one that it had. */
+static enum result place_column(struct loader *loader, struct catalog_table *table, int table_merge,
+                                struct sql_statement *statement, struct catalog_column *columns,
+                                struct problem *problem)
+{
+    int64_t number = sql_column_integer(statement, 0);
+    int64_t until = sql_column_integer(statement, 8);
+    struct catalog_column column = {0};
+    enum result result = RESULT_OK;
+
+    if (number < 1 || number > ROW_COLUMNS_MAX)
+        return problem_set(problem, RESULT_REFUSED,
+                           "fs_column: %s: column number %" PRId64 " isn't in 1 to %d", table->name,
+                           number, (int)ROW_COLUMNS_MAX);
+    result = load_column_row(loader, table, table_merge, statement, &column, problem);
+    column.number = (uint8_t)number;
+    for (uint8_t n = table->column_count; n < number; n++)
+        columns[n] = catalog_no_column(n);
+    table->column_count = (uint8_t)(number + 1);
+    if (until == 0) {
+        columns[number] = column;
+        return result;
+    }
+    columns[number] = catalog_no_column(column.number);
+    loader->dropped[loader->catalog.dropped_count++] = (struct catalog_dropped){
+        .table_no = table->number, .until = (uint16_t)until, .column = column};
+    return result;
+}
+
 static enum result load_columns(struct loader *loader, struct catalog_table *table, int table_merge,
                                 struct problem *problem)
 {
     struct sql_statement *statement = NULL;
     struct catalog_column *columns =
         arena_array(loader->arena, ROW_COLUMNS_MAX + 2, sizeof *columns);
-    uint8_t count = 1;
     bool row = true;
     enum result result = RESULT_OK;
 
@@ -244,32 +281,26 @@ static enum result load_columns(struct loader *loader, struct catalog_table *tab
     columns[0] =
         (struct catalog_column){.name = "id", .type = VALUE_INTEGER, .merge = MERGE_WRITE_ONCE};
     table->columns = columns;
-    result = sql_prepare(loader->database,
-                         "SELECT number, name, type, is_nullable, merge, coalesce(group_no, 0),"
-                         " refers_to FROM fs_column WHERE table_number = ?1 AND number <> 0"
-                         " ORDER BY number",
-                         &statement, problem);
+    table->column_count = 1;
+    result = sql_prepare(
+        loader->database,
+        loader->has_history
+            ? "SELECT number, name, type, is_nullable, merge, coalesce(group_no, 0), refers_to,"
+              " coalesce(since, 0), coalesce(until, 0) FROM fs_column"
+              " WHERE table_number = ?1 AND number <> 0 ORDER BY number"
+            : "SELECT number, name, type, is_nullable, merge, coalesce(group_no, 0), refers_to, 0,"
+              " 0 FROM fs_column WHERE table_number = ?1 AND number <> 0 ORDER BY number",
+        &statement, problem);
     if (result == RESULT_OK)
         result = sql_bind_integer(statement, 1, table->number, problem);
     while (result == RESULT_OK) {
         result = sql_step(statement, &row, problem);
         if (result != RESULT_OK || !row)
             break;
-        if (sql_column_integer(statement, 0) != count || count > ROW_COLUMNS_MAX) {
-            result = problem_set(problem, RESULT_REFUSED,
-                                 "fs_column: %s: column number %" PRId64
-                                 " where %d is expected: 1 to %d without gaps",
-                                 table->name, sql_column_integer(statement, 0), count,
-                                 (int)ROW_COLUMNS_MAX);
-            break;
-        }
-        columns[count].number = count;
-        result = load_column_row(loader, table, table_merge, statement, &columns[count], problem);
-        count++;
-        table->column_count = count;
+        result = place_column(loader, table, table_merge, statement, columns, problem);
     }
     sql_release(statement);
-    if (result == RESULT_OK && count == 1)
+    if (result == RESULT_OK && table->column_count == 1)
         result =
             problem_set(problem, RESULT_REFUSED, "fs_column has no rows for table %s", table->name);
     if (result == RESULT_OK)
@@ -664,10 +695,31 @@ static enum result compare_table(struct loader *loader, const struct catalog_tab
         return problem_set(problem, RESULT_REFUSED,
                            "table %s is in fs_table but not in the database", table->name);
     for (uint8_t n = 0; n < table->column_count && result == RESULT_OK; n++)
-        if ((seen >> n & 1) == 0)
+        if (catalog_has_column(table, n) && (seen >> n & 1) == 0)
             result = problem_set(problem, RESULT_REFUSED,
                                  "column %s.%s is in fs_column but not in the database",
                                  table->name, table->columns[n].name);
+    return result;
+}
+
+/* What it takes to know what the catalog was before. */
+static enum result load_history(struct loader *loader, struct problem *problem)
+{
+    struct catalog *catalog = &loader->catalog;
+    void *items = NULL;
+    enum result result = migrate_has_history(loader->database, &loader->has_history, problem);
+
+    if (result == RESULT_OK)
+        result =
+            make_room(loader,
+                      loader->has_history ? "SELECT count(*) FROM fs_column WHERE until IS NOT NULL"
+                                          : "SELECT 0",
+                      sizeof(struct catalog_dropped), &items, problem);
+    loader->dropped = items;
+    catalog->dropped = items;
+    if (result == RESULT_OK)
+        result = migrate_steps(loader->database, loader->arena, &catalog->steps,
+                               &catalog->step_count, problem);
     return result;
 }
 
@@ -676,6 +728,8 @@ static enum result load_all(struct loader *loader, struct problem *problem)
     struct catalog *catalog = &loader->catalog;
     enum result result = migrate_version(loader->database, &catalog->schema_version, problem);
 
+    if (result == RESULT_OK)
+        result = load_history(loader, problem);
     if (result == RESULT_OK)
         result = load_tables(loader, problem);
     for (size_t n = 1; n < catalog->table_count && result == RESULT_OK; n++)

@@ -118,7 +118,8 @@ static bool is_agent(const struct maker *maker)
 /* Columns that are compared and captured: all but the id and home. */
 static bool is_captured(const struct maker *maker, uint8_t number)
 {
-    return number != 0 && number != maker->table->home_column_no;
+    return number != 0 && number != maker->table->home_column_no &&
+           catalog_has_column(maker->table, number);
 }
 
 static bool is_server_only(const struct maker *maker, uint8_t number)
@@ -287,8 +288,8 @@ static uint64_t unique_columns(const struct maker *maker, const struct unique_in
     if (!unique->is_partial)
         return mask & table->columns_mask;
     for (uint8_t n = 1; n < table->column_count; n++)
-        if (strpbrk(table->columns[n].name, "\"`]") != NULL ||
-            mentions(unique->predicate, table->columns[n].name))
+        if (catalog_has_column(table, n) && (strpbrk(table->columns[n].name, "\"`]") != NULL ||
+                                             mentions(unique->predicate, table->columns[n].name)))
             mask |= UINT64_C(1) << n;
     return mask & table->columns_mask;
 }
@@ -496,7 +497,8 @@ static void make_before_insert(struct maker *maker)
     put(maker, FROM_W_IF_ON ")\nBEGIN\n  INSERT INTO %s VALUES (NEW.\"id\"",
         quoted(maker, object_name(maker, "look")));
     for (uint8_t n = 1; n < maker->table->column_count; n++)
-        put(maker, ", NEW.%s", column_name(maker, n));
+        if (catalog_has_column(maker->table, n))
+            put(maker, ", NEW.%s", column_name(maker, n));
     put(maker, ");\nEND");
 }
 
@@ -506,7 +508,8 @@ static void make_look(struct maker *maker)
 {
     put(maker, "CREATE VIEW %s AS SELECT \"id\"", quoted(maker, object_name(maker, "look")));
     for (uint8_t n = 1; n < maker->table->column_count; n++)
-        put(maker, ", %s", column_name(maker, n));
+        if (catalog_has_column(maker->table, n))
+            put(maker, ", %s", column_name(maker, n));
     put(maker, " FROM %s", maker->name);
 }
 

@@ -467,6 +467,29 @@ enum result triggers_install(struct sql_database *database, const struct catalog
     return result;
 }
 
+enum result triggers_remove(struct sql_database *database, size_t *ret_removed_count,
+                            struct problem *problem)
+{
+    struct arena text_arena;
+    struct plan plan = {.database = database, .arena = &text_arena};
+    size_t removed_count = 0;
+    enum result result = RESULT_OK;
+
+    arena_init(&text_arena, TEXT_ARENA_SIZE_MAX);
+    result = read_present(&plan, problem);
+    for (size_t i = 0; i < plan.present_count && result == RESULT_OK; i++) {
+        const struct trigger_object *present = &plan.present[i];
+
+        if (strcmp(present->type, "index") == 0)
+            continue;
+        result = run_named(database, drop_of(present->type), present->name, "", problem);
+        removed_count++;
+    }
+    arena_done(&text_arena);
+    *ret_removed_count = removed_count;
+    return result;
+}
+
 /* ---- verify ---- */
 
 struct report {

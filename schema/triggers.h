@@ -39,6 +39,12 @@ MUST_CHECK enum result triggers_install(struct sql_database *database,
                                         const struct catalog *catalog, enum schema_side side,
                                         size_t *ret_changed_count, struct problem *problem);
 
+/* Takes the generated triggers and views away, until triggers_install: a column can't be dropped
+ * while one speaks of it. Inside the caller's transaction, so no edit of anybody goes uncaptured.
+ */
+MUST_CHECK enum result triggers_remove(struct sql_database *database, size_t *ret_removed_count,
+                                       struct problem *problem);
+
 /* Looks without changing anything. ret_wrong_count: objects that are missing, altered or too many;
  * ret_report: "missing _fs_call_insert; altered _fs_call_update", empty if all is right. */
 MUST_CHECK enum result triggers_verify(struct sql_database *database, const struct catalog *catalog,

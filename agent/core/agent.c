@@ -389,6 +389,7 @@ static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
     [MESSAGE_POLICY]         = {"POLICY",         GREETING, 64,      false, rotation_on_policy},
     [MESSAGE_NEW_PSK]        = {"NEW_PSK",        LIVE,     256,     false, rotation_on_new_psk},
     [MESSAGE_DEPOSITED]      = {"DEPOSITED",      PARTING,  128,     false, parting_on_deposited},
+    [MESSAGE_SCHEMA]         = {"SCHEMA",         LIVE,     MIB,     false, downlink_on_schema},
     [MESSAGE_NOTICE]         = {"NOTICE",         LIVE,     4 * KIB, true,  on_notice},
     [MESSAGE_PING]           = {"PING",           ANY,      32,      true,  link_on_ping},
     [MESSAGE_PONG]           = {"PONG",           ANY,      32,      true,  link_on_pong},

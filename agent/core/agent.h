@@ -92,7 +92,9 @@ enum agent_effect_kind {
     AGENT_EFFECT_ROTATION_ASKED, /* the office wants new keys: make one, then ROTATE */
     AGENT_EFFECT_REVOKED,        /* authenticated; `wipe` says whether to destroy keys and data */
     AGENT_EFFECT_PUBLISHED,      /* new data is visible: tell local pages */
-    AGENT_EFFECT_ALARM,          /* something needs a person; `text` says what */
+    AGENT_EFFECT_SCHEMA, /* close agent and replica, open them again: that runs the server's scripts
+                          */
+    AGENT_EFFECT_ALARM,  /* something needs a person; `text` says what */
 };
 
 struct agent_effect {

@@ -277,6 +277,8 @@ MUST_CHECK enum result rotation_on_policy(struct agent *agent, struct bytes body
 
 void downlink_begin(struct agent *agent, int64_t head);
 void downlink_end(struct agent *agent);
+MUST_CHECK enum result downlink_on_schema(struct agent *agent, struct bytes body,
+                                          struct problem *problem);
 MUST_CHECK enum result downlink_pump(struct agent *agent, struct problem *problem);
 struct mono_time downlink_deadline(const struct agent *agent);
 MUST_CHECK enum result downlink_on_subscribed(struct agent *agent, struct bytes body,

@@ -57,7 +57,7 @@ enum result downlink_on_rows(struct agent *agent, struct bytes body, struct prob
 {
     struct message_rows rows = {0};
     char bucket[BUCKET_TEXT_SIZE];
-    enum result result = message_rows_decode(replica_catalog(agent->replica), body,
+    enum result result = message_rows_decode(replica_wire(agent->replica), body,
                                              &agent->decode_arena, &rows, problem);
 
     if (result != RESULT_OK)
@@ -75,7 +75,7 @@ enum result downlink_on_gone(struct agent *agent, struct bytes body, struct prob
 {
     struct message_gone gone = {0};
     char bucket[BUCKET_TEXT_SIZE];
-    enum result result = message_gone_decode(replica_catalog(agent->replica), body,
+    enum result result = message_gone_decode(replica_wire(agent->replica), body,
                                              &agent->decode_arena, &gone, problem);
 
     if (result != RESULT_OK)
@@ -91,8 +91,8 @@ enum result downlink_on_ids(struct agent *agent, struct bytes body, struct probl
 {
     struct message_ids ids = {0};
     char bucket[BUCKET_TEXT_SIZE];
-    enum result result = message_ids_decode(replica_catalog(agent->replica), body,
-                                            &agent->decode_arena, &ids, problem);
+    enum result result =
+        message_ids_decode(replica_wire(agent->replica), body, &agent->decode_arena, &ids, problem);
 
     if (result != RESULT_OK)
         return result;
@@ -134,6 +134,27 @@ enum result downlink_on_publish(struct agent *agent, struct bytes body, struct p
         agent_alarm(agent,
                     "rows from the server can't be stored here: see `fieldsync-agent status`");
     agent_effect_add(agent, AGENT_EFFECT_PUBLISHED, (struct bytes){0}, false, NULL);
+    return RESULT_OK;
+}
+
+/* Scripts that this device lacks: they run when the replica is opened again. */
+enum result downlink_on_schema(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_schema schema = {0};
+    bool is_complete = false;
+    enum result result = message_schema_decode(body, &agent->decode_arena, &schema, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    result = replica_schema(agent->replica, &schema, &is_complete, problem);
+    if (result != RESULT_OK)
+        return taken(agent, result, problem);
+    trace_line(agent->trace, "%s < server: SCHEMA %zu scripts", agent->name, schema.script_count);
+    if (!is_complete)
+        return RESULT_OK;
+    agent_progress(agent);
+    agent_disconnect(agent, "the server has sent a new schema", 0);
+    agent_effect_add(agent, AGENT_EFFECT_SCHEMA, (struct bytes){0}, false, NULL);
     return RESULT_OK;
 }
 

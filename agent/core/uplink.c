@@ -67,13 +67,16 @@ static enum result next_seal(struct agent *agent, struct problem *problem)
 enum result uplink_send_part(struct agent *agent, struct problem *problem)
 {
     struct agent_uplink *up = &agent->up;
-    const struct catalog *catalog = replica_catalog(agent->replica);
+    const struct catalog *catalog = NULL;
     struct message_push push = {0};
     enum result result;
 
     arena_reset(&agent->decode_arena);
     result = replica_push_part(agent->replica, up->seal_no, up->part_no, AGENT_PUSH_PART_SIZE,
                                &agent->decode_arena, &push, problem);
+    if (result != RESULT_OK)
+        return agent_hold(agent, result, &up->not_before, problem);
+    result = replica_catalog_of(agent->replica, push.schema_version, &catalog, problem);
     if (result != RESULT_OK)
         return agent_hold(agent, result, &up->not_before, problem);
     buffer_reset(&agent->body);
@@ -139,7 +142,7 @@ enum result uplink_on_verdict(struct agent *agent, struct bytes body, struct pro
 {
     struct agent_uplink *up = &agent->up;
     struct message_verdict verdict = {0};
-    enum result result = message_verdict_decode(replica_catalog(agent->replica), body,
+    enum result result = message_verdict_decode(replica_wire(agent->replica), body,
                                                 &agent->decode_arena, &verdict, problem);
 
     if (result != RESULT_OK)

@@ -143,6 +143,7 @@ static enum result shadow_read(struct applier *applier, const struct catalog_tab
         result =
             unpack_values(table, shadow.mask, data.bytes, applier->arena, &shadow.values, problem);
     sql_release(statement);
+    shadow.mask &= table->columns_mask; /* without columns that were dropped since */
     if (result == RESULT_OK)
         *ret_shadow = shadow;
     return result;
@@ -267,7 +268,8 @@ static enum result put_whole(struct applier *applier, const struct catalog_table
     sql_reset(*statement);
     result = sql_bind_integer(*statement, 1, row_id, problem);
     for (uint8_t n = 1; n < table->column_count && result == RESULT_OK; n++)
-        result = sql_bind(*statement, n + 1, &values[n], problem);
+        if (catalog_has_column(table, n))
+            result = sql_bind(*statement, n + 1, &values[n], problem);
     if (result == RESULT_OK)
         result = sql_step(*statement, &has_row, problem);
     return result;
@@ -300,6 +302,24 @@ enum result applier_put(struct applier *applier, const struct catalog_table *tab
     return result;
 }
 
+/* A row that has all columns that both sides know is whole; what only this one knows is new then,
+ * or stays as it is. */
+static bool complete_row(const struct applier *applier, const struct catalog_table *table,
+                         const struct row_image *image)
+{
+    uint64_t mask = image->mask & table->columns_mask;
+    uint64_t known = wire_mask(applier->replica, table) & table->columns_mask;
+
+    if (mask == table->columns_mask)
+        return true;
+    if (known == 0 || known == table->columns_mask || (mask & known) != known)
+        return false;
+    for (uint8_t n = 1; n < table->column_count; n++)
+        if ((mask >> n & 1) == 0)
+            image->values[n] = table->columns[n].default_value;
+    return true;
+}
+
 enum result apply_row(struct applier *applier, const struct row_image *image, int64_t as_of,
                       struct problem *problem)
 {
@@ -314,7 +334,7 @@ enum result apply_row(struct applier *applier, const struct row_image *image, in
         return problem_set(problem, RESULT_REFUSED, "table %u is not known here", image->table_no);
     applier->row_count++;
     mask = image->mask & table->columns_mask;
-    is_whole = mask == table->columns_mask;
+    is_whole = complete_row(applier, table, image);
     pending = pending_find(&applier->pending, table->number, image->row_id);
     if (pending != NULL && as_of < pending->hold_seq) {
         if (pending->is_hold_gone)
@@ -414,6 +434,8 @@ enum result apply_shadow(struct applier *applier, const struct catalog_table *ta
         return result;
     }
     free_mask = is_edited ? shadow.mask & ~pending->mask : shadow.mask;
+    if (shadow.mask == 0)
+        return shadow_remove(applier, table, row_id, problem);
     if (free_mask == 0)
         return RESULT_OK;
     if (is_newer)
@@ -425,4 +447,50 @@ enum result apply_shadow(struct applier *applier, const struct catalog_table *ta
     if (result == RESULT_OK)
         result = shadow_write(applier, table, row_id, &shadow, problem);
     return result;
+}
+
+static enum result is_in_subscribed(struct applier *applier, const struct catalog_table *table,
+                                    int64_t row_id, int64_t *ret_bucket, bool *ret_is,
+                                    struct problem *problem)
+{
+    struct value *values = NULL;
+    int64_t count = 0;
+    enum result result = replica_read_row(applier->replica, table, row_id, applier->arena, &values,
+                                          ret_bucket, problem);
+    const struct value parameters[] = {value_integer(*ret_bucket),
+                                       value_integer(BUCKET_SUBSCRIBED)};
+
+    *ret_is = false;
+    if (result != RESULT_OK || values == NULL)
+        return result;
+    result = sql_query_integer(applier->replica->database,
+                               "SELECT count(*) FROM fs_bucket WHERE bucket = ?1 AND state = ?2",
+                               parameters, 2, 0, &count, problem);
+    *ret_is = count != 0;
+    return result;
+}
+
+enum result apply_echo(struct applier *applier, const struct row_image *row, int64_t commit_seq,
+                       struct problem *problem)
+{
+    const struct catalog_table *table = replica_table(applier->replica, row->table_no);
+    struct shadow shadow = {0};
+    int64_t bucket_before = 0;
+    int64_t bucket = 0;
+    bool is_ours = false;
+    enum result result = RESULT_OK;
+
+    if (table == NULL)
+        return problem_set(problem, RESULT_REFUSED, "table %u is not known here", row->table_no);
+    result = is_in_subscribed(applier, table, row->row_id, &bucket_before, &is_ours, problem);
+    if (result == RESULT_OK)
+        result = apply_row(applier, row, commit_seq, problem);
+    if (result == RESULT_OK)
+        result = is_in_subscribed(applier, table, row->row_id, &bucket, &is_ours, problem);
+    if (result == RESULT_OK && is_ours && bucket != bucket_before)
+        result = shadow_read(applier, table, row->row_id, &shadow, problem);
+    if (result == RESULT_OK && shadow.gone_kind != 0)
+        return shadow_remove(applier, table, row->row_id, problem);
+    return result == RESULT_OK ? apply_shadow(applier, table, row->row_id, commit_seq, problem)
+                               : result;
 }

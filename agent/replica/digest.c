@@ -187,7 +187,7 @@ static enum result leave_out_quarantined(struct scan *scan)
         table = replica_table(scan->replica, sql_column_integer(statement, 0));
         if (table == NULL)
             continue;
-        mask = (uint64_t)sql_column_integer(statement, 2) & table->columns_mask;
+        mask = (uint64_t)sql_column_integer(statement, 2);
         if (mask != table->columns_mask) {
             leave_out_all(scan);
             continue;

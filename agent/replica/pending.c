@@ -70,9 +70,10 @@ static enum result load_sealed(struct replica *replica, struct pending *pending,
             break;
         table = replica_table(replica, sql_column_integer(statement, 0));
         if (table != NULL)
-            result = add_edit(replica, pending, arena, table, sql_column_integer(statement, 1),
-                              (enum change_op)sql_column_integer(statement, 2),
-                              (uint64_t)sql_column_integer(statement, 3), problem);
+            result =
+                add_edit(replica, pending, arena, table, sql_column_integer(statement, 1),
+                         (enum change_op)sql_column_integer(statement, 2),
+                         (uint64_t)sql_column_integer(statement, 3) & table->columns_mask, problem);
     }
     sql_release(statement);
     return result;

@@ -203,13 +203,14 @@ enum result quarantine_take(struct applier *applier, const struct catalog_table 
     if (result == RESULT_OK)
         result = sql_step(statement, &has_row, problem);
     if (result == RESULT_OK && has_row) {
-        merged_mask = (uint64_t)sql_column_integer(statement, 0) & table->columns_mask;
+        merged_mask = (uint64_t)sql_column_integer(statement, 0);
         result = sql_column_copy(statement, 1, applier->arena, &data, problem);
     }
     sql_release(statement);
     if (result != RESULT_OK || !has_row)
         return result;
     result = unpack_values(table, merged_mask, data.bytes, applier->arena, &merged, problem);
+    merged_mask &= table->columns_mask; /* without columns that were dropped since */
     if (result == RESULT_OK)
         result = forget(applier, table, row_id, problem);
     if (result != RESULT_OK)
@@ -245,9 +246,10 @@ enum result quarantine_retry(struct applier *applier, struct problem *problem)
         table = replica_table(applier->replica, sql_column_integer(statement, 0));
         if (table == NULL)
             continue;
-        mask = (uint64_t)sql_column_integer(statement, 2) & table->columns_mask;
+        mask = (uint64_t)sql_column_integer(statement, 2);
         result = unpack_values(table, mask, sql_column(statement, 3).bytes, applier->arena, &values,
                                problem);
+        mask &= table->columns_mask;
         if (result == RESULT_OK)
             result = sql_column_text(statement, 4, applier->arena, &reason, problem);
         if (result == RESULT_OK)

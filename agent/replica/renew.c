@@ -152,6 +152,8 @@ static enum result rewrite_table(struct renewal *renewal, const struct catalog_t
     for (uint8_t n = 1; n < table->column_count && result == RESULT_OK; n++) {
         int64_t table_no = 0;
 
+        if (!catalog_has_column(table, n))
+            continue; /* it was dropped */
         if (n == table->home_column_no)
             result = rewrite(renewal, HOMES, table, table->columns[n].name, 0);
         else if (holds_ids(table, n, &table_no))
@@ -245,6 +247,7 @@ static enum result rewrite_next(struct renewal *renewal, struct arena *arena, st
 {
     struct sql_database *database = renewal->replica->database;
     const struct value after = value_integer(*lcn);
+    const struct catalog *catalog = NULL; /* in which the change was sealed */
     const struct catalog_table *table = NULL;
     struct sql_statement *statement = NULL;
     struct value *values = NULL;
@@ -252,8 +255,10 @@ static enum result rewrite_next(struct renewal *renewal, struct arena *arena, st
     uint64_t mask = 0;
     bool is_changed = false;
     enum result result = sql_prepare(database,
-                                     "SELECT lcn, table_no, mask, data FROM fs_seal_change"
-                                     " WHERE is_pending = 1 AND lcn > ?1 ORDER BY lcn LIMIT 1",
+                                     "SELECT c.lcn, c.table_no, c.mask, c.data, s.schema_version"
+                                     " FROM fs_seal_change AS c JOIN fs_seal AS s USING (seal_no)"
+                                     " WHERE c.is_pending = 1 AND c.lcn > ?1"
+                                     " ORDER BY c.lcn LIMIT 1",
                                      &statement, renewal->problem);
 
     if (result == RESULT_OK)
@@ -262,7 +267,11 @@ static enum result rewrite_next(struct renewal *renewal, struct arena *arena, st
         result = sql_step(statement, ret_found, renewal->problem);
     if (result == RESULT_OK && *ret_found) {
         *lcn = sql_column_integer(statement, 0);
-        table = replica_table(renewal->replica, sql_column_integer(statement, 1));
+        result = replica_catalog_of(renewal->replica, sql_column_integer(statement, 4), &catalog,
+                                    renewal->problem);
+    }
+    if (result == RESULT_OK && *ret_found) {
+        table = catalog_table_by_no(catalog, sql_column_integer(statement, 1));
         mask = (uint64_t)sql_column_integer(statement, 2);
         result = sql_column_copy(statement, 3, arena, &data, renewal->problem);
     }

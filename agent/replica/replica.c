@@ -143,30 +143,43 @@ static void put_bucket(struct text *text, const struct catalog_table *table)
     put(text, "NULL, NULL)");
 }
 
+/* By number: a number that isn't in use is NULL. */
 static void put_columns(struct text *text, const struct catalog_table *table)
 {
     for (uint8_t n = 1; n < table->column_count; n++) {
         put(text, "%s", n == 1 ? "" : ", ");
-        put_name(text, table->columns[n].name);
+        if (catalog_has_column(table, n))
+            put_name(text, table->columns[n].name);
+        else
+            put(text, "NULL");
     }
 }
 
 static void put_put(struct text *text, const struct catalog_table *table)
 {
+    const char *between = "UPDATE SET ";
+
     put(text, "INSERT INTO ");
     put_name(text, table->name);
-    put(text, "(id%s", table->column_count > 1 ? ", " : "");
-    put_columns(text, table);
+    put(text, "(id");
+    for (uint8_t n = 1; n < table->column_count; n++) {
+        if (!catalog_has_column(table, n))
+            continue;
+        put(text, ", ");
+        put_name(text, table->columns[n].name);
+    }
     put(text, ") VALUES (?1");
     for (uint8_t n = 1; n < table->column_count; n++)
-        put(text, ", ?%d", n + 1);
-    put(text, ") ON CONFLICT(id) DO ");
-    if (table->column_count == 1)
-        put(text, "NOTHING");
+        if (catalog_has_column(table, n))
+            put(text, ", ?%d", n + 1);
+    put(text, ") ON CONFLICT(id) DO %s", table->columns_mask == 0 ? "NOTHING" : "");
     for (uint8_t n = 1; n < table->column_count; n++) {
-        put(text, "%s", n == 1 ? "UPDATE SET " : ", ");
+        if (!catalog_has_column(table, n))
+            continue;
+        put(text, "%s", between);
         put_name(text, table->columns[n].name);
         put(text, " = ?%d", n + 1);
+        between = ", ";
     }
 }
 
@@ -283,27 +296,112 @@ static enum result open_keeper(struct replica *replica, struct problem *problem)
     return sql_open(&options, &replica->keeper, problem);
 }
 
+/* What has been received of an older schema is received again: half a row of it isn't whole now. */
+static enum result forget_staged(struct replica *replica, struct problem *problem)
+{
+    static const char *const FORGET[] = {
+        "DELETE FROM fs_stage_row",
+        "DELETE FROM fs_stage_gone",
+        ("UPDATE fs_bucket SET seq = 0, page_table_no = 0, page_seq = 0, page_to = 0"
+         " WHERE is_whole = 1"),
+    };
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; i < sizeof FORGET / sizeof FORGET[0] && result == RESULT_OK; i++)
+        result = sql_run(replica->database, FORGET[i], NULL, 0, problem);
+    return result;
+}
+
+struct leaving_schema {
+    struct replica *replica;
+    struct wall_time now;
+};
+
+static enum result seal_recorded(struct leaving_schema *leaving, struct problem *problem)
+{
+    struct replica *replica = leaving->replica;
+    bool has = true;
+    enum result result =
+        catalog_load(replica->database, &replica->open_arena, &replica->catalog, problem);
+
+    if (result == RESULT_OK)
+        result = make_sql(replica, problem);
+    if (result == RESULT_OK)
+        result = schemas_load(replica, problem);
+    while (has && result == RESULT_OK) {
+        int64_t seal_no = 0;
+        size_t count = 0;
+
+        arena_reset(&replica->step_arena);
+        result = replica_has_unsealed(replica, &has, problem);
+        if (result == RESULT_OK && has)
+            result = seal_all(replica, leaving->now, &seal_no, &count, problem);
+        if (result == RESULT_OK && seal_no != 0)
+            trace_line(replica->trace,
+                       "replica: seal %" PRId64 " in the schema before, %zu changes", seal_no,
+                       count);
+    }
+    return result;
+}
+
+/* Before the first script of an upgrade, in its transaction: what was recorded under the old schema
+ * is sealed in it (R7), while its columns are still there. */
+static enum result leave_schema(void *context, struct problem *problem)
+{
+    struct leaving_schema *leaving = context;
+    struct replica *replica = leaving->replica;
+    struct arena kept = replica->open_arena;
+    enum result result = RESULT_OK;
+
+    arena_init(&replica->open_arena, OPEN_ARENA_SIZE_MAX); /* of the old catalog only */
+    result = seal_recorded(leaving, problem);
+    if (result == RESULT_OK)
+        result = forget_staged(replica, problem);
+    arena_done(&replica->open_arena);
+    replica->open_arena = kept;
+    replica->catalog = (struct catalog){0};
+    replica->sql = NULL;
+    if (result != RESULT_OK)
+        problem_add(problem, "leaving the old schema");
+    return result;
+}
+
 static enum result migrate(struct replica *replica, const struct replica_options *options,
                            struct problem *problem)
 {
+    struct leaving_schema leaving = {.replica = replica};
+    struct migrate_options steps = {
+        .side = SCHEMA_SIDE_AGENT, .before = leave_schema, .context = &leaving};
+    struct arena script_arena;
     struct migration_script *scripts = NULL;
+    char refused[MIGRATE_REFUSED_SIZE] = "";
     int64_t now_us = 0;
     enum result result = RESULT_OK;
 
-    if (options->extra_count > 0) {
-        scripts = arena_array(&replica->step_arena, options->extra_count, sizeof *scripts);
-        if (scripts == NULL)
-            return arena_full(&replica->step_arena, problem);
-    }
+    arena_init(&script_arena, OPEN_ARENA_SIZE_MAX);
+    scripts = arena_array(&script_arena, options->extra_count + 1, sizeof *scripts);
+    if (scripts == NULL)
+        return arena_full(&script_arena, problem);
     for (size_t i = 0; i < options->extra_count; i++)
         scripts[i] = (struct migration_script){options->extras[i].name, options->extras[i].sql};
     result = sql_query_integer(replica->database,
                                "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000.0)"
                                " AS INTEGER) * 1000",
                                NULL, 0, 0, &now_us, problem);
+    steps.extras = scripts;
+    steps.extra_count = options->extra_count;
+    steps.now = leaving.now = (struct wall_time){now_us};
+    if (result == RESULT_OK) /* what is sealed on the way is sent soon */
+        result = sql_set_durable(replica->database, true, problem);
     if (result == RESULT_OK)
-        result = migrate_run(replica->database, SCHEMA_SIDE_AGENT, scripts, options->extra_count,
-                             (struct wall_time){now_us}, NULL, problem);
+        result = migrate_up(replica->database, &steps, NULL, problem);
+    if (result == RESULT_OK)
+        result = migrate_received(replica->database, &steps, NULL, refused, problem);
+    if (result == RESULT_OK)
+        result = sql_set_durable(replica->database, false, problem);
+    if (refused[0] != '\0')
+        trace_line(replica->trace, "replica: the server's schema can't be taken: %s", refused);
+    arena_done(&script_arena);
     return result;
 }
 
@@ -338,6 +436,8 @@ static enum result set_up(struct replica *replica, const struct replica_options 
     if (result == RESULT_OK)
         result = make_sql(replica, problem);
     if (result == RESULT_OK)
+        result = schemas_load(replica, problem);
+    if (result == RESULT_OK)
         result = look_at_stage(replica, problem);
     if (result == RESULT_OK) {
         char text[48];
@@ -371,6 +471,7 @@ enum result replica_open(const struct replica_options *options, struct replica *
     arena_init(&replica->open_arena, OPEN_ARENA_SIZE_MAX);
     arena_init(&replica->step_arena, REPLICA_ARENA_SIZE_MAX);
     stage_init(&replica->stage);
+    schemas_init(replica);
     replica->trace = options->trace;
     replica->is_read_only = options->is_read_only;
     replica->checkpoint_rows =
@@ -401,6 +502,7 @@ void replica_close(struct replica *replica)
     sql_close(replica->keeper);
     sql_close(replica->database);
     stage_done(&replica->stage);
+    schemas_done(replica);
     arena_done(&replica->step_arena);
     arena_done(&replica->open_arena);
     free(replica);

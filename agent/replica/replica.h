@@ -29,11 +29,27 @@ struct replica_options {
     const struct trace *trace;
 };
 
-/* Opens or creates the file, runs migrations, installs or repairs the triggers. */
+/* Opens or creates the file, seals what was recorded in an older schema, runs migrations, the
+ * server's scripts, too, and installs or repairs the triggers. */
 MUST_CHECK enum result replica_open(const struct replica_options *options,
                                     struct replica **ret_replica, struct problem *problem);
 void replica_close(struct replica *replica); /* takes NULL */
 const struct catalog *replica_catalog(const struct replica *replica);
+
+/* --- other schemas (docs/SCHEMA.md) ----------------------------------------------------------- */
+
+/* The catalog of what this device and its server both know; messages are read by it. */
+const struct catalog *replica_wire(const struct replica *replica);
+/* Has the server exactly this device's schema? Only then digests mean the same. */
+bool replica_speaks_own(const struct replica *replica);
+/* The catalog in which a seal of `version` was made; valid until the next call. */
+MUST_CHECK enum result replica_catalog_of(struct replica *replica, int64_t version,
+                                          const struct catalog **ret_catalog,
+                                          struct problem *problem);
+/* Keeps scripts that the server has sent. *ret_is_complete: all are here; close the replica and
+ * open it again, that runs them. */
+MUST_CHECK enum result replica_schema(struct replica *replica, const struct message_schema *schema,
+                                      bool *ret_is_complete, struct problem *problem);
 
 /* --- who this device is --------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 
 #include "agent/replica/replica.h"
 #include "base/lookup.h"
+#include "schema/catalog_version.h"
 #include "schema/sql.h"
 #include "schema/triggers.h"
 
@@ -87,6 +88,11 @@ struct replica {
     struct arena open_arena; /* catalog and SQL texts */
     struct arena step_arena; /* one operation */
     struct catalog catalog;
+    int64_t server_version; /* schema of the server, as last heard */
+    struct catalog wire;    /* what both know: the catalog, or a view of it in wire_arena */
+    int64_t seal_version;   /* of seal_catalog, a view in seal_arena; -1: there is none */
+    struct catalog seal_catalog;
+    struct arena wire_arena, seal_arena;
     struct table_sql *sql;              /* by table number */
     struct sql_transaction transaction; /* of replica_begin */
     bool is_read_only;
@@ -126,6 +132,33 @@ void replica_durable_end(struct replica *replica, struct sql_transaction *transa
 void replica_written(struct replica *replica, size_t row_count);
 bool table_is_synced(const struct catalog_table *table);
 const struct catalog_table *replica_table(const struct replica *replica, int64_t table_no);
+
+/* --- schema.c: other schemas than the file's own ---------------------------------------------- */
+
+void schemas_init(struct replica *replica);
+void schemas_done(struct replica *replica);
+/* From here on the server is one of this version: sets `wire`. */
+MUST_CHECK enum result schemas_speak(struct replica *replica, int64_t server_version,
+                                     struct problem *problem);
+/* The same with what the file says of the server. */
+MUST_CHECK enum result schemas_load(struct replica *replica, struct problem *problem);
+/* In the transaction of a WELCOME; schemas_speak follows the commit. RESULT_REFUSED: the server has
+ * other scripts of a company. */
+MUST_CHECK enum result schemas_welcome(struct replica *replica, int64_t server_version,
+                                       struct problem *problem);
+MUST_CHECK enum result schemas_forget_parts(struct replica *replica, struct problem *problem);
+/* Columns of the table that both know; 0: the server has no such table. */
+uint64_t wire_mask(const struct replica *replica, const struct catalog_table *table);
+/* The version in which seals are made now. */
+int64_t schemas_spoken(const struct replica *replica);
+/* Can the server read a seal of this version? */
+bool schemas_may_send(const struct replica *replica, int64_t seal_version);
+struct outbox_row;
+/* What of a change can go now, and what has to wait for a newer server (is_change false: nothing).
+ * Returns the reason for what waits. `values` are the row's. */
+const char *schemas_split(const struct replica *replica, const struct outbox_row *row,
+                          struct value *values, struct outbox_row *ret_now,
+                          struct outbox_row *ret_later);
 
 /* --- session.c ------------------------------------------------------------------------------- */
 
@@ -244,6 +277,11 @@ MUST_CHECK enum result apply_gone(struct applier *applier, const struct catalog_
  * new as `seq_min`. */
 MUST_CHECK enum result apply_shadow(struct applier *applier, const struct catalog_table *table,
                                     int64_t row_id, int64_t seq_min, struct problem *problem);
+/* A row that came with the verdict, then its shadow. What was gone from the bucket in which only
+ * this device saw the row isn't gone from the subscribed one where the server put it: it never
+ * sends it there again, for who wrote a row has it. */
+MUST_CHECK enum result apply_echo(struct applier *applier, const struct row_image *row,
+                                  int64_t commit_seq, struct problem *problem);
 /* Overwrites the columns of `mask`, pending edits or not; is_whole: `values` has all columns. What
  * the table refuses joins the refused rows. */
 MUST_CHECK enum result applier_put(struct applier *applier, const struct catalog_table *table,

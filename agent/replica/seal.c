@@ -186,6 +186,25 @@ static enum result refresh_home(struct sealing *sealing, const struct catalog_ta
     return result;
 }
 
+/* To a server that is older than this device goes what it knows; the rest waits. */
+static enum result seal_known(struct sealing *sealing, const struct catalog_table *table,
+                              const struct outbox_row *row, struct value *values)
+{
+    struct outbox_row now = *row;
+    struct outbox_row later = {0};
+    const char *reason = NULL;
+    enum result result = RESULT_OK;
+
+    if (sealing->replica->wire.tables != sealing->replica->catalog.tables)
+        reason = schemas_split(sealing->replica, row, values, &now, &later);
+    if (later.is_change)
+        result = keep_waiting(sealing, &later, reason);
+    if (result != RESULT_OK || !now.is_change)
+        return result;
+    result = pack_values(table, now.mask, values, &sealing->packed, sealing->problem);
+    return result == RESULT_OK ? write_change(sealing, &now) : result;
+}
+
 static enum result seal_row(struct sealing *sealing, const struct outbox_row *row)
 {
     const struct catalog_table *table = replica_table(sealing->replica, row->table_no);
@@ -214,10 +233,7 @@ static enum result seal_row(struct sealing *sealing, const struct outbox_row *ro
             return keep_waiting(sealing, row, fault);
         }
     }
-    result = pack_values(table, row->mask, values, &sealing->packed, sealing->problem);
-    if (result == RESULT_OK)
-        result = write_change(sealing, row);
-    return result;
+    return seal_known(sealing, table, row, values);
 }
 
 static enum result seal_rows(struct sealing *sealing, struct outbox_row **rows, size_t count)
@@ -246,10 +262,11 @@ enum result seal_compute_digest(struct replica *replica, const struct message_pu
 {
     struct seal_digest_state state;
     struct arena part_arena;
+    const struct catalog *catalog = NULL;
     int64_t table_no = 0;
     int64_t lcn = 0;
     bool more = true;
-    enum result result = RESULT_OK;
+    enum result result = replica_catalog_of(replica, head->schema_version, &catalog, problem);
 
     arena_init(&part_arena, REPLICA_ARENA_SIZE_MAX);
     seal_digest_begin(&state, head);
@@ -260,7 +277,7 @@ enum result seal_compute_digest(struct replica *replica, const struct message_pu
         result = read_changes(replica, head->seal_no, table_no, lcn, DIGEST_CHANGES_MAX, SIZE_MAX,
                               &part_arena, &part.changes, &part.change_count, &more, problem);
         if (result == RESULT_OK)
-            result = seal_digest_add(&state, &replica->catalog, &part, problem);
+            result = seal_digest_add(&state, catalog, &part, problem);
         if (result == RESULT_OK && part.change_count > 0) {
             table_no = part.changes[part.change_count - 1].table_no;
             lcn = part.changes[part.change_count - 1].lcn;
@@ -322,7 +339,7 @@ static enum result read_head(struct replica *replica, struct arena *arena,
     }
     head->seal_no = seal_no + 1;
     head->lcn_first = lcn + 1;
-    head->schema_version = replica->catalog.schema_version;
+    head->schema_version = schemas_spoken(replica);
     return RESULT_OK;
 }
 
@@ -405,11 +422,26 @@ enum result replica_next_seal(struct replica *replica, int64_t seal_after, int64
                               struct problem *problem)
 {
     const struct value value = value_integer(seal_after);
-
-    return sql_query_integer(
+    int64_t version = 0;
+    enum result result = sql_query_integer(
         replica->database,
         "SELECT min(seal_no) FROM fs_seal WHERE verdict_at IS NULL AND seal_no > ?1", &value, 1, 0,
         ret_seal_no, problem);
+
+    if (result != RESULT_OK || *ret_seal_no == 0 || replica_speaks_own(replica))
+        return result;
+    const struct value seal = value_integer(*ret_seal_no);
+
+    result = sql_query_integer(replica->database,
+                               "SELECT schema_version FROM fs_seal WHERE seal_no = ?1", &seal, 1, 0,
+                               &version, problem);
+    if (result == RESULT_OK && !schemas_may_send(replica, version)) {
+        trace_line(replica->trace,
+                   "replica: seal %" PRId64 " waits: the server is older than its schema",
+                   *ret_seal_no);
+        *ret_seal_no = 0; /* seals go in order */
+    }
+    return result;
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */

@@ -63,7 +63,15 @@ static enum result read_newest_seal(struct replica *replica, struct arena *arena
 static enum result forget_tails(struct replica *replica, struct problem *problem)
 {
     struct sql_transaction transaction = {0};
-    enum result result = RESULT_OK;
+    int64_t has_parts = 0;
+    enum result result = sql_query_integer(
+        replica->database, "SELECT EXISTS (SELECT 1 FROM fs_script WHERE is_pending = 2)", NULL, 0,
+        0, &has_parts, problem);
+
+    if (result == RESULT_OK && has_parts != 0 && !replica->is_read_only)
+        result = schemas_forget_parts(replica, problem);
+    if (result != RESULT_OK)
+        return result;
 
     if (!replica->stage.is_spilled || replica->is_read_only)
         return RESULT_OK;
@@ -250,6 +258,8 @@ enum result replica_welcome(struct replica *replica, const struct message_welcom
     if (result == RESULT_OK)
         result = store_welcome(replica, welcome, now, problem);
     if (result == RESULT_OK)
+        result = schemas_welcome(replica, welcome->schema_version, problem);
+    if (result == RESULT_OK)
         result = sql_commit(&transaction, problem);
     replica_durable_end(replica, &transaction);
     replica->is_disk_known = result == RESULT_OK;
@@ -257,11 +267,13 @@ enum result replica_welcome(struct replica *replica, const struct message_welcom
         problem_add(problem, "storing the server's greeting");
         return result;
     }
+    if (welcome->schema_version != replica->server_version)
+        result = schemas_speak(replica, welcome->schema_version, problem);
     if (is_new_epoch) {
         trace_line(replica->trace, "replica: the server was restored: everything is compared");
         stage_reset(&replica->stage);
         replica->stage.is_spilled = false;
     }
     replica_written(replica, 0);
-    return RESULT_OK;
+    return result;
 }

@@ -165,7 +165,9 @@ static const char *const EXPLANATIONS[] = {
     "SELECT 'An edit of ' || datetime(edited_at / 1000000, 'unixepoch') || ' UTC waits to be sent.'"
     " FROM fs_outbox WHERE tbl = ?1 AND row_id = ?2 AND lcn >"
     " coalesce((SELECT number FROM fs_state WHERE name = 'sealed_lcn'), 0)",
-    "SELECT 'An edit can''t be sent: ' || reason || '. Correct the row.' FROM fs_unsendable"
+    "SELECT 'An edit can''t be sent: ' || reason ||"
+    " CASE WHEN reason LIKE 'the server is older%' THEN '.' ELSE '. Correct the row.' END"
+    " FROM fs_unsendable"
     " WHERE table_no = ?1 AND row_id = ?2",
     "SELECT CASE op WHEN 1 THEN 'Inserted' WHEN 2 THEN 'Updated' ELSE 'Deleted' END || ' here on '"
     " || datetime(recorded_at / 1000000, 'unixepoch') || ' UTC: '"
@@ -176,8 +178,8 @@ static const char *const EXPLANATIONS[] = {
     " WHEN 1 THEN 'The server has deleted it; it stays until the edits made here are answered.'"
     " ELSE 'It has left this device''s scope; it stays until the edits made here are answered.' END"
     " FROM fs_shadow WHERE table_no = ?1 AND row_id = ?2",
-    "SELECT 'The server''s row can''t be stored here: ' || reason || '.' FROM fs_quarantine"
-    " WHERE table_no = ?1 AND row_id = ?2",
+    ("SELECT 'The server''s row can''t be stored here: ' || reason || '.' FROM fs_quarantine"
+     " WHERE table_no = ?1 AND row_id = ?2"),
 };
 
 static void explain_absence(struct explanation *explanation)

@@ -275,17 +275,11 @@ static enum result settle_change(struct settling *settling, const struct answere
     struct applier *applier = &settling->applier;
     const struct verdict *exception = change->exception;
     int64_t commit_seq = settling->verdict->commit_seq;
-    enum result result = RESULT_OK;
 
     if (is_merged_away(change))
         return merge_away(settling, change);
-    if (exception != NULL && exception->has_row) {
-        result = apply_row(applier, &exception->row, commit_seq, settling->problem);
-        if (result == RESULT_OK)
-            result =
-                apply_shadow(applier, change->table, change->row_id, commit_seq, settling->problem);
-        return result;
-    }
+    if (exception != NULL && exception->has_row)
+        return apply_echo(applier, &exception->row, commit_seq, settling->problem);
     if (exception != NULL && exception->is_row_gone)
         return apply_gone(applier, change->table, change->row_id, GONE_DELETED, commit_seq,
                           settling->problem);

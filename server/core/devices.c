@@ -443,7 +443,8 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
         value_text(copy),
         code->former_no == 0 ? value_null() : value_integer(code->former_no),
         enrol->first_no == 0 ? value_null() : value_integer(enrol->first_no),
-        value_integer(code->is_confirmed ? 1 : 0)};
+        value_integer(code->is_confirmed ? 1 : 0),
+        value_integer(enrol->schema_version)};
     const struct value burnt[] = {value_blob(job->key), value_blob(job->static_key),
                                   value_integer(replica_no)};
 
@@ -451,11 +452,11 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
                           "INSERT INTO fs_replica(replica_no, device_id, user_id,"
                           " static_public_key, sign_public_key, psk, token_current, enrolled_at,"
                           " last_seen_at, app_version, device_name, former_no, first_no,"
-                          " is_confirmed)"
+                          " is_confirmed, schema_version)"
                           " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11,"
                           " coalesce((SELECT coalesce(first_no,replica_no) FROM fs_replica"
-                          " WHERE replica_no=?11),?12),?13)",
-                          replica, 13, problem);
+                          " WHERE replica_no=?11),?12),?13,?14)",
+                          replica, 14, problem);
     if (result == RESULT_OK)
         result = work_execute(work,
                               "UPDATE fs_enrolment SET used_by=?2, replica_no=?3 WHERE token_id=?1",

@@ -4,9 +4,11 @@
 
 #include "base/invariant.h"
 #include "protocol/identity.h"
+#include "schema/catalog_version.h"
 #include "server/core/copies.h"
 #include "server/core/devices_confirm.h"
 #include "server/core/devices_rotate.h"
+#include "server/core/devices_schema.h"
 #include "server/core/ingest.h"
 
 #include <inttypes.h>
@@ -27,6 +29,7 @@ struct standing {
     const char *seal_fault; /* NULL: its newest seal is as it must be */
     struct bytes digest_key;
     struct bytes user_login;
+    struct value schema_version;
 };
 
 static enum result read_standing(struct store *store, struct job *job,
@@ -44,7 +47,8 @@ static enum result read_standing(struct store *store, struct job *job,
                              " r.app_version, (SELECT number FROM fs_state WHERE name='seq'),"
                              " (SELECT data FROM fs_state WHERE name='epoch'),"
                              " (SELECT data FROM fs_state WHERE name='digest_key'),"
-                             " (SELECT login FROM app_user WHERE id=r.user_id)"
+                             " (SELECT login FROM app_user WHERE id=r.user_id),"
+                             " r.schema_version"
                              " FROM fs_replica r WHERE r.replica_no=?1",
                              &parameter, 1, &job->arena, &found, problem);
     if (result != RESULT_OK)
@@ -61,6 +65,7 @@ static enum result read_standing(struct store *store, struct job *job,
     ret_standing->epoch = store_bytes_at(&found, 0, 9);
     ret_standing->digest_key = store_bytes_at(&found, 0, 10);
     ret_standing->user_login = store_bytes_at(&found, 0, 11);
+    ret_standing->schema_version = *store_at(&found, 0, 12);
     return RESULT_OK;
 }
 
@@ -139,7 +144,8 @@ static struct bytes token_of_copy(const struct standing *standing,
 }
 
 static enum result turn_token(struct work *work, struct job *job,
-                              const struct message_resume *resume, struct problem *problem)
+                              const struct message_resume *resume, int64_t schema_version,
+                              struct problem *problem)
 {
     const struct value parameters[] = {
         value_integer(job->replica_no),
@@ -148,14 +154,16 @@ static enum result turn_token(struct work *work, struct job *job,
         value_integer(job->now.us),
         value_integer(resume->device_time.us == 0 ? 0 : job->now.us - resume->device_time.us),
         value_text(resume->app_version),
-        value_integer(resume->published_seq)};
+        value_integer(resume->published_seq),
+        value_integer(schema_version)};
     struct store_result turned = {0};
     enum result result = work_query(work,
                                     "UPDATE fs_replica SET token_previous=?3, token_current=?2,"
                                     " is_current_used=0, last_seen_at=?4, clock_offset_us=?5,"
-                                    " app_version=?6, published_seq=?7, contact_no=contact_no+1"
-                                    " WHERE replica_no=?1 RETURNING contact_no",
-                                    parameters, 7, &turned, problem);
+                                    " app_version=?6, published_seq=?7, schema_version=?8,"
+                                    " contact_no=contact_no+1 WHERE replica_no=?1"
+                                    " RETURNING contact_no",
+                                    parameters, 8, &turned, problem);
 
     if (result == RESULT_OK)
         job->contact_no = store_integer_at(&turned, 0, 0, 0);
@@ -244,12 +252,19 @@ static enum result let_in(struct work *work, struct job *job, const struct stand
                           const struct message_resume *resume, const struct trace *trace,
                           struct problem *problem)
 {
+    const struct catalog *catalog = work_catalog(work);
+    struct schema_standing schema = {0};
     enum result result = RESULT_OK;
 
+    job->result = catalog_check_version(catalog, resume->schema_version, &job->problem);
+    if (job->result != RESULT_OK)
+        return RESULT_OK;
+    schema = devices_schema_standing(catalog, &standing->schema_version, resume->schema_version);
+    job->schema_before = schema.before;
     if (!bytes_equal(resume->epoch, standing->epoch) || resume->published_seq <= standing->head) {
         result = devices_use_key(work, job, trace, problem);
         if (result == RESULT_OK && job->result == RESULT_OK)
-            result = turn_token(work, job, resume, problem);
+            result = turn_token(work, job, resume, schema.to_store, problem);
         return result;
     }
     trace_line(trace,
@@ -312,6 +327,7 @@ enum result devices_resume(struct work *work, struct store *store, struct job *j
     job->state = standing.replica.state;
     job->wipe = standing.is_wipe;
     job->user_id = standing.replica.user_id;
+    job->schema_version = resume.schema_version;
     return judge(work, job, &standing, &resume, trace, problem);
 }
 
@@ -354,6 +370,7 @@ enum result devices_welcome(struct store *store, struct job *job, int64_t head,
 {
     struct message_resume resume = {0};
     struct standing standing = {0};
+    struct feed_catch_up catch_up = {0};
     struct scope_bucket *subscribed = NULL;
     size_t subscribed_count = 0;
     bool is_epoch_same = false;
@@ -365,17 +382,23 @@ enum result devices_welcome(struct store *store, struct job *job, int64_t head,
     if (result == RESULT_OK)
         result = scope_subscribed(store, &job->arena, job->user_id, &subscribed, &subscribed_count,
                                   problem);
+    if (result == RESULT_OK)
+        result = devices_schema_catch_up(store, &job->arena, job->schema_before,
+                                         job->schema_version, &catch_up, problem);
     if (result != RESULT_OK)
         return result;
+    job->catch_up_seq = catch_up.before != 0 ? head : 0;
     is_epoch_same = bytes_equal(resume.epoch, standing.epoch);
     is_behind = resume.lcn_last < standing.replica.lcn_high;
     job->feed = feed_create(job->user_id, job->replica_no);
     if (job->feed == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a feed");
-    result = feed_resume(job->feed, &resume, is_epoch_same, is_behind, head, subscribed,
+    result = feed_resume(job->feed, &resume, is_epoch_same, is_behind, head, &catch_up, subscribed,
                          subscribed_count, problem);
     if (result == RESULT_OK)
         result = encode_welcome(store, job, &standing, head, problem);
+    if (result == RESULT_OK)
+        result = devices_schema_offer(store, job, problem);
     if (result != RESULT_OK) {
         feed_destroy(job->feed);
         job->feed = NULL;
@@ -385,14 +408,20 @@ enum result devices_welcome(struct store *store, struct job *job, int64_t head,
 
 enum result devices_receipt(struct work *work, struct job *job, struct problem *problem)
 {
+    int64_t caught_up =
+        schema_version_common(job->schema_version, work_catalog(work)->schema_version);
     const struct value parameters[] = {value_integer(job->replica_no), value_integer(job->seq),
-                                       value_integer(job->now.us), value_integer(job->contact_no)};
+                                       value_integer(job->now.us), value_integer(job->contact_no),
+                                       job->is_caught_up ? value_integer(caught_up) : value_null()};
 
-    /* one of an older session may come late: it says nothing about the token of this one */
+    /* one of an older session may come late: it says nothing about the token of this one, nor
+     * of the schema that this one speaks */
     return work_execute(work,
                         "UPDATE fs_replica SET last_seen_at=?3,"
                         " is_current_used=is_current_used OR contact_no=?4,"
+                        " schema_version=CASE WHEN contact_no=?4 THEN coalesce(?5,schema_version)"
+                        " ELSE schema_version END,"
                         " published_seq=CASE WHEN ?2>published_seq THEN ?2 ELSE published_seq END"
                         " WHERE replica_no=?1 AND state='active'",
-                        parameters, 4, problem);
+                        parameters, 5, problem);
 }

@@ -105,9 +105,23 @@ static bool holds_these(const struct message_resume *resume, const struct feed *
     return is_same;
 }
 
+/* The bucket goes back to before its newer columns were filled. A paging from nothing begins anew:
+ * the pages that came didn't have them. */
+static void set_back(struct feed_bucket *bucket, int64_t from_seq)
+{
+    bucket->page_to = 0;
+    bucket->page_table_no = 0;
+    bucket->page_seq = 0;
+    if (bucket->seq <= from_seq)
+        return;
+    bucket->seq_old = from_seq == 0 ? 0 : bucket->seq;
+    bucket->seq = from_seq;
+}
+
 enum result feed_resume(struct feed *feed, const struct message_resume *resume, bool is_epoch_same,
-                        bool is_behind, int64_t head, const struct scope_bucket *subscribed,
-                        size_t subscribed_count, struct problem *problem)
+                        bool is_behind, int64_t head, const struct feed_catch_up *catch_up,
+                        const struct scope_bucket *subscribed, size_t subscribed_count,
+                        struct problem *problem)
 {
     bool is_known = is_epoch_same && resume->published_seq > 0 && resume->published_seq <= head;
     struct feed_bucket *buckets = NULL;
@@ -130,6 +144,12 @@ enum result feed_resume(struct feed *feed, const struct message_resume *resume, 
             buckets[i].seq = resume->published_seq;
         if (is_epoch_same)
             take_cursor(&buckets[i], resume, head);
+        if (catch_up != NULL && catch_up->before != 0)
+            set_back(&buckets[i], catch_up->from_seq);
+    }
+    if (catch_up != NULL && catch_up->before != 0) {
+        feed->schema_before = catch_up->before;
+        feed->is_published_once = false; /* there is something to publish, even at the same head */
     }
     feed->is_subscription_known = is_known && holds_these(resume, feed);
     return RESULT_OK;

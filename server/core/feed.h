@@ -11,6 +11,13 @@
 
 enum { FEED_TAIL_ROWS_MAX = 1000, FEED_PAGE_BYTES = 128 * 1024 }; /* raw body before compression */
 
+/* A device has got columns that others have filled before: what it lacks is newer than `from_seq`,
+ * in columns that its version `before` didn't have. */
+struct feed_catch_up {
+    int64_t before; /* 0: it lacks nothing */
+    int64_t from_seq;
+};
+
 struct feed *feed_create(int64_t user_id, int64_t replica_no);
 void feed_destroy(struct feed *feed); /* takes NULL */
 
@@ -19,10 +26,12 @@ void feed_destroy(struct feed *feed); /* takes NULL */
  * epoch, start from 0.
  *
  *   subscribed   its user's buckets now, ascending
+ *   catch_up     may be NULL
  *   is_behind    it has lost changes of its own that it had delivered (an old image): up to `head`
  *                it gets its own values back, too */
 MUST_CHECK enum result feed_resume(struct feed *feed, const struct message_resume *resume,
                                    bool is_epoch_same, bool is_behind, int64_t head,
+                                   const struct feed_catch_up *catch_up,
                                    const struct scope_bucket *subscribed, size_t subscribed_count,
                                    struct problem *problem);
 

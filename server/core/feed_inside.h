@@ -10,6 +10,7 @@
 struct feed_bucket {
     int64_t bucket;
     int64_t seq;     /* everything up to here was sent; 0: nothing */
+    int64_t seq_old; /* up to here in the columns of feed.schema_before, 0: in all */
     int64_t page_to; /* a paging is under way up to here; 0: none */
     int64_t page_table_no;
     int64_t page_seq;
@@ -22,6 +23,7 @@ struct feed_bucket {
 struct feed {
     int64_t user_id;
     int64_t replica_no;
+    int64_t schema_before; /* see seq_old */
     int64_t published_seq; /* head of the last PUBLISH that was sent, or that the device knows of */
     int64_t echo_to;       /* up to here it gets its own values, too; 0: nowhere */
     bool is_subscription_known; /* the device holds exactly these buckets */

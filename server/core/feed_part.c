@@ -2,6 +2,7 @@
 #include "server/core/feed_part.h"
 
 #include "base/invariant.h"
+#include "schema/catalog_version.h"
 #include "server/core/sending.h"
 #include "server/store/versions.h"
 
@@ -27,8 +28,8 @@ struct gathering {
     size_t capacity;
     size_t count;
     struct row_image *rows;
-    size_t size;      /* of the rows, about */
-    size_t own_count; /* rows that only the reader himself wrote */
+    size_t size;           /* of the rows, about */
+    size_t left_out_count; /* rows that only the reader himself wrote, or in columns not for him */
     size_t gone_count;
     struct gone *gone;
 };
@@ -47,6 +48,39 @@ static struct arena *scratch_of(const struct gathering *gathering)
 }
 
 /* ---- rows ---- */
+
+/* Is the reader spoken to in this server's own catalog, and of its whole range? Then others may get
+ * the same bytes. */
+static bool is_plain(const struct feed_range *range)
+{
+    return range->reader->wire == range->reader->store->catalog && range->bucket->seq_old == 0;
+}
+
+/* Columns that a device of the version it had before doesn't know. */
+static uint64_t gained_columns(const struct catalog_table *table, int64_t before)
+{
+    uint64_t mask = 0;
+
+    if (!schema_version_has(before, table->since))
+        return table->columns_mask;
+    for (uint8_t i = 1; i < table->column_count; i++)
+        if (!schema_version_has(before, table->columns[i].since))
+            mask |= UINT64_C(1) << i;
+    return mask & table->columns_mask;
+}
+
+/* Columns newer than the reader's cursor; up to seq_old only those that it had not. */
+static uint64_t lacking_columns(const struct gathering *gathering,
+                                const struct catalog_table *table, const struct versions *versions)
+{
+    const struct feed_range *range = gathering->range;
+    uint64_t mask = versions_newer_mask(table, versions, gathering->seq_after);
+
+    if (range->bucket->seq_old == 0)
+        return mask;
+    return versions_newer_mask(table, versions, range->bucket->seq_old) |
+           (mask & gained_columns(table, range->schema_before));
+}
 
 /* The one replica that wrote everything newer than seq_after; 0: the server or several. */
 static int64_t sole_author(const struct catalog_table *table, const struct versions *versions,
@@ -111,13 +145,13 @@ static enum result gather_row(struct gathering *gathering, const struct catalog_
     if (result != RESULT_OK)
         return result;
     if (!gathering->is_whole) {
-        row.mask = versions_newer_mask(table, &versions, gathering->seq_after);
+        row.mask = lacking_columns(gathering, table, &versions);
         author = sole_author(table, &versions, gathering->seq_after);
     }
     if (stored->seq < gathering->part.first_seq)
         gathering->part.first_seq = stored->seq;
     if (author > 0 && author == gathering->range->replica_no) {
-        gathering->own_count++;
+        gathering->left_out_count++;
         return RESULT_OK;
     }
     if (author > 0)
@@ -127,6 +161,13 @@ static enum result gather_row(struct gathering *gathering, const struct catalog_
         trace_line(gathering->range->reader->trace,
                    "server: %s %" PRId64 " holds a value that can't be sent: left out", table->name,
                    stored->id);
+        return RESULT_OK;
+    }
+    if (row.mask == 0 ||
+        (!is_plain(gathering->range) &&
+         !catalog_restrict_row(
+             table, catalog_table_by_no(gathering->range->reader->wire, table->number), &row))) {
+        gathering->left_out_count++;
         return RESULT_OK;
     }
     gathering->size += size;
@@ -176,12 +217,31 @@ static enum result drop_returned(struct gathering *gathering, struct problem *pr
     return result;
 }
 
+/* A reader who doesn't know the table holds no row of it. */
+static void drop_unknown(struct gathering *gathering)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < gathering->gone_count; i++)
+        if (catalog_table_by_no(gathering->range->reader->wire, gathering->gone[i].table_no) !=
+            NULL)
+            gathering->gone[kept++] = gathering->gone[i];
+    gathering->gone_count = kept;
+}
+
+/* Who catches up with columns has heard of older departures, and won't get again the rows that make
+ * them void. */
+static int64_t departures_known(const struct feed_bucket *bucket)
+{
+    return bucket->seq_old > bucket->seq ? bucket->seq_old : bucket->seq;
+}
+
 static enum result gather_gone(struct gathering *gathering, int64_t seq_to, int64_t count_max,
                                struct problem *problem)
 {
     const struct value parameters[] = {value_integer(gathering->range->bucket->bucket),
-                                       value_integer(gathering->seq_after), value_integer(seq_to),
-                                       value_integer(count_max)};
+                                       value_integer(departures_known(gathering->range->bucket)),
+                                       value_integer(seq_to), value_integer(count_max)};
     struct store_result found = {0};
     enum result result = RESULT_OK;
 
@@ -206,6 +266,8 @@ static enum result gather_gone(struct gathering *gathering, int64_t seq_to, int6
         if (gathering->gone[i].seq < gathering->part.first_seq)
             gathering->part.first_seq = gathering->gone[i].seq;
     }
+    if (!is_plain(gathering->range))
+        drop_unknown(gathering);
     return drop_returned(gathering, problem);
 }
 
@@ -259,8 +321,7 @@ static enum result encode_rows(struct gathering *gathering, size_t first, size_t
         message.page_seq = gathering->rows[first + count - 1].seq;
     }
     buffer_init(&body, LIMIT_BODY_SIZE_MAX);
-    result =
-        message_rows_encode(gathering->range->reader->store->catalog, &message, &body, problem);
+    result = message_rows_encode(gathering->range->reader->wire, &message, &body, problem);
     if (result == RESULT_OK)
         result = add_frames(gathering, MESSAGE_ROWS, buffer_bytes(&body), level, problem);
     buffer_done(&body);
@@ -317,7 +378,7 @@ static enum result encode_gone(struct gathering *gathering, int level, struct pr
 
 static bool lacks_departures(const struct feed_bucket *bucket)
 {
-    return bucket->needs_ids || (bucket->seq > 0 && bucket->seq < bucket->tomb_low);
+    return bucket->needs_ids || (bucket->seq > 0 && departures_known(bucket) < bucket->tomb_low);
 }
 
 static enum result encode_ids_of(struct gathering *gathering, const struct catalog_table *table,
@@ -352,7 +413,8 @@ static enum result encode_ids_of(struct gathering *gathering, const struct catal
     return result;
 }
 
-/* Every table that ever had a row in this bucket: what has none any more is told, too. */
+/* Every table that ever had a row in this bucket, and that the reader knows: what has none any more
+ * is told, too. */
 static enum result encode_ids(struct gathering *gathering, struct problem *problem)
 {
     const struct feed_reader *reader = gathering->range->reader;
@@ -364,10 +426,11 @@ static enum result encode_ids(struct gathering *gathering, struct problem *probl
                     &bucket, 1, scratch_of(gathering), &tables, problem);
 
     for (size_t i = 0; i < tables.row_count && result == RESULT_OK; i++) {
-        const struct catalog_table *table =
-            catalog_table_by_no(reader->store->catalog, store_integer_at(&tables, i, 0, 0));
+        int64_t table_no = store_integer_at(&tables, i, 0, 0);
+        const struct catalog_table *table = catalog_table_by_no(reader->store->catalog, table_no);
 
-        if (table != NULL && !table->is_local)
+        if (table != NULL && !table->is_local &&
+            catalog_table_by_no(reader->wire, table_no) != NULL)
             result = encode_ids_of(gathering, table, problem);
     }
     return result;
@@ -394,14 +457,14 @@ static enum result gather_tail(struct gathering *gathering, size_t count_max, bo
                             scratch_of(gathering), &rows, &count, problem);
         for (size_t r = 0; r < count && result == RESULT_OK; r++)
             result = gather_row(gathering, table, &rows[r], problem);
-        if (gathering->count + gathering->own_count > count_max) {
+        if (gathering->count + gathering->left_out_count > count_max) {
             *ret_fits = false;
             return result;
         }
     }
     if (result == RESULT_OK)
         result = gather_gone(gathering, gathering->part.seq_to, limit, problem);
-    *ret_fits = gathering->count + gathering->own_count + gathering->gone_count <= count_max;
+    *ret_fits = gathering->count + gathering->left_out_count + gathering->gone_count <= count_max;
     return result;
 }
 
@@ -422,7 +485,8 @@ static enum result encode_tail(struct gathering *gathering, struct problem *prob
 
 static bool is_shareable(const struct gathering *gathering)
 {
-    return gathering->own_count == 0 && (!gathering->is_whole || gathering->seq_after == 0) &&
+    return is_plain(gathering->range) && gathering->left_out_count == 0 &&
+           (!gathering->is_whole || gathering->seq_after == 0) &&
            !lacks_departures(gathering->range->bucket);
 }
 
@@ -454,7 +518,7 @@ enum result feed_part_tail(const struct feed_range *range, size_t row_count_max,
 
     invariant(bucket->page_to == 0);
     gathering.part.seq_to = bucket_head(range) > bucket->seq ? bucket_head(range) : bucket->seq;
-    if (!bucket->is_paged && !lacks_departures(bucket))
+    if (!bucket->is_paged && is_plain(range) && !lacks_departures(bucket))
         cached = feed_cache_find_delta(range->reader->cache, bucket->bucket, bucket->seq,
                                        gathering.part.seq_to, range->replica_no);
     if (cached != NULL) {
@@ -555,7 +619,7 @@ static enum result make_page(struct gathering *gathering, struct problem *proble
         result = gather_gone(gathering, gathering->part.seq_to, INT64_MAX, problem);
     if (result == RESULT_OK && gathering->part.is_complete)
         result = encode_gone(gathering, LEVEL_PAGE, problem);
-    if (result == RESULT_OK && gathering->seq_after == 0)
+    if (result == RESULT_OK && gathering->seq_after == 0 && is_plain(gathering->range))
         feed_cache_put(reader->cache, &gathering->part);
     return result;
 }
@@ -582,7 +646,7 @@ enum result feed_part_page(const struct feed_range *range, struct feed_part *ret
     enum result result = RESULT_OK;
 
     everybody.replica_no = -1; /* pages hold everything */
-    if (bucket->seq == 0)
+    if (bucket->seq == 0 && is_plain(range))
         cached = feed_cache_find_page(range->reader->cache, bucket->bucket, gathering.part.seq_to,
                                       bucket->page_table_no, bucket->page_seq);
     if (cached != NULL)

@@ -20,7 +20,8 @@ struct feed_range {
     const struct feed_head *heads; /* of this bucket, ascending by table */
     size_t head_count;
     struct feed_bucket *bucket;
-    int64_t replica_no; /* whose own values are left out; -1: nobody's */
+    int64_t replica_no;    /* whose own values are left out; -1: nobody's */
+    int64_t schema_before; /* see feed_bucket.seq_old */
 };
 
 /* All that is newer than the reader's cursor, up to the bucket's newest change, if it has at most

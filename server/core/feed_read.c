@@ -196,7 +196,8 @@ static struct feed_range range_of(const struct feed_round *round, size_t bucket)
 {
     struct feed_range range = {.reader = round->reader,
                                .bucket = &round->next.buckets[bucket],
-                               .replica_no = round->next.replica_no};
+                               .replica_no = round->next.replica_no,
+                               .schema_before = round->next.schema_before};
     size_t first = heads_of(round, range.bucket->bucket, &range.head_count);
 
     range.heads = range.head_count == 0 ? NULL : round->heads + first;

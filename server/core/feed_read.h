@@ -15,7 +15,8 @@
 enum { FEED_CHASES_MAX = 20, FEED_PAGES_A_ROUND_MAX = 64 };
 
 struct feed_reader {
-    struct store *store; /* inside a read transaction */
+    struct store *store;        /* inside a read transaction */
+    const struct catalog *wire; /* the job's: store->catalog, or a view of it (wire.h) */
     struct feed_cache *cache;
     const struct frame_dictionary *dictionary;
     const struct trace *trace;

@@ -214,8 +214,8 @@ static enum result read_parts(struct ingest *ingest, const struct message_push *
     if (parts.items == NULL)
         return arena_full(ingest->arena, problem);
     for (size_t i = 0; i < found.row_count && job->result == RESULT_OK; i++) {
-        job->result = message_push_decode(ingest->catalog, store_bytes_at(&found, i, 0),
-                                          ingest->arena, &parts.items[i], &job->problem);
+        job->result = message_push_decode(ingest->wire, store_bytes_at(&found, i, 0), ingest->arena,
+                                          &parts.items[i], &job->problem);
         parts.change_count += parts.items[i].change_count;
     }
     parts.items[found.row_count] = *last;
@@ -238,7 +238,7 @@ static enum result check_digest(struct ingest *ingest, const struct parts *parts
                            last->seal_no, parts->change_count);
     seal_digest_begin(&state, last);
     for (size_t i = 0; i < parts->count && result == RESULT_OK; i++)
-        result = seal_digest_add(&state, ingest->catalog, &parts->items[i], &job->problem);
+        result = seal_digest_add(&state, ingest->wire, &parts->items[i], &job->problem);
     seal_digest_end(&state, digest);
     if (result == RESULT_OK && !bytes_equal(last->digest, bytes_of(digest, sizeof digest)))
         result = problem_set(&job->problem, RESULT_REFUSED,
@@ -264,8 +264,10 @@ static enum result take_items(struct ingest *ingest, const struct parts *parts,
             item->change = &parts->items[p].changes[i];
             item->table = catalog_table_by_no(ingest->catalog, item->change->table_no);
             invariant(item->table != NULL); /* message_push_decode */
-            result = lookup_put(&ingest->by_row, item->change->table_no, item->change->row_id, item,
-                                problem);
+            result = ingest_translate(ingest, item, problem);
+            if (result == RESULT_OK)
+                result = lookup_put(&ingest->by_row, item->change->table_no, item->change->row_id,
+                                    item, problem);
         }
     return result;
 }
@@ -499,8 +501,10 @@ static enum result take_push(struct ingest *ingest, struct job *job, struct inge
     enum seal_fate fate = SEAL_IMPOSSIBLE;
     enum result result = RESULT_OK;
 
-    job->result =
-        message_push_decode(ingest->catalog, job->body, &job->arena, &push, &job->problem);
+    result = ingest_find_wire(ingest, job->body, job, problem);
+    if (result != RESULT_OK || job->result != RESULT_OK)
+        return result;
+    job->result = message_push_decode(ingest->wire, job->body, &job->arena, &push, &job->problem);
     if (job->result != RESULT_OK)
         return RESULT_OK;
     result = judge_seal(ingest, &push, job, &fate, problem);
@@ -516,13 +520,14 @@ static enum result take_push(struct ingest *ingest, struct job *job, struct inge
     return read_verdicts(ingest, &push, answer, problem);
 }
 
-enum result ingest_push(struct work *work, struct store *store, struct job *job,
-                        const struct trace *trace, struct ingest_answer *ret_answer,
-                        struct problem *problem)
+enum result ingest_push(struct work *work, struct store *store, struct wire_views *views,
+                        struct job *job, const struct trace *trace,
+                        struct ingest_answer *ret_answer, struct problem *problem)
 {
     struct ingest ingest = {.work = work,
                             .store = store,
                             .catalog = work_catalog(work),
+                            .views = views,
                             .arena = work_arena(work),
                             .trace = trace};
     struct store_result head = {0};

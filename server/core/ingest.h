@@ -13,6 +13,7 @@
 
 #include "base/trace.h"
 #include "server/core/job.h"
+#include "server/core/wire.h"
 
 /* What is known of the asking replica (fs_replica). */
 struct ingest_replica {
@@ -53,14 +54,16 @@ struct ingest_answer {
  * RESULT_MALFORMED the body is none; RESULT_REFUSED the replica may not push (job->state says so),
  * or the seal does not follow the last one: nothing of it was done, the device's next greeting puts
  * it right. The return value is about the store: anything but RESULT_OK undoes the group. */
-MUST_CHECK enum result ingest_push(struct work *work, struct store *store, struct job *job,
-                                   const struct trace *trace, struct ingest_answer *ret_answer,
-                                   struct problem *problem);
+MUST_CHECK enum result ingest_push(struct work *work, struct store *store, struct wire_views *views,
+                                   struct job *job, const struct trace *trace,
+                                   struct ingest_answer *ret_answer, struct problem *problem);
 
 /* Encodes the answer with the rows as they are now (R4), after work_finish, and adds it to the job.
- * Rows that no longer fit into one message are left out; the digests bring them. */
-MUST_CHECK enum result ingest_answer_encode(struct store *store, const struct ingest_answer *answer,
-                                            int64_t head, const struct frame_dictionary *dictionary,
+ * Rows that no longer fit into one message are left out; the digests bring them. `wire` is the
+ * catalog in which the device is spoken to. */
+MUST_CHECK enum result ingest_answer_encode(struct store *store, const struct catalog *wire,
+                                            const struct ingest_answer *answer, int64_t head,
+                                            const struct frame_dictionary *dictionary,
                                             struct job *job, struct problem *problem);
 
 /* Reads the replica's line; RESULT_REFUSED: there is none. */

@@ -5,6 +5,7 @@
 #include "server/core/sending.h"
 
 #include "base/invariant.h"
+#include "schema/catalog_version.h"
 
 enum { ECHOES_SIZE_MAX = LIMIT_BODY_SIZE_MAX / 4 * 3 };
 
@@ -22,7 +23,8 @@ static enum result is_visible(struct scope_rights *rights, int64_t replica_no, i
     return result;
 }
 
-static enum result echo(struct store *store, struct scope_rights *rights, struct job *job,
+static enum result echo(struct store *store, const struct catalog *wire,
+                        struct scope_rights *rights, struct job *job,
                         const struct ingest_verdict *exception, size_t *size,
                         struct verdict *verdict, struct problem *problem)
 {
@@ -58,12 +60,16 @@ static enum result echo(struct store *store, struct scope_rights *rights, struct
                                       .seq = rows[0].seq,
                                       .mask = table->columns_mask,
                                       .values = rows[0].values};
+    if (wire != store->catalog)
+        verdict->has_row =
+            catalog_restrict_row(table, catalog_table_by_no(wire, table->number), &verdict->row);
     return RESULT_OK;
 }
 
-enum result ingest_answer_encode(struct store *store, const struct ingest_answer *answer,
-                                 int64_t head, const struct frame_dictionary *dictionary,
-                                 struct job *job, struct problem *problem)
+enum result ingest_answer_encode(struct store *store, const struct catalog *wire,
+                                 const struct ingest_answer *answer, int64_t head,
+                                 const struct frame_dictionary *dictionary, struct job *job,
+                                 struct problem *problem)
 {
     struct message_verdict message = {.seal_no = answer->seal_no,
                                       .lcn_high = answer->lcn_high,
@@ -80,11 +86,11 @@ enum result ingest_answer_encode(struct store *store, const struct ingest_answer
         return arena_full(&job->arena, problem);
     scope_rights_init(&rights, store, &job->arena, job->user_id);
     for (size_t i = 0; i < answer->count && result == RESULT_OK; i++)
-        result =
-            echo(store, &rights, job, &answer->verdicts[i], &size, &message.exceptions[i], problem);
+        result = echo(store, wire, &rights, job, &answer->verdicts[i], &size,
+                      &message.exceptions[i], problem);
     buffer_init(&body, LIMIT_BODY_SIZE_MAX);
     if (result == RESULT_OK)
-        result = message_verdict_encode(store->catalog, &message, &body, problem);
+        result = message_verdict_encode(wire, &message, &body, problem);
     if (result == RESULT_OK)
         result = job_add_body(job, MESSAGE_VERDICT, buffer_bytes(&body), 6, dictionary, problem);
     buffer_done(&body);

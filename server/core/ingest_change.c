@@ -537,6 +537,9 @@ static enum result apply_to_row(struct ingest *ingest, struct ingest_item *item,
 
 enum result ingest_apply(struct ingest *ingest, struct ingest_item *item, struct problem *problem)
 {
+    bool is_all = false;
+    enum result result = RESULT_OK;
+
     invariant(item->state == ITEM_WAITING);
     item->state = ITEM_DONE;
     item->pulled = NULL;
@@ -548,6 +551,9 @@ enum result ingest_apply(struct ingest *ingest, struct ingest_item *item, struct
         return ingest_refuse(ingest, item, REASON_REVOKED, NULL, problem);
     if (item->table->is_local)
         return ingest_refuse(ingest, item, REASON_UNKNOWN_TABLE, NULL, problem);
+    result = ingest_keep_dropped(ingest, item, &is_all, problem);
+    if (result != RESULT_OK || is_all)
+        return result;
     if (!sending_fits(item->table, item->change->mask, item->change->values))
         return ingest_refuse(ingest, item, REASON_CHECK_FAILED,
                              "A value is longer than what other devices can receive.", problem);

@@ -16,6 +16,9 @@ enum { INGEST_FAMILY_MAX = 32 }; /* a disk that was copied more often sends some
 struct ingest_item {
     const struct change *change;
     const struct catalog_table *table;
+    /* Of a seal in an older schema: the change as it came, with columns that were dropped since. */
+    const struct change *original;    /* NULL: `change` is */
+    const struct catalog_table *wire; /* its table then */
     enum item_state state;
     bool is_visited; /* while the order is made */
     struct ingest_verdict verdict;
@@ -28,6 +31,8 @@ struct ingest {
     struct work *work;
     struct store *store;
     const struct catalog *catalog;
+    struct wire_views *views;
+    const struct catalog *wire; /* in which the seal was made */
     struct arena *arena;
     const struct trace *trace;
     struct ingest_replica replica;
@@ -62,6 +67,20 @@ MUST_CHECK enum result ingest_refuse(struct ingest *ingest, struct ingest_item *
                                      enum reason reason, const char *text, struct problem *problem);
 /* After all: changes that ended up different from what their author holds are merged (R4). */
 MUST_CHECK enum result ingest_compare(struct ingest *ingest, struct problem *problem);
+
+/* ---- ingest_schema.c ---- */
+
+/* Finds the catalog in which the push was made. Sets the job's result if there is none: the device
+ * is ahead of this server. */
+MUST_CHECK enum result ingest_find_wire(struct ingest *ingest, struct bytes body, struct job *job,
+                                        struct problem *problem);
+/* Takes columns that were dropped since out of the item's change. */
+MUST_CHECK enum result ingest_translate(struct ingest *ingest, struct ingest_item *item,
+                                        struct problem *problem);
+/* Keeps what those columns say in review_item (I8). *ret_is_all: the change says nothing else, and
+ * has its verdict. */
+MUST_CHECK enum result ingest_keep_dropped(struct ingest *ingest, struct ingest_item *item,
+                                           bool *ret_is_all, struct problem *problem);
 
 /* ---- ingest_rights.c ---- */
 

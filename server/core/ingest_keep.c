@@ -141,7 +141,8 @@ static enum result add_change(struct buffer *text, const struct ingest_item *ite
         [CHANGE_UPDATE] = "{\"op\":\"update\",\"table\":",
         [CHANGE_DELETE] = "{\"op\":\"delete\",\"table\":",
     };
-    const struct change *change = item->change;
+    const struct change *change = item->original != NULL ? item->original : item->change;
+    const struct catalog_table *table = item->original != NULL ? item->wire : item->table;
     bool is_first = true;
     enum result result = add(text, OPS[change->op], problem);
 
@@ -157,14 +158,14 @@ static enum result add_change(struct buffer *text, const struct ingest_item *ite
         result = add_member(text, ",\"edited_at\":", change->edited_at.us, problem);
     if (result == RESULT_OK)
         result = add(text, ",\"values\":{", problem);
-    for (uint8_t i = 1; i < item->table->column_count && result == RESULT_OK; i++) {
+    for (uint8_t i = 1; i < table->column_count && result == RESULT_OK; i++) {
         if ((change->mask >> i & 1) == 0)
             continue;
         if (!is_first)
             result = add(text, ",", problem);
         is_first = false;
         if (result == RESULT_OK)
-            result = add_string(text, bytes_of_text(item->table->columns[i].name), problem);
+            result = add_string(text, bytes_of_text(table->columns[i].name), problem);
         if (result == RESULT_OK)
             result = add(text, ":", problem);
         if (result == RESULT_OK)
@@ -333,6 +334,7 @@ static enum result keep_large(struct ingest *ingest, const struct ingest_item *i
     lost.mask = UINT64_C(1) << loss->column_no;
     lost.values = values;
     whole.change = &lost;
+    whole.original = NULL;
     return ingest_keep_change(ingest, &whole, "lost_value", REASON_OLDER_EDIT, NULL, problem);
 }
 

@@ -63,6 +63,7 @@ struct job {
     /* who asks (all but AUTHENTICATE and ENROL) */
     int64_t replica_no;
     int64_t user_id;
+    int64_t schema_version; /* that he speaks; RESUME finds it out */
 
     /* in */
     bool is_enrolment;       /* AUTHENTICATE: `key` is a token id, otherwise a static key */
@@ -74,6 +75,7 @@ struct job {
     struct feed *feed;  /* FEED; REPAIR (may be NULL): published after it; RESUME makes it */
     size_t send_room;   /* FEED: stop after about so many bytes of frames */
     int64_t seq;        /* RECEIPT: published head */
+    bool is_caught_up;  /* RECEIPT: what newer columns hold has been published, too */
     int64_t contact_no; /* PUSH, RECEIPT: of the session; RESUME: of the one it begins (out) */
     struct wall_time
         released_until; /* PUSH out of the quarantine: changes dated later are refused */
@@ -87,6 +89,8 @@ struct job {
     size_t frame_count;       /* to be sent in this order; the receiver releases them */
     struct shared_frame **frames;
     int64_t change_count;  /* PUSH: changes in the seal that was applied now, 0: a repetition */
+    int64_t schema_before; /* RESUME: the version up to which it has everything, 0: its own */
+    int64_t catch_up_seq;  /* RESUME: a receipt from here on says that it has it now, 0: it has */
     bool feed_has_more;    /* FEED: call again when there is room */
     int64_t published_seq; /* FEED: the head that the frames publish, 0: none yet */
 };

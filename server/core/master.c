@@ -10,6 +10,7 @@
 #include "server/core/digest.h"
 #include "server/core/ingest.h"
 #include "server/core/quarantine.h"
+#include "server/core/wire.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct master {
     int64_t lease_s;
     struct work *work; /* NULL for readers */
     struct feed_cache *cache;
+    struct wire_views *views;
     struct arena group_arena; /* of the last group's outcome */
     struct arena read_arena;
     struct arena scratch_arena;
@@ -99,8 +101,10 @@ enum result master_create(const struct master_options *options, struct master **
     arena_init(&master->read_arena, READ_ARENA_SIZE_MAX);
     arena_init(&master->scratch_arena, READ_ARENA_SIZE_MAX);
     master->cache = feed_cache_create();
-    result = master->cache == NULL ? problem_set(problem, RESULT_EXHAUSTED, "no memory for a cache")
-                                   : read_digest_key(master, digest_key, problem);
+    master->views = wire_views_create(options->catalog);
+    result = master->cache == NULL || master->views == NULL
+                 ? problem_set(problem, RESULT_EXHAUSTED, "no memory for a cache")
+                 : read_digest_key(master, digest_key, problem);
     if (result == RESULT_OK)
         result = work_create(master->store, options->reactions, digest_key, &master->work, problem);
     identity_wipe(digest_key, sizeof digest_key);
@@ -119,6 +123,7 @@ void master_destroy(struct master *master)
         return;
     work_destroy(master->work);
     feed_cache_destroy(master->cache);
+    wire_views_destroy(master->views);
     arena_done(&master->group_arena);
     arena_done(&master->read_arena);
     arena_done(&master->scratch_arena);
@@ -169,7 +174,7 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
         result = devices_resume(master->work, master->store, job, master->trace, problem);
         break;
     case JOB_PUSH:
-        result = ingest_push(master->work, master->store, job, master->trace,
+        result = ingest_push(master->work, master->store, master->views, job, master->trace,
                              &group->answers[index], problem);
         break;
     case JOB_DEPOSIT:
@@ -304,6 +309,7 @@ static enum result answer_job(struct group *group, size_t index,
 {
     struct master *master = group->master;
     struct job *job = group->jobs[index];
+    const struct catalog *wire = NULL;
     enum result result = RESULT_OK;
 
     if (job->result != RESULT_OK)
@@ -313,8 +319,10 @@ static enum result answer_job(struct group *group, size_t index,
     if (job->kind == JOB_RESUME && result == RESULT_OK)
         result = devices_welcome(master->store, job, outcome->work.seq, &job->problem);
     if (job->kind == JOB_PUSH && group->answers[index].seal_no != 0)
-        result = ingest_answer_encode(master->store, &group->answers[index], outcome->work.seq,
-                                      &master->dictionary, job, &job->problem);
+        result = wire_view(master->views, job->schema_version, &wire, &job->problem);
+    if (result == RESULT_OK && wire != NULL)
+        result = ingest_answer_encode(master->store, wire, &group->answers[index],
+                                      outcome->work.seq, &master->dictionary, job, &job->problem);
     if (result == RESULT_STORAGE)
         return problem_set(problem, result, "%s", job->problem.text);
     if (result != RESULT_OK) { /* what it changed stays; the device asks again */
@@ -554,9 +562,13 @@ enum result master_run(struct master *master, struct wall_time now,
 
 /* ---- reading ---- */
 
-static enum result read_job(struct master *master, const struct feed_reader *reader,
-                            struct job *job, struct problem *problem)
+static enum result read_job(struct master *master, struct feed_reader *reader, struct job *job,
+                            struct problem *problem)
 {
+    enum result result = wire_view(master->views, job->schema_version, &reader->wire, problem);
+
+    if (result != RESULT_OK)
+        return result;
     switch (job->kind) {
     case JOB_AUTHENTICATE:
         return devices_authenticate(master->store, job, problem);

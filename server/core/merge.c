@@ -16,7 +16,7 @@ uint64_t merge_unseen_mask(const struct catalog_table *table, const struct versi
     for (uint8_t i = 1; i < table->column_count; i++)
         if (is_unseen(versions_of_column(versions, i), base_seq, replica_no))
             mask |= UINT64_C(1) << i;
-    return mask;
+    return mask & table->columns_mask;
 }
 
 /* The column alone, or all columns of its group. */

@@ -3,6 +3,7 @@
 
 #include "server/core/audit.h"
 #include "server/core/ingest.h"
+#include "server/core/wire.h"
 
 #include <inttypes.h>
 
@@ -117,7 +118,7 @@ enum result quarantine_deposit(struct work *work, struct job *job, const struct 
     enum result result = RESULT_OK;
 
     job->result =
-        message_push_decode(work_catalog(work), job->body, &job->arena, &push, &job->problem);
+        wire_decode_push(work_catalog(work), job->body, &job->arena, &push, &job->problem);
     if (job->result != RESULT_OK)
         return RESULT_OK;
     result = read_standing(work, job->replica_no, &push, &standing, problem);
@@ -189,8 +190,13 @@ static enum result ingest_one(struct work *work, struct store *store, struct job
                               struct quarantine_step *step, struct problem *problem)
 {
     struct ingest_answer ingested = {0};
-    enum result result = ingest_push(work, store, job, NULL, &ingested, problem);
+    struct wire_views *views = wire_views_create(store->catalog);
+    enum result result;
 
+    if (views == NULL)
+        return problem_set(problem, RESULT_EXHAUSTED, "no memory for a schema version");
+    result = ingest_push(work, store, views, job, NULL, &ingested, problem);
+    wire_views_destroy(views);
     if (result == RESULT_OK && job->result != RESULT_OK)
         result =
             problem_set(problem, job->result == RESULT_MALFORMED ? RESULT_REFUSED : job->result,

@@ -2,6 +2,8 @@
 /* What lies in quarantine, as a person reads it. */
 #include "server/core/quarantine.h"
 
+#include "server/core/wire.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -54,7 +56,7 @@ static enum result add_part(const struct catalog *catalog, struct bytes body, in
     static const char *const OPS[] = {
         [CHANGE_INSERT] = "insert", [CHANGE_UPDATE] = "update", [CHANGE_DELETE] = "delete"};
     struct message_push push = {0};
-    enum result result = message_push_decode(catalog, body, arena, &push, problem);
+    enum result result = wire_decode_push(catalog, body, arena, &push, problem);
 
     for (size_t i = 0; i < push.change_count && result == RESULT_OK && *count < room; i++) {
         const struct change *change = &push.changes[i];

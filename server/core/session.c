@@ -107,6 +107,12 @@ static void let_go(struct session *session)
     hub_drop_replica(&server->hub, session);
 }
 
+bool session_is_caught_up(const struct session *session, int64_t published_seq)
+{
+    return session->catch_up_seq != 0 && session->has_published &&
+           published_seq >= session->catch_up_seq;
+}
+
 /* What the device has shown last is worth a line even when it left; nobody waits for the answer. */
 static void leave_receipt(struct session *session)
 {
@@ -121,8 +127,10 @@ static void leave_receipt(struct session *session)
     effect.job->session_no = session->connection;
     effect.job->replica_no = session->replica_no;
     effect.job->user_id = session->user_id;
+    effect.job->schema_version = session->schema_version;
     effect.job->contact_no = session->contact_no;
     effect.job->seq = session->receipt_seq;
+    effect.job->is_caught_up = session_is_caught_up(session, session->receipt_seq);
     effect.job->now = session->server->event->wall;
     session->receipt_seq = 0;
     if (server_emit(session->server, &effect, &problem) != RESULT_OK)
@@ -213,6 +221,7 @@ struct job *session_job(struct session *session, enum job_kind kind, struct byte
     job->session_no = session->connection;
     job->replica_no = session->replica_no;
     job->user_id = session->user_id;
+    job->schema_version = session->schema_version;
     job->contact_no = session->contact_no;
     job->now = session->server->event->wall;
     return job;

@@ -105,7 +105,10 @@ struct session {
     bool is_enrolment;
     int64_t replica_no;
     int64_t user_id;
-    int64_t contact_no; /* which of the replica's sessions this is */
+    int64_t schema_version; /* that the device speaks */
+    int64_t catch_up_seq;   /* see job.h; 0: it lacks nothing */
+    bool has_published;     /* in this session */
+    int64_t contact_no;     /* which of the replica's sessions this is */
 
     struct mono_time greeting_by; /* handshake done until then */
     struct mono_time heard_at;
@@ -221,6 +224,8 @@ void session_drop_work(struct session *session);
 /* Revoked or held while it was live. */
 void session_judge(struct session *session);
 /* A job for one of its lanes with what all jobs need; NULL: no memory, the session was ended. */
+/* Has the device published what its newer columns hold, if it shows this head? */
+bool session_is_caught_up(const struct session *session, int64_t published_seq);
 struct job *session_job(struct session *session, enum job_kind kind, struct bytes body);
 void session_submit(struct session *session, enum lane_name lane, struct job *job);
 

@@ -352,12 +352,16 @@ static void on_published(struct session *session, struct bytes body)
         return;
     }
     session->receipt_seq = published.seq;
-    if (!mono_is_due(session->receipt_at, server->event->mono))
+    if (!mono_is_due(session->receipt_at, server->event->mono) &&
+        !session_is_caught_up(session, published.seq))
         return;
     job = session_job(session, JOB_RECEIPT, (struct bytes){0});
     if (job == NULL)
         return;
     job->seq = published.seq;
+    job->is_caught_up = session_is_caught_up(session, published.seq);
+    if (job->is_caught_up)
+        session->catch_up_seq = 0;
     session->receipt_seq = 0;
     if (session->is_confirmed) /* the first says little more than that WELCOME has arrived */
         session->receipt_at = mono_after(server->event->mono, RECEIPT_INTERVAL_US);

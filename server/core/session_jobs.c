@@ -268,6 +268,8 @@ static void on_resumed(struct session *session, struct job *job)
     memcpy(session->key_seed, server->event->seed, sizeof session->key_seed);
     session->feed = job->feed;
     job->feed = NULL;
+    session->schema_version = job->schema_version;
+    session->catch_up_seq = job->catch_up_seq;
     session->contact_no = job->contact_no;
     session_move(session, SESSION_LIVE);
     session->ping_at = mono_after(now, server_jitter(server, SECONDS(LIMIT_PING_SECONDS_MIN),
@@ -351,8 +353,10 @@ static void on_fed(struct session *session, struct job *job)
         trace_line(server->trace, "server > %s: %zu frames%s, published %" PRId64, session->name,
                    job->frame_count, job->feed_has_more ? ", more to come" : "",
                    job->published_seq);
-    if (job->published_seq != 0 && job->frame_count > 0)
+    if (job->published_seq != 0 && job->frame_count > 0) {
         server->status.publishes++;
+        session->has_published = true;
+    }
     session->feed_wanted =
         job->feed_has_more || feed_published_seq(session->feed) < session->wake_seq;
     session->wake_seq = 0;

@@ -25,7 +25,7 @@ struct export
 
 static bool is_exported(const struct catalog_table *table, uint8_t column)
 {
-    return column == 0 || column != table->home_column_no;
+    return catalog_has_column(table, column) && (column == 0 || column != table->home_column_no);
 }
 
 static enum result put(struct export *export, const char *text, struct problem *problem)

@@ -124,7 +124,8 @@ static enum result unknown_field(const struct catalog_table *table, struct bytes
     for (uint8_t i = 1; i < table->column_count; i++) {
         size_t name_size = strlen(table->columns[i].name);
 
-        if (i == table->home_column_no || size + name_size + 2 >= sizeof list)
+        if (!catalog_has_column(table, i) || i == table->home_column_no ||
+            size + name_size + 2 >= sizeof list)
             continue;
         if (size > 0)
             list[size++] = ' ';

@@ -127,7 +127,7 @@ uint64_t versions_newer_mask(const struct catalog_table *table, const struct ver
     for (uint8_t i = 1; i < table->column_count; i++)
         if (versions->columns[i].seq > seq_after)
             mask |= UINT64_C(1) << i;
-    return mask;
+    return mask & table->columns_mask; /* versions of dropped columns stay written down */
 }
 
 bool versions_newer_only_from(const struct catalog_table *table, const struct versions *versions,

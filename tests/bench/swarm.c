@@ -122,6 +122,7 @@ static void carry_out(struct device *device, const struct agent_effects *effects
                    (size_t)(device - swarm->devices));
             break;
         case AGENT_EFFECT_ENROLLED:
+        case AGENT_EFFECT_SCHEMA:
             break;
         case AGENT_EFFECT_NEXT_PSK:
         case AGENT_EFFECT_KEYS_ROTATED:

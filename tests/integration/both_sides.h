@@ -39,6 +39,7 @@ struct side {
     char path[128];
     struct replica *replica;
     struct sql_database *other; /* another program on the device */
+    bool has_scripts;           /* of the server, waiting for the next opening */
     struct feed *feed;
     struct noise_keypair keys;
     uint8_t psk[PSK_SIZE];
@@ -65,6 +66,10 @@ struct world {
     uint8_t next_byte;
     size_t side_count;
     struct side sides[SIDES_MAX];
+    /* scripts of the company that new devices have already */
+    const struct replica_script *scripts;
+    size_t script_count;
+    const struct trace *trace; /* of devices; may be NULL */
     struct problem problem;
 };
 
@@ -124,6 +129,9 @@ static inline struct job *make_job(struct world *world, enum job_kind kind, stru
 
     assert_non_null(job);
     job->seed = bytes_of(seed_of(world, 64), 64);
+    job->schema_version = side != NULL && side->replica != NULL
+                              ? replica_catalog(side->replica)->schema_version
+                              : world->catalog.schema_version;
     if (side != NULL) {
         job->replica_no = side->replica_no;
         job->user_id = side->user_id;
@@ -184,7 +192,7 @@ static inline struct frame next_message(struct world *world, const struct job *j
 
 static inline const struct catalog *catalog_of(struct world *world, const struct side *side)
 {
-    return side->replica != NULL ? replica_catalog(side->replica) : &world->catalog;
+    return side->replica != NULL ? replica_wire(side->replica) : &world->catalog;
 }
 
 static inline void side_hears_rows(struct world *world, struct side *side, struct bytes body)
@@ -341,6 +349,17 @@ static inline void side_hears_welcome(struct world *world, struct side *side, st
         ok(world, replica_welcome(side->replica, &welcome, world->now, &world->problem));
 }
 
+/* Scripts that the device lacks; they run when its replica is opened again. */
+static inline void side_hears_schema(struct world *world, struct side *side,
+                                     const struct frame *frame)
+{
+    struct message_schema schema = {0};
+
+    assert_int_equal(frame->type, MESSAGE_SCHEMA);
+    ok(world, message_schema_decode(frame->body, &world->arena, &schema, &world->problem));
+    ok(world, replica_schema(side->replica, &schema, &side->has_scripts, &world->problem));
+}
+
 /* A session begins: RESUME and WELCOME. */
 static inline void side_resume(struct world *world, struct side *side)
 {
@@ -355,6 +374,8 @@ static inline void side_resume(struct world *world, struct side *side)
     frame = next_message(world, job, &index);
     assert_int_equal(frame.type, MESSAGE_WELCOME);
     side_hears_welcome(world, side, frame.body);
+    while ((frame = next_message(world, job, &index)).type != 0)
+        side_hears_schema(world, side, &frame);
     feed_destroy(side->feed);
     side->feed = job->feed;
     job->feed = NULL;
@@ -381,7 +402,10 @@ static inline struct side *side_add(struct world *world, const char *name, int64
                                     bool has_replica)
 {
     struct side *side = &world->sides[world->side_count];
-    struct replica_options options = {.path = side->path};
+    struct replica_options options = {.path = side->path,
+                                      .extras = world->scripts,
+                                      .extra_count = world->script_count,
+                                      .trace = world->trace};
     struct sql_options other = {.path = side->path, .profile = SQL_PROFILE_AGENT};
 
     assert_true(world->side_count + 1 < SIDES_MAX);
@@ -436,11 +460,13 @@ static inline void take_verdict(struct world *world, struct side *side, const st
 static inline void side_push(struct world *world, struct side *side, size_t part_size,
                              struct answers *answers)
 {
+    const struct catalog *catalog = NULL;
     int64_t seal_no = 0;
     bool is_last = false;
 
     answers->count = answers->change_count = 0;
     ok(world, replica_seal(side->replica, world->now, &seal_no, &world->problem));
+    ok(world, replica_next_seal(side->replica, 0, &seal_no, &world->problem));
     for (int64_t part_no = 0; seal_no != 0 && !is_last; part_no++) {
         struct job *job = make_job(world, JOB_PUSH, side);
         struct message_push push = {0};
@@ -449,7 +475,9 @@ static inline void side_push(struct world *world, struct side *side, size_t part
         ok(world, replica_push_part(side->replica, seal_no, part_no, part_size, &world->arena,
                                     &push, &world->problem));
         buffer_init(&body, LIMIT_BODY_SIZE_MAX);
-        ok(world, message_push_encode(catalog_of(world, side), &push, &body, &world->problem));
+        ok(world,
+           replica_catalog_of(side->replica, push.schema_version, &catalog, &world->problem));
+        ok(world, message_push_encode(catalog, &push, &body, &world->problem));
         give_body(world, job, &body);
         run_job(world, job);
         answers->change_count += push.change_count;

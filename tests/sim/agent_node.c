@@ -282,6 +282,9 @@ static void carry_out(struct world *world, int number, const struct agent_effect
     case AGENT_EFFECT_PUBLISHED:
         agent->publish_count++;
         break;
+    case AGENT_EFFECT_SCHEMA:
+        agent->has_new_schema = true;
+        break;
     case AGENT_EFFECT_ALARM:
         agent->alarm_count++;
         world_say(world, "%s: alarm: %s", agent->name, effect->text);

@@ -158,6 +158,7 @@ struct world_agent {
     size_t publish_count;
     size_t check_count;
     size_t alarm_count;
+    bool has_new_schema; /* the server's scripts wait for the replica to be opened again */
     struct trace trace;
     struct world *world;
 };

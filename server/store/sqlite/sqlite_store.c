@@ -6,9 +6,11 @@
 
 #include <inttypes.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { HIDDEN_COUNT = 4 }; /* _fs_seq, _fs_bucket, _fs_cv, _fs_hash */
 enum { STATEMENT_SIZE_MAX = 16 * 1024, RESULT_ROWS_MAX = 4 * 1024 * 1024, PAGE_SIZE_BYTES = 4096 };
 
 struct sqlite_store {
@@ -227,7 +229,9 @@ static enum result select_prepare(struct sqlite_store *self, const struct catalo
 
     buffer_reset(&self->text);
     for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
-        result = text_name(self, i == 0 ? "SELECT " : "", table->columns[i].name, ",", problem);
+        result = catalog_has_column(table, i) ? text_name(self, i == 0 ? "SELECT " : "",
+                                                          table->columns[i].name, ",", problem)
+                                              : text_add(self, "NULL,", problem);
     if (result == RESULT_OK)
         result = text_name(self, "_fs_seq,_fs_bucket,_fs_cv,_fs_hash FROM ", table->name, where,
                            problem);
@@ -378,7 +382,7 @@ static enum result hidden_bind(struct sql_statement *statement, int index,
         value_blob((struct bytes){.data = row->hash, .size = ROW_HASH_SIZE})};
     enum result result = RESULT_OK;
 
-    for (int i = 0; i < 4 && result == RESULT_OK; i++)
+    for (int i = 0; i < HIDDEN_COUNT && result == RESULT_OK; i++)
         result = sql_bind(statement, index + i, &hidden[i], problem);
     return result;
 }
@@ -392,6 +396,16 @@ static enum result statement_finish(struct sql_statement *statement, struct prob
     return result;
 }
 
+/* "?7,": the parameter of a column is its number + 1, whichever there are. */
+static enum result text_place(struct sqlite_store *self, int index, const char *after,
+                              struct problem *problem)
+{
+    char place[16];
+
+    (void)snprintf(place, sizeof place, "?%d%s", index, after);
+    return text_add(self, place, problem);
+}
+
 static enum result insert_prepare(struct sqlite_store *self, const struct catalog_table *table,
                                   struct sql_statement **ret_statement, struct problem *problem)
 {
@@ -400,13 +414,15 @@ static enum result insert_prepare(struct sqlite_store *self, const struct catalo
     buffer_reset(&self->text);
     result = text_name(self, "INSERT INTO ", table->name, "(", problem);
     for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
-        result = text_name(self, "", table->columns[i].name, ",", problem);
+        if (catalog_has_column(table, i))
+            result = text_name(self, "", table->columns[i].name, ",", problem);
     if (result == RESULT_OK)
-        result = text_add(self, "_fs_seq,_fs_bucket,_fs_cv,_fs_hash) VALUES(?,?,?,?", problem);
+        result = text_add(self, "_fs_seq,_fs_bucket,_fs_cv,_fs_hash) VALUES(", problem);
     for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
-        result = text_add(self, ",?", problem);
-    if (result == RESULT_OK)
-        result = text_add(self, ")", problem);
+        if (catalog_has_column(table, i))
+            result = text_place(self, i + 1, ",", problem);
+    for (int i = 1; i <= HIDDEN_COUNT && result == RESULT_OK; i++)
+        result = text_place(self, table->column_count + i, i < HIDDEN_COUNT ? "," : ")", problem);
     if (result != RESULT_OK)
         return result;
     return text_prepare(self, ret_statement, problem);
@@ -421,7 +437,9 @@ static enum result sqlite_insert_rows(struct store *store, const struct catalog_
     enum result result = insert_prepare(self, table, &statement, problem);
 
     for (size_t i = 0; i < count && result == RESULT_OK; i++) {
-        result = sql_bind_all(statement, rows[i]->values, table->column_count, problem);
+        for (uint8_t c = 0; c < table->column_count && result == RESULT_OK; c++)
+            if (catalog_has_column(table, c))
+                result = sql_bind(statement, c + 1, &rows[i]->values[c], problem);
         if (result == RESULT_OK)
             result = hidden_bind(statement, table->column_count + 1, rows[i], problem);
         if (result == RESULT_OK)

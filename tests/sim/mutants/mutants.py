@@ -125,6 +125,7 @@ MUTANTS = (
            "    enum result result = RESULT_OK;\n"),
     Mutant("nobody_says_what_there_is_below_the_mark", "a deleted row never comes back",
            "server/core/feed_part.c",
-           "    return bucket->needs_ids || (bucket->seq > 0 && bucket->seq < bucket->tomb_low);\n",
+           "    return bucket->needs_ids || (bucket->seq > 0 && departures_known(bucket) <"
+           " bucket->tomb_low);\n",
            "    return bucket->needs_ids;\n"),
 )

@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-static const struct catalog_table TABLE = {.number = 258, .name = "t", .column_count = 3};
+static const struct catalog_table TABLE = {
+    .number = 258, .name = "t", .column_count = 3, .columns_mask = 6};
 
 static void expect_form(const struct value *values, const char *expected)
 {

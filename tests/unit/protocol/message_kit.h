@@ -35,6 +35,7 @@ union any_message {
     struct message_new_psk new_psk;
     struct message_deposited deposited;
     struct message_text text;
+    struct message_schema schema;
     struct message_renew renew;
 };
 
@@ -57,6 +58,7 @@ enum message_kind {
     KIND_BLOB,
     KIND_PING,
     KIND_TEXT,
+    KIND_SCHEMA,
     KIND_RENEW,
     KIND_POLICY,
     KIND_NEW_KEY,
@@ -92,6 +94,8 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_verdict_encode(catalog, &any->verdict, body, problem);
     case KIND_PUSH:
         return message_push_encode(catalog, &any->push, body, problem);
+    case KIND_SCHEMA:
+        return message_schema_encode(&any->schema, body, problem);
     case KIND_PUBLISHED:
         return message_published_encode(&any->published, body, problem);
     case KIND_DIGEST:
@@ -149,6 +153,8 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_verdict_decode(catalog, body, arena, &any->verdict, problem);
     case KIND_PUSH:
         return message_push_decode(catalog, body, arena, &any->push, problem);
+    case KIND_SCHEMA:
+        return message_schema_decode(body, arena, &any->schema, problem);
     case KIND_PUBLISHED:
         return message_published_decode(body, arena, &any->published, problem);
     case KIND_DIGEST:
@@ -445,6 +451,24 @@ static inline void say_security(struct buffer *out, enum message_kind kind,
 }
 
 /* long because it has a case for each message */
+static inline void say_schema(struct buffer *out, const struct message_schema *m)
+{
+    say_number(out, "schema_version", m->schema_version);
+    say_bool(out, "is_last", m->is_last);
+    for (size_t i = 0; i < m->script_count; i++) {
+        say_text(out, "script", m->scripts[i].name);
+        say_text(out, "  text", m->scripts[i].text);
+    }
+}
+
+static inline void say_renew(struct buffer *out, const struct message_renew *m)
+{
+    say_hex(out, "token_id", m->token_id);
+    say_hex(out, "token_secret", m->token_secret);
+    say_text(out, "reason", m->reason);
+}
+
+/* long because it has a case for each message */
 static inline void kit_say(enum message_kind kind, const struct catalog *catalog,
                            const union any_message *any, struct buffer *out)
 {
@@ -462,9 +486,7 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
         say_enrolled(out, &any->enrolled);
         break;
     case KIND_RENEW:
-        say_hex(out, "token_id", any->renew.token_id);
-        say_hex(out, "token_secret", any->renew.token_secret);
-        say_text(out, "reason", any->renew.reason);
+        say_renew(out, &any->renew);
         break;
     case KIND_SUBSCRIBED:
         say_number(out, "stamp_seq", any->subscribed.stamp_seq);
@@ -489,6 +511,9 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
         break;
     case KIND_PUSH:
         say_push(out, catalog, &any->push);
+        break;
+    case KIND_SCHEMA:
+        say_schema(out, &any->schema);
         break;
     case KIND_PUBLISHED:
         say_number(out, "seq", any->published.seq);

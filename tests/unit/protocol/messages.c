@@ -342,6 +342,16 @@ static void random_gone(struct dice *dice, struct message_gone *m)
                           .seq = number(dice, 0, INT64_MAX)};
 }
 
+static void random_schema(struct dice *dice, struct message_schema *m)
+{
+    *m = (struct message_schema){.schema_version = number(dice, 0, INT64_MAX),
+                                 .is_last = flip(dice),
+                                 .script_count = below(dice, 5)};
+    m->scripts = memory(dice, m->script_count + 1, sizeof *m->scripts);
+    for (size_t i = 0; i < m->script_count; i++)
+        m->scripts[i] = (struct schema_script){text(dice, 60), text(dice, 300)};
+}
+
 static void random_ids(struct dice *dice, struct message_ids *m)
 {
     *m = (struct message_ids){.bucket = number(dice, 1, INT64_MAX),
@@ -433,6 +443,9 @@ static void random_message(struct dice *dice, enum message_kind kind, union any_
         break;
     case KIND_VERDICT:
         random_verdict(dice, &any->verdict);
+        break;
+    case KIND_SCHEMA:
+        random_schema(dice, &any->schema);
         break;
     case KIND_PUBLISH:
     case KIND_PUBLISHED:
@@ -740,6 +753,8 @@ static void lies_about_counts_types_and_order_are_malformed(void **state)
     expect_malformed(KIND_IDS, "960100010009920900");                 /* the same id twice */
     expect_malformed(KIND_IDS, "96010001000992090a");                 /* past id_to */
     expect_malformed(KIND_IDS, "9601000100cf001fffffffffffffdcffff"); /* 65,535 ids, none there */
+    expect_malformed(KIND_SCHEMA, "931ec391a161");                    /* a name without a text */
+    expect_malformed(KIND_SCHEMA, "931ec3929261a162");                /* a name that is a list */
     expect_malformed(KIND_GONE, "940105009100");                      /* seq_to before seq_after */
 }
 

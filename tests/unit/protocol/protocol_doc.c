@@ -58,6 +58,7 @@ static const struct {
     {"DEPOSITED", KIND_DEPOSITED},
     {"IDS", KIND_IDS},
     {"RENEW", KIND_RENEW},
+    {"SCHEMA", KIND_SCHEMA},
 };
 enum { MESSAGE_COUNT = sizeof MESSAGES / sizeof MESSAGES[0] };
 

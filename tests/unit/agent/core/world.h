@@ -49,6 +49,7 @@ struct world {
     bool wipe;
     size_t enrolled;
     size_t alarms;
+    size_t schemas;
     char alarm[PROBLEM_TEXT_SIZE];
     enum channel_kind kind; /* of the last conversation */
     struct message_resume resume;
@@ -165,6 +166,9 @@ static inline void world_effects(struct world *world, const struct agent_effects
         case AGENT_EFFECT_KEYS_REVERTED:
         case AGENT_EFFECT_ROTATION_ASKED:
             break; /* tests/sim/stories_security.c */
+        case AGENT_EFFECT_SCHEMA:
+            world->schemas++;
+            break;
         case AGENT_EFFECT_ALARM:
             world->alarms++;
             (void)snprintf(world->alarm, sizeof world->alarm, "%s", effects.effects[i].text);
@@ -332,7 +336,7 @@ static inline void world_welcome(struct world *world, int64_t head)
          .replica_no = REPLICA_NO,
          .incarnation = 1,
          .head = head,
-         .schema_version = 1,
+         .schema_version = replica_catalog(world->kit->replica)->schema_version,
          .user_id = 12,
          .user_login = bytes_of_text("anna"),
          .resume_token = bytes_of(token, TOKEN_SIZE),

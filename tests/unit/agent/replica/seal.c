@@ -197,6 +197,7 @@ static void times_are_corrected_by_the_offset_and_kept_as_recorded(void **state)
         .resume_token = bytes_of_text("token-token-token-token-token-01"),
         .digest_key = bytes_of_text("0123456789abcdef"),
         .server_time = {NOON.us + 5000000},
+        .schema_version = replica_catalog(kit->replica)->schema_version,
     };
     struct message_resume resume = {0};
 

@@ -202,6 +202,7 @@ static void acknowledged_work_becomes_pending_again_in_a_new_epoch(void **state)
         .resume_token = bytes_of_text("token-token-token-token-token-01"),
         .digest_key = bytes_of_text("0123456789abcdef"),
         .server_time = NOON,
+        .schema_version = replica_catalog(kit->replica)->schema_version,
     };
     struct message_resume resume = {0};
     int64_t next = 0;

@@ -613,7 +613,7 @@ static void a_cut_paging_goes_on_where_it_was(void **state)
     assert_true(page_to > 0);
     feed_destroy(mirror->feed);
     mirror->feed = feed_create(ANNA, 1);
-    kit_ok(world, feed_resume(mirror->feed, &resume, true, false, head(world), subscribed, 1,
+    kit_ok(world, feed_resume(mirror->feed, &resume, true, false, head(world), NULL, subscribed, 1,
                               &world->problem));
     assert_int_equal(mirror->feed->buckets[0].page_to, page_to);
     mirror->rows_received = 0;

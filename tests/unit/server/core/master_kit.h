@@ -202,6 +202,7 @@ static inline struct job *make_job(struct world *world, enum job_kind kind, int 
     job->seed = bytes_of(kit_seed(world, 64), 64);
     job->replica_no = world->devices[device].replica_no;
     job->user_id = world->devices[device].user_id;
+    job->schema_version = world->catalog.schema_version;
     return job;
 }
 

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories of schemas that grow while people work: the server is brought up to date, devices follow
+ * later, some much later, and what they recorded in between arrives (I15). */
+#define _GNU_SOURCE /* mkdtemp */
+
+#include "tests/schema_fixture/versions.h"
+#include "tests/sim/world.h"
+
+#include "schema/load.h"
+#include "schema/migrate.h"
+#include "schema/triggers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { RUNS = 6, ROUNDS_MAX = 12 };
+
+struct stage {
+    char folder[64];
+    struct world *world;
+};
+
+static void tell_failure(struct world *world, const char *text)
+{
+    (void)world;
+    fail_msg("%s", text);
+}
+
+static sqlite3 *database_of(struct world *world, int node)
+{
+    return node == WORLD_OFFICE ? world->server.office : world->agents[node].database;
+}
+
+static void sql(struct world *world, int node, const char *script)
+{
+    world_enter(world, node);
+    sim_exec(world, database_of(world, node), script);
+    if (node == WORLD_OFFICE)
+        server_node_changed(world);
+    else
+        agent_node_changed(world, node);
+}
+
+/* The first column of all rows, one after the other; the caller frees it. */
+static char *text_of(struct world *world, int node, const char *query)
+{
+    sqlite3_stmt *statement = sim_prepare(world, database_of(world, node), query);
+    struct sim_text found = {0};
+
+    sim_text_add(&found, "%s", "");
+    while (sqlite3_step(statement) == SQLITE_ROW)
+        sim_text_add(&found, "%s%s", found.size == 0 ? "" : " ",
+                     sqlite3_column_type(statement, 0) == SQLITE_NULL
+                         ? "NULL"
+                         : (const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    return found.text;
+}
+
+static void expect(struct world *world, int node, const char *query, const char *expected)
+{
+    char *found = text_of(world, node, query);
+
+    assert_string_equal(found, expected);
+    free(found);
+}
+
+/* ---- upgrades ---- */
+
+/* The server's program is ended, replaced by one with these scripts, and started. */
+static void upgrade_server(struct world *world, size_t version)
+{
+    struct migration_script scripts[VERSIONS_COUNT];
+    struct sql_options options = {.path = world->server.path, .profile = SQL_PROFILE_SERVER};
+    struct wall_time now = world_wall(world, WORLD_OFFICE);
+    struct sql_database *database = NULL;
+    struct problem problem = {0};
+
+    for (size_t i = 0; i < VERSIONS_COUNT; i++)
+        scripts[i] = (struct migration_script){VERSIONS[i].name, VERSIONS[i].text};
+    world_say(world, "server: brought to %s", VERSIONS[version - 1].name);
+    network_lose_process(world, WORLD_OFFICE);
+    server_node_stop(world);
+    world_enter(world, WORLD_OFFICE);
+    if (sql_open(&options, &database, &problem) != RESULT_OK ||
+        migrate_run(database, SCHEMA_SIDE_SERVER, scripts, version, now, NULL, &problem) !=
+            RESULT_OK)
+        fail_msg("%s", problem.text);
+    if (version == 1) { /* tables that are new have no triggers yet */
+        struct arena arena;
+        struct catalog catalog = {0};
+
+        arena_init(&arena, 16 << 20);
+        if (catalog_load(database, &arena, &catalog, &problem) != RESULT_OK ||
+            triggers_install(database, &catalog, SCHEMA_SIDE_SERVER, NULL, &problem) != RESULT_OK)
+            fail_msg("%s", problem.text);
+        arena_done(&arena);
+    }
+    sql_close(database);
+    server_node_start(world);
+}
+
+static void restart_agent(struct world *world, int number)
+{
+    struct world_agent *agent = &world->agents[number];
+
+    if (!agent->is_running)
+        return;
+    world_say(world, "%s: started anew", agent->name);
+    network_lose_process(world, number);
+    agent_node_stop(world, number);
+    agent->has_new_schema = false;
+    agent_node_start(world, number);
+}
+
+/* Does what this device was sent by the server run there by now? */
+static bool is_at(struct world *world, int number, size_t version)
+{
+    char query[200];
+    char *found = NULL;
+    bool is = false;
+
+    (void)snprintf(query, sizeof query, "SELECT count(*) FROM fs_migration WHERE name = '%s'",
+                   VERSIONS[version - 1].name);
+    found = text_of(world, number, query);
+    is = strcmp(found, "1") == 0;
+    free(found);
+    return is;
+}
+
+/* Everybody comes home, and gets what the server has, however often its messages were lost. */
+static void bring_all_to(struct world *world, size_t version)
+{
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        bool are_all = true;
+
+        world_settle(world);
+        for (size_t i = 0; i < world->scenario.agent_count; i++) {
+            if (world->agents[i].has_new_schema || !is_at(world, (int)i, version)) {
+                are_all = false;
+                restart_agent(world, (int)i);
+            }
+        }
+        if (are_all)
+            return;
+        if (round % 2 == 1)
+            world_pass(world, HOURS(1) + SECONDS(10)); /* scripts are sent once an hour */
+    }
+    fail_msg("not all devices have %s", VERSIONS[version - 1].name);
+}
+
+static void expect_same_lifts(struct world *world)
+{
+    static const char LIFTS[] = "SELECT id || ' ' || code || ' ' || coalesce(paint, '-') || ' ' ||"
+                                " coalesce(floors, '-') || ' ' || note FROM lift ORDER BY id";
+    char *office = text_of(world, WORLD_OFFICE, LIFTS);
+
+    for (size_t i = 0; i < world->scenario.agent_count; i++)
+        expect(world, (int)i, LIFTS, office);
+    free(office);
+}
+
+/* ---- stories ---- */
+
+static struct world *world_of(void **state, size_t agent_count)
+{
+    struct stage *stage = *state;
+    struct scenario scenario;
+
+    assert_non_null(stage);
+    scenario_quiet(1, agent_count, &scenario);
+    stage->world = world_create(&scenario, stage->folder, false, tell_failure);
+    stage->world->is_story = true;
+    stage->world->has_faults = false;
+    stage->world->has_workload = false;
+    return stage->world;
+}
+
+static void go_offline(struct world *world, int agent)
+{
+    struct link *link = network_link(world, world->agents[agent].link);
+
+    world->agents[agent].is_offline = true;
+    if (link != NULL)
+        network_cut(world, link);
+    world_pass(world, SECONDS(3));
+}
+
+/* I15: Anna is away while the server goes through three versions; Bruno follows at once. What she
+ * records in the oldest one arrives, what he writes in new columns comes to her. */
+static void a_device_three_versions_behind_delivers_and_catches_up(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    upgrade_server(world, 1);
+    bring_all_to(world, 1);
+    sql(world, WORLD_OFFICE,
+        "INSERT INTO lift(id, code, colour) VALUES (11, 'A1', 'red'), (12, 'A2', 'blue')");
+    world_settle(world);
+    go_offline(world, 0);
+    sql(world, 0, "UPDATE lift SET colour = 'green', weight = 900 WHERE id = 11");
+    for (size_t version = 2; version <= 4; version++) {
+        upgrade_server(world, version);
+        world_pass(world, MINUTES(2));
+        restart_agent(world, 1);
+        world_pass(world, MINUTES(2));
+    }
+    sql(world, 1, "UPDATE lift SET floors = 7 WHERE id = 12");
+    sql(world, 1, "UPDATE lift SET note = 'noisy' WHERE id = 11");
+    world_pass(world, MINUTES(2));
+    world->agents[0].is_offline = false;
+    world_settle(world); /* in her old schema: her work goes up, theirs comes down */
+    expect(world, WORLD_OFFICE, "SELECT paint FROM lift WHERE id = 11", "green");
+    expect(world, 0, "SELECT colour FROM lift ORDER BY id", "green blue");
+    bring_all_to(world, 4);
+    expect(world, 0, "SELECT paint || coalesce(floors, '-') || note FROM lift ORDER BY id",
+           "green-noisy blue7none");
+    expect(world, WORLD_OFFICE,
+           "SELECT reason_code || json_extract(payload, '$.values.weight') FROM review_item",
+           "column_dropped900");
+    expect_same_lifts(world);
+    check_end(world);
+}
+
+/* An upgraded device asks only for rows whose new column differs from its default. */
+static void an_upgrade_sends_only_what_new_columns_hold(void **state)
+{
+    struct world *world = world_of(state, 1);
+    int64_t before = 0;
+
+    upgrade_server(world, 1);
+    bring_all_to(world, 1);
+    sql(world, WORLD_OFFICE,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
+        " INSERT INTO lift(id, code) SELECT i, 'lift number ' || i FROM n");
+    world_settle(world);
+    upgrade_server(world, 2);
+    sql(world, WORLD_OFFICE, "UPDATE lift SET floors = 3 WHERE id IN (100, 200, 300)");
+    sql(world, WORLD_OFFICE, "UPDATE lift SET colour = 'red' WHERE id = 400");
+    world_settle(world);
+    restart_agent(world, 0);
+    before = server_status(world->server.core).bytes_sent;
+    bring_all_to(world, 2);
+    expect(world, 0, "SELECT id FROM lift WHERE floors = 3", "100 200 300");
+    assert_true(server_status(world->server.core).bytes_sent - before < 3000);
+    check_end(world);
+}
+
+/* ---- random runs ---- */
+
+static bool draw_one_in(struct prng *prng, uint64_t count)
+{
+    return prng_below(prng, count) == 0;
+}
+
+/* Somebody writes a lift on this device, in the words of the schema that it has. */
+static void write_lift(struct world *world, struct prng *prng, int number)
+{
+    char script[300];
+    int64_t id = (int64_t)prng_below(prng, 6) + 11;
+    bool is_painted = false;
+
+    if (!world->agents[number].is_running || !is_at(world, number, 1))
+        return;
+    is_painted = is_at(world, number, 3);
+    (void)snprintf(script, sizeof script, "UPDATE lift SET %s = 'c%d', code = 'L%d' WHERE id = %d",
+                   is_painted ? "paint" : "colour", (int)prng_below(prng, 1000),
+                   (int)prng_below(prng, 1000), (int)id);
+    sql(world, number, script);
+    if (is_at(world, number, 2)) {
+        (void)snprintf(script, sizeof script,
+                       "UPDATE lift SET floors = %d, note = 'n%d' WHERE id = %d",
+                       (int)prng_below(prng, 100), (int)prng_below(prng, 100), (int)id);
+        sql(world, number, script);
+    }
+    if (is_at(world, number, 1) && !is_at(world, number, 4)) {
+        (void)snprintf(script, sizeof script, "UPDATE lift SET weight = %d WHERE id = %d",
+                       (int)prng_below(prng, 1000), (int)id);
+        sql(world, number, script);
+    }
+}
+
+/* Half a minute of work, faults and all; then perhaps one thing about schemas. */
+static void live_on(struct world *world, struct prng *prng, size_t *version)
+{
+    int number = (int)prng_below(prng, world->scenario.agent_count);
+
+    world_pass(world, SECONDS(1) + (int64_t)prng_below(prng, (uint64_t)SECONDS(8)));
+    if (*version < VERSIONS_COUNT && draw_one_in(prng, 4) && world->server.is_running) {
+        upgrade_server(world, ++*version);
+        if (*version == 1)
+            sql(world, WORLD_OFFICE,
+                "INSERT INTO lift(id, code) VALUES (11, 'a'), (12, 'b'), (13, 'c'), (14, 'd'),"
+                " (15, 'e'), (16, 'f')");
+    }
+    if (world->agents[number].has_new_schema && draw_one_in(prng, 3))
+        restart_agent(world, number);
+    if (world->server.is_running && draw_one_in(prng, 2))
+        write_lift(world, prng, number);
+}
+
+/* The simulator's random life, with a server that goes through five versions and devices that
+ * follow when they will; in the end all have the same. */
+static void whoever_upgrades_when_all_end_with_the_same(void **state)
+{
+    struct stage *stage = *state;
+
+    const char *only = getenv("FIELDSYNC_TEST_SEED");
+    uint64_t first = only == NULL ? 1 : strtoull(only, NULL, 10);
+    uint64_t last = only == NULL ? RUNS : first;
+
+    for (uint64_t seed = first; seed <= last; seed++) {
+        const struct scenario_options options = {
+            .seed = seed, .agent_count = 3, .span_us = SECONDS(120)};
+        struct scenario scenario;
+        struct prng prng;
+        size_t version = 0;
+
+        scenario_expand(&options, &scenario);
+        prng_init(&prng, seed);
+        print_message("seed %d\n", (int)seed);
+        stage->world = world_create(&scenario, stage->folder,
+                                    getenv("FIELDSYNC_TEST_TRACE") != NULL, tell_failure);
+        for (int step = 0; step < 40; step++)
+            live_on(stage->world, &prng, &version);
+        world_settle(stage->world);
+        while (version < VERSIONS_COUNT)
+            upgrade_server(stage->world, ++version);
+        bring_all_to(stage->world, VERSIONS_COUNT);
+        expect_same_lifts(stage->world);
+        check_end(stage->world);
+        world_destroy(stage->world);
+        stage->world = NULL;
+    }
+}
+
+/* ---- each story in a world of its own ---- */
+
+static int open_stage(void **state)
+{
+    struct stage *stage = calloc(1, sizeof *stage);
+
+    if (stage == NULL)
+        return -1;
+    (void)snprintf(stage->folder, sizeof stage->folder, "/dev/shm/fieldsync-schema-XXXXXX");
+    if (mkdtemp(stage->folder) == NULL)
+        return -1;
+    world_prepare(stage->folder);
+    *state = stage;
+    return 0;
+}
+
+static int end_story(void **state)
+{
+    struct stage *stage = *state;
+
+    if (stage->world != NULL)
+        world_destroy(stage->world);
+    stage->world = NULL;
+    return 0;
+}
+
+static int close_stage(void **state)
+{
+    struct stage *stage = *state;
+    char command[100];
+
+    (void)snprintf(command, sizeof command, "rm -rf %s", stage->folder);
+    if (system(command) != 0)
+        return -1;
+    free(stage);
+    return 0;
+}
+
+#define STORY(function) cmocka_unit_test_teardown(function, end_story)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(a_device_three_versions_behind_delivers_and_catches_up),
+        STORY(an_upgrade_sends_only_what_new_columns_hold),
+        STORY(whoever_upgrades_when_all_end_with_the_same),
+    };
+
+    return cmocka_run_group_tests(tests, open_stage, close_stage);
+}
