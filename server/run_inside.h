@@ -39,8 +39,10 @@ struct errand {
 struct writer {
     struct master *master;
     int64_t data_version;
-    int64_t head; /* all commits up to here were told */
-    bool is_dead; /* the store failed; the process is about to end */
+    int64_t head;               /* all commits up to here were told */
+    struct mono_time worked_at; /* its last group */
+    bool is_rested;             /* since then it has given back what it keeps in memory */
+    bool is_dead;               /* the store failed; the process is about to end */
     struct audit_copy audit;
     struct arena arena;
 };

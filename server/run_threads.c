@@ -14,6 +14,8 @@ enum {
     READER_IDLE_MS = 20000,
 };
 
+#define WRITER_REST_US SECONDS(2) /* without work: then its pages go back */
+
 /* ---- commits, copied from thread to thread ---- */
 
 static void note_destroy(struct commit_note *note)
@@ -229,6 +231,17 @@ static void copy_audit(struct run *run)
         log_problem(run->log, LOG_LEVEL_WARNING, "audit_copy_failed", result, &problem);
 }
 
+/* Pages only make the next group faster, and there is none for now. */
+static void rest(struct writer *writer)
+{
+    struct mono_time due = mono_after(writer->worked_at, WRITER_REST_US);
+
+    if (writer->is_rested || !mono_is_due(due, clock_mono_now()))
+        return;
+    sql_release_memory(sqlite_store_database(master_store(writer->master)));
+    writer->is_rested = true;
+}
+
 static void write_group(void *context, size_t thread_index, struct worker_job *const *waiting,
                         size_t count)
 {
@@ -251,9 +264,12 @@ static void write_group(void *context, size_t thread_index, struct worker_job *c
     if (job_count == 0) {
         if (first->others_wrote)
             copy_audit(run);
+        rest(writer);
         return;
     }
     begin = clock_mono_now();
+    writer->worked_at = begin;
+    writer->is_rested = false;
     result =
         master_write(writer->master, jobs, job_count, clock_wall_now(), &outcome, &first->problem);
     first->commit_us = clock_mono_now().us - begin.us;
