@@ -89,7 +89,8 @@ MUTANTS = (
     Mutant("the_earlier_edit_wins", "last_writer: the later edit time wins",
            "server/core/merge.c",
            "    return a_us != b_us ? a_us > b_us : a_replica_no > b_replica_no;\n",
-           "    return a_us != b_us ? a_us < b_us : a_replica_no > b_replica_no;\n"),
+           "    return a_us != b_us ? a_us < b_us : a_replica_no > b_replica_no;\n",
+           story="an_overruled_edit_is_kept_and_shown"),
     Mutant("clocks_are_trusted", "I9: a wrong clock can't win for ever",
            "server/core/ingest_keep.c",
            "    if (edited_at.us > now.us)\n"
