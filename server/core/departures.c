@@ -47,11 +47,11 @@ enum result departures_expire(struct store *store, struct arena *arena, struct w
 {
     static const char *const STEPS[] = {
         /* the mark before the lines go: both in one transaction anyway */
-        "UPDATE fs_bucket SET tomb_low = t.seq FROM (SELECT bucket, max(seq) AS seq FROM fs_tomb"
-        " WHERE seq <= ?1 GROUP BY bucket) AS t"
-        " WHERE t.bucket = fs_bucket.bucket AND t.seq > fs_bucket.tomb_low",
-        "DELETE FROM fs_tomb WHERE seq <= ?1 AND EXISTS (SELECT 1 FROM fs_bucket AS b"
-        " WHERE b.bucket = fs_tomb.bucket AND b.tomb_low >= fs_tomb.seq)",
+        ("UPDATE fs_bucket SET tomb_low = t.seq FROM (SELECT bucket, max(seq) AS seq FROM fs_tomb"
+         " WHERE seq <= ?1 GROUP BY bucket) AS t"
+         " WHERE t.bucket = fs_bucket.bucket AND t.seq > fs_bucket.tomb_low"),
+        ("DELETE FROM fs_tomb WHERE seq <= ?1 AND EXISTS (SELECT 1 FROM fs_bucket AS b"
+         " WHERE b.bucket = fs_tomb.bucket AND b.tomb_low >= fs_tomb.seq)"),
         "DELETE FROM fs_moment WHERE seq < ?1",
     };
     struct value seq = value_integer(0);
