@@ -199,10 +199,9 @@ static enum result table_exists(struct sql_database *database, const char *name,
 {
     struct value value = value_text_of(name);
     int64_t count = 0;
-    enum result result = sql_query_integer(
-        database,
-        "SELECT count(*) FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?1", &value,
-        1, 0, &count, problem);
+    enum result result = sql_query_integer(database, /* a search in sqlite_schema reads all of it */
+                                           "SELECT count(*) FROM pragma_table_info(?1)", &value, 1,
+                                           0, &count, problem);
 
     *ret_exists = count > 0;
     return result;

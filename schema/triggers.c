@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -37,6 +38,10 @@ struct plan {
     size_t wanted_count;
     struct trigger_object *present;
     size_t present_count;
+    const struct trigger_object **wanted_by_name; /* the same, sorted */
+    const struct trigger_object **present_by_name;
+    const char **with_collation; /* tables, sorted */
+    size_t with_collation_count;
 };
 
 /* ---- what a table looks like ---- */
@@ -72,20 +77,49 @@ static enum result read_defaults(struct plan *plan, struct trigger_table *table,
     return result;
 }
 
-/* Does any column name a collation? The word anywhere in the table's text counts: too often is
- * harmless. */
-static enum result read_collations(struct plan *plan, struct trigger_table *table,
-                                   struct problem *problem)
-{
-    const struct value name = value_text_of(table->table->name);
-    int64_t count = 0;
-    enum result result = sql_query_integer(plan->database,
-                                           "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
-                                           " AND name = ?1 AND instr(upper(sql), 'COLLATE') > 0",
-                                           &name, 1, 0, &count, problem);
+/* ---- sorted names: some nine hundred objects are compared at each start ---- */
 
-    table->has_collations = count > 0;
+static int compare_names(const void *a, const void *b)
+{
+    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Tables of which any column names a collation. The word anywhere in the table's text counts: too
+ * often is harmless. One pass, since SQLite reads the whole schema for it. */
+static enum result read_collations(struct plan *plan, struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    bool row = true;
+    enum result result = sql_prepare(plan->database,
+                                     "SELECT name FROM sqlite_schema WHERE type = 'table'"
+                                     " AND instr(upper(sql), 'COLLATE') > 0",
+                                     &statement, problem);
+
+    plan->with_collation =
+        arena_array(plan->arena, plan->catalog->table_count + 1, sizeof *plan->with_collation);
+    if (plan->with_collation == NULL)
+        result = arena_full(plan->arena, problem);
+    while (result == RESULT_OK) {
+        const char *name = NULL;
+
+        result = sql_step(statement, &row, problem);
+        if (result != RESULT_OK || !row)
+            break;
+        result = sql_column_text(statement, 0, plan->arena, &name, problem);
+        if (result == RESULT_OK && catalog_table_by_name(plan->catalog, name) != NULL)
+            plan->with_collation[plan->with_collation_count++] = name;
+    }
+    sql_release(statement);
+    if (result == RESULT_OK)
+        qsort(plan->with_collation, plan->with_collation_count, sizeof *plan->with_collation,
+              compare_names);
     return result;
+}
+
+static bool has_collations(const struct plan *plan, const struct catalog_table *table)
+{
+    return bsearch(&table->name, plan->with_collation, plan->with_collation_count,
+                   sizeof *plan->with_collation, compare_names) != NULL;
 }
 
 /* Where the word WHERE stands in a CREATE INDEX outside of quotes, brackets, comments and
@@ -248,8 +282,7 @@ static enum result plan_table(struct plan *plan, const struct catalog_table *tab
     of->table = table;
     of->side = plan->side;
     result = read_defaults(plan, of, not_null, problem);
-    if (result == RESULT_OK)
-        result = read_collations(plan, of, problem);
+    of->has_collations = has_collations(plan, table);
     if (result == RESULT_OK)
         result = read_uniques(plan, of, not_null, problem);
     if (result == RESULT_OK)
@@ -257,6 +290,27 @@ static enum result plan_table(struct plan *plan, const struct catalog_table *tab
             trigger_text_make(of, plan->arena, plan->wanted + plan->wanted_count, &count, problem);
     plan->wanted_count += count;
     return result;
+}
+
+static int compare_objects(const void *a, const void *b)
+{
+    return strcasecmp((*(const struct trigger_object *const *)a)->name,
+                      (*(const struct trigger_object *const *)b)->name);
+}
+
+static enum result sort_objects(struct plan *plan, const struct trigger_object *objects,
+                                size_t count, const struct trigger_object ***ret_sorted,
+                                struct problem *problem)
+{
+    const struct trigger_object **sorted = arena_array(plan->arena, count + 1, sizeof *sorted);
+
+    if (sorted == NULL)
+        return arena_full(plan->arena, problem);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &objects[i];
+    qsort(sorted, count, sizeof *sorted, compare_objects);
+    *ret_sorted = sorted;
+    return RESULT_OK;
 }
 
 static enum result read_present(struct plan *plan, struct problem *problem)
@@ -294,6 +348,9 @@ static enum result read_present(struct plan *plan, struct problem *problem)
         plan->present_count++;
     }
     sql_release(statement);
+    if (result == RESULT_OK)
+        result =
+            sort_objects(plan, plan->present, plan->present_count, &plan->present_by_name, problem);
     return result;
 }
 
@@ -305,21 +362,27 @@ static enum result plan_make(struct plan *plan, struct problem *problem)
                                TRIGGER_OBJECTS_MAX * sizeof *plan->wanted);
     if (plan->wanted == NULL)
         return arena_full(plan->arena, problem);
+    result = read_collations(plan, problem);
     for (size_t n = 1; n < plan->catalog->table_count && result == RESULT_OK; n++)
         if (plan->catalog->tables[n].name != NULL && !plan->catalog->tables[n].is_local)
             result = plan_table(plan, &plan->catalog->tables[n], problem);
+    if (result == RESULT_OK)
+        result =
+            sort_objects(plan, plan->wanted, plan->wanted_count, &plan->wanted_by_name, problem);
     if (result == RESULT_OK)
         result = read_present(plan, problem);
     return result;
 }
 
-static const struct trigger_object *find(const struct trigger_object *objects, size_t count,
+static const struct trigger_object *find(const struct trigger_object *const *sorted, size_t count,
                                          const char *name)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcasecmp(objects[i].name, name) == 0)
-            return &objects[i];
-    return NULL;
+    const struct trigger_object wanted = {.name = name};
+    const struct trigger_object *key = &wanted;
+    const struct trigger_object *const *found =
+        bsearch(&key, sorted, count, sizeof *sorted, compare_objects);
+
+    return found == NULL ? NULL : *found;
 }
 
 static bool is_same(const struct trigger_object *a, const struct trigger_object *b)
@@ -411,7 +474,8 @@ static enum result put_right(struct plan *plan, size_t *changed_count, struct pr
 
     for (size_t i = 0; i < plan->present_count && result == RESULT_OK; i++) {
         const struct trigger_object *present = &plan->present[i];
-        const struct trigger_object *wanted = find(plan->wanted, plan->wanted_count, present->name);
+        const struct trigger_object *wanted =
+            find(plan->wanted_by_name, plan->wanted_count, present->name);
 
         if (wanted != NULL && is_same(wanted, present))
             continue;
@@ -423,7 +487,7 @@ static enum result put_right(struct plan *plan, size_t *changed_count, struct pr
     for (size_t i = 0; i < plan->wanted_count && result == RESULT_OK; i++) {
         const struct trigger_object *wanted = &plan->wanted[i];
         const struct trigger_object *present =
-            find(plan->present, plan->present_count, wanted->name);
+            find(plan->present_by_name, plan->present_count, wanted->name);
 
         if (present != NULL && is_same(wanted, present))
             continue;
@@ -536,7 +600,7 @@ static void verify_objects(const struct plan *plan, struct report *report)
     for (size_t i = 0; i < plan->wanted_count; i++) {
         const struct trigger_object *wanted = &plan->wanted[i];
         const struct trigger_object *present =
-            find(plan->present, plan->present_count, wanted->name);
+            find(plan->present_by_name, plan->present_count, wanted->name);
 
         if (present == NULL)
             report_wrong(report, "missing", wanted->name);
@@ -544,7 +608,7 @@ static void verify_objects(const struct plan *plan, struct report *report)
             report_wrong(report, "altered", wanted->name);
     }
     for (size_t i = 0; i < plan->present_count; i++)
-        if (find(plan->wanted, plan->wanted_count, plan->present[i].name) == NULL)
+        if (find(plan->wanted_by_name, plan->wanted_count, plan->present[i].name) == NULL)
             report_wrong(report, "unknown", plan->present[i].name);
 }
 

@@ -13,6 +13,7 @@ import collections
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
 
@@ -110,14 +111,21 @@ class Run:
         author = random.choice([None, *self.company.devices])
         login = small_company.MANAGER if author is None else author.login
         path = self.company.master if author is None else author.replica
-        lib.change(path, ("INSERT INTO call_note(id, call_id, occurred_at, by_id, body) VALUES"
-                          " ((SELECT id FROM new_id), ?, ?, ?, ?)", small_company.SHARED_CALL,
-                          time.time_ns() // 1000, self.company.user_ids[login],
-                          "run %d note %d" % (self.number, self.notes)),
-                   ("UPDATE site SET access_note = ? WHERE id = 1",
-                    "run %d by %s" % (self.number, login)),
-                   ("UPDATE contact SET phone = ? WHERE name = ?", str(self.number),
-                    "Contact of " + login))
+        statements = (("INSERT INTO call_note(id, call_id, occurred_at, by_id, body) VALUES"
+                       " ((SELECT id FROM new_id), ?, ?, ?, ?)", small_company.SHARED_CALL,
+                       time.time_ns() // 1000, self.company.user_ids[login],
+                       "run %d note %d" % (self.number, self.notes)),
+                      ("UPDATE site SET access_note = ? WHERE id = 1",
+                       "run %d by %s" % (self.number, login)),
+                      ("UPDATE contact SET phone = ? WHERE name = ?", str(self.number),
+                       "Contact of " + login))
+        try:
+            lib.change(path, *statements)
+        except sqlite3.OperationalError: # a program that was stopped holds the write lock
+            if not self.stopped:
+                raise
+            self.resume()
+            lib.change(path, *statements)
 
     def settle(self):
         """Seconds until all were at rest; None: never."""
