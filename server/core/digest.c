@@ -304,8 +304,6 @@ enum result digest_repair(const struct feed_reader *reader, struct job *job,
     result = collect_rows(&repair, problem);
     if (result == RESULT_OK)
         result = send_repair(&repair, problem);
-    if (result == RESULT_OK && job->feed != NULL)
-        result = feed_read(reader, job, problem);
     if (result == RESULT_OK)
         trace_line(reader->trace, "server > replica %" PRId64 ": %zu rows repaired",
                    job->replica_no, repair.count);

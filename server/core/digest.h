@@ -13,6 +13,6 @@ enum { DIGEST_ANSWERS_MAX = 8 }; /* buckets answered in one message: more differ
 /* JOB_DIGEST: DIGEST_DIFFERS, if anything does. Sets the job's result for a body that is none. */
 MUST_CHECK enum result digest_answer(const struct feed_reader *reader, struct job *job,
                                      struct problem *problem);
-/* JOB_REPAIR: the parts whole, and the feed's tails with PUBLISH if the job has a feed. */
+/* JOB_REPAIR: the parts whole. The device takes them with the next PUBLISH: job.h's `publishes`. */
 MUST_CHECK enum result digest_repair(const struct feed_reader *reader, struct job *job,
                                      struct problem *problem);

@@ -442,7 +442,7 @@ enum result feed_read(const struct feed_reader *reader, struct job *job, struct 
     if (result != RESULT_OK)
         return result;
     if (reader->head == 0 || (round.next.is_published_once && round.next.is_subscription_known &&
-                              round.next.published_seq == reader->head && job->kind == JOB_FEED))
+                              round.next.published_seq == reader->head && !job->publishes))
         return RESULT_OK; /* nothing new */
     round.row_counts = arena_array(reader->arena, round.next.count, sizeof *round.row_counts);
     if (round.row_counts == NULL)

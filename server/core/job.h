@@ -72,7 +72,8 @@ struct job {
     struct bytes body;       /* message body: ENROL, RESUME, PUSH, DIGEST, REPAIR, BLOB */
     uint8_t message;         /* BLOB: which message `body` is */
     struct bytes seed;  /* ENROL, RESUME: 64 random bytes for psk and resume token; NEW_KEY: 32 */
-    struct feed *feed;  /* FEED; REPAIR (may be NULL): published after it; RESUME makes it */
+    struct feed *feed;  /* FEED; RESUME makes it */
+    bool publishes;     /* FEED: even at the same head, since repaired parts wait for it */
     size_t send_room;   /* FEED: stop after about so many bytes of frames */
     int64_t seq;        /* RECEIPT: published head */
     bool is_caught_up;  /* RECEIPT: what newer columns hold has been published, too */

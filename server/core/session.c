@@ -107,9 +107,10 @@ static void let_go(struct session *session)
     hub_drop_replica(&server->hub, session);
 }
 
+/* The first receipt of a session says where the device stood before it, perhaps at the same seq. */
 bool session_is_caught_up(const struct session *session, int64_t published_seq)
 {
-    return session->catch_up_seq != 0 && session->has_published &&
+    return session->catch_up_seq != 0 && session->has_published && session->is_confirmed &&
            published_seq >= session->catch_up_seq;
 }
 

@@ -127,7 +127,8 @@ struct session {
     struct lane lanes[LANE_COUNT];
     struct feed *feed; /* while LANE_FEED runs it is the job's alone */
     bool feed_wanted;
-    int64_t wake_seq; /* a commit that came while the feed was with a job */
+    bool has_repaired; /* parts have been sent that the next PUBLISH makes visible */
+    int64_t wake_seq;  /* a commit that came while the feed was with a job */
 
     size_t queue_size;            /* sent and, as far as we know, not yet gone */
     struct shared_frame **frames; /* behind the window, whole bodies */

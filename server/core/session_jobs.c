@@ -308,7 +308,13 @@ static void on_pushed(struct session *session, struct job *job)
 static void on_side_done(struct session *session, struct job *job)
 {
     if (job->result == RESULT_OK) {
+        bool is_repair = job->kind == JOB_REPAIR && job->frame_count > 0;
+
         session_send_frames(session, job, false);
+        if (is_repair) {
+            session->has_repaired = session->feed_wanted = true;
+            session_feed(session);
+        }
         return;
     }
     trace_line(session->server->trace, "server: %s: %s %s: %s", session->name, job_name(job->kind),
@@ -334,6 +340,8 @@ void session_feed(struct session *session)
     if (job == NULL)
         return;
     job->feed = session->feed;
+    job->publishes = session->has_repaired;
+    session->has_repaired = false;
     job->send_room = SESSION_WINDOW_SIZE - session->queue_size;
     session->feed_wanted = false;
     session_submit(session, LANE_FEED, job);
@@ -357,8 +365,10 @@ static void on_fed(struct session *session, struct job *job)
         server->status.publishes++;
         session->has_published = true;
     }
-    session->feed_wanted =
-        job->feed_has_more || feed_published_seq(session->feed) < session->wake_seq;
+    if (job->publishes && job->feed_has_more)
+        session->has_repaired = true;
+    session->feed_wanted = job->feed_has_more || session->has_repaired ||
+                           feed_published_seq(session->feed) < session->wake_seq;
     session->wake_seq = 0;
     session_send_frames(session, job, false);
     session_feed(session);

@@ -14,9 +14,13 @@ enum { DATABASE = 0, LOG = 1 };
 struct disk_file {
     sqlite3_file base;
     struct disk *disk;
+    struct disk_file *before, *after; /* in the disk's list */
+    const char *name;                 /* as SQLite gave it; NULL: a temporary file */
+    const char *place;                /* where it is instead; NULL: there */
+    int flags;
     int machine; /* DISK_NOBODY: some other file */
     int part;
-    int64_t padding; /* keeps what follows aligned */
+    struct lock_holder lock;
 };
 
 static struct disk *disk_of(sqlite3_vfs *vfs)
@@ -76,7 +80,18 @@ static bool dies(sqlite3_file *file, struct disk_machine *machine)
 
 static int file_close(sqlite3_file *file)
 {
-    return below_of(file)->pMethods->xClose(below_of(file));
+    struct disk_file *self = file_of(file);
+    int code = below_of(file)->pMethods->xClose(below_of(file));
+
+    locks_leave(&self->disk->places, &self->lock);
+    sqlite3_free_filename(self->place);
+    if (self->before == NULL)
+        self->disk->files = self->after;
+    else
+        self->before->after = self->after;
+    if (self->after != NULL)
+        self->after->before = self->before;
+    return code;
 }
 
 /* The kind of a page of a b-tree is its first byte: 2, 5, 10 or 13. Page 1 has a header before. */
@@ -183,17 +198,19 @@ static int file_size_of(sqlite3_file *file, sqlite3_int64 *ret_size)
 
 static int file_lock(sqlite3_file *file, int level)
 {
-    return below_of(file)->pMethods->xLock(below_of(file), level);
+    return locks_raise(&file_of(file)->lock, level);
 }
 
 static int file_unlock(sqlite3_file *file, int level)
 {
-    return below_of(file)->pMethods->xUnlock(below_of(file), level);
+    locks_lower(&file_of(file)->lock, level);
+    return SQLITE_OK;
 }
 
 static int file_check_lock(sqlite3_file *file, int *ret)
 {
-    return below_of(file)->pMethods->xCheckReservedLock(below_of(file), ret);
+    *ret = locks_is_reserved(&file_of(file)->lock);
+    return SQLITE_OK;
 }
 
 static int file_control(sqlite3_file *file, int op, void *argument)
@@ -213,22 +230,24 @@ static int file_characteristics(sqlite3_file *file)
 
 static int file_shm_map(sqlite3_file *file, int page, int size, int extend, void volatile **ret)
 {
-    return below_of(file)->pMethods->xShmMap(below_of(file), page, size, extend, ret);
+    return locks_index_map(&file_of(file)->lock, page, size, extend != 0, ret);
 }
 
 static int file_shm_lock(sqlite3_file *file, int offset, int count, int flags)
 {
-    return below_of(file)->pMethods->xShmLock(below_of(file), offset, count, flags);
+    return locks_index_lock(&file_of(file)->lock, offset, count, flags);
 }
 
 static void file_shm_barrier(sqlite3_file *file)
 {
-    below_of(file)->pMethods->xShmBarrier(below_of(file));
+    (void)file; /* one thread */
 }
 
 static int file_shm_unmap(sqlite3_file *file, int remove)
 {
-    return below_of(file)->pMethods->xShmUnmap(below_of(file), remove);
+    (void)remove;
+    locks_index_leave(&file_of(file)->lock);
+    return SQLITE_OK;
 }
 
 /* Version 2: without xFetch, so that all pages are read and none is mapped. */
@@ -270,38 +289,83 @@ static void find_machine(struct disk_file *file, const char *name)
     }
 }
 
+/* Where a file is that has been asked for by this name; *ret_made is to be freed. SQLite looks for
+ * parameters before and behind a name, hence its own function. */
+static const char *place_of(const struct disk *disk, const char *name, const char **ret_made)
+{
+    size_t size = strlen(disk->from);
+    char place[2 * DISK_FOLDER_SIZE];
+
+    *ret_made = NULL;
+    if (size == 0 || name == NULL || strncmp(name, disk->from, size) != 0 || name[size] != '/')
+        return name;
+    invariant((size_t)snprintf(place, sizeof place, "%s%s", disk->to, name + size) < sizeof place);
+    *ret_made = sqlite3_create_filename(place, "", "", 0, NULL);
+    invariant(*ret_made != NULL);
+    return *ret_made;
+}
+
+static int open_below(struct disk_file *self, int flags, int *ret_flags)
+{
+    sqlite3_vfs *below = self->disk->below;
+    const char *place = place_of(self->disk, self->name, &self->place);
+    int code = SQLITE_OK;
+
+    find_machine(self, place);
+    code = below->xOpen(below, place, below_of(&self->base), flags, ret_flags);
+    if (code != SQLITE_OK) {
+        sqlite3_free_filename(self->place);
+        self->place = NULL;
+    }
+    return code;
+}
+
 static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                      int *ret_flags)
 {
-    sqlite3_vfs *below = disk_of(vfs)->below;
     struct disk_file *self = file_of(file);
     int code = SQLITE_OK;
 
     memset(self, 0, sizeof *self);
     self->disk = disk_of(vfs);
-    find_machine(self, name);
-    code = below->xOpen(below, name, below_of(file), flags, ret_flags);
-    if (code == SQLITE_OK)
-        file->pMethods = &METHODS;
-    return code;
+    self->name = name;
+    self->flags = flags & ~(SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE);
+    code = open_below(self, flags, ret_flags);
+    if (code != SQLITE_OK)
+        return code;
+    if ((flags & SQLITE_OPEN_MAIN_DB) != 0)
+        locks_join(&self->disk->places, self->place == NULL ? name : self->place, &self->lock);
+    file->pMethods = &METHODS;
+    self->after = self->disk->files;
+    if (self->after != NULL)
+        self->after->before = self;
+    self->disk->files = self;
+    return SQLITE_OK;
 }
 
 static int disk_delete(sqlite3_vfs *vfs, const char *name, int sync)
 {
     sqlite3_vfs *below = disk_of(vfs)->below;
     struct disk_file file = {.disk = disk_of(vfs)};
+    const char *place = place_of(file.disk, name, &file.place);
+    int code = SQLITE_OK;
 
-    find_machine(&file, name);
+    find_machine(&file, place);
     if (file.machine != DISK_NOBODY)
         sectors_forget(&file.disk->machines[file.machine].unsynced[file.part]);
-    return below->xDelete(below, name, sync);
+    code = below->xDelete(below, place, sync);
+    sqlite3_free_filename(file.place);
+    return code;
 }
 
 static int disk_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret)
 {
     sqlite3_vfs *below = disk_of(vfs)->below;
+    const char *made = NULL;
+    int code = below->xAccess(below, place_of(disk_of(vfs), name, &made), flags, ret);
 
-    return below->xAccess(below, name, flags, ret);
+    sqlite3_free_filename(made);
+    return code;
 }
 
 static int disk_full_name(sqlite3_vfs *vfs, const char *name, int size, char *ret)
@@ -377,6 +441,43 @@ void disk_remove(struct disk *disk)
     for (int i = 0; i < DISK_MACHINES_MAX; i++)
         for (int part = DATABASE; part <= LOG; part++)
             sectors_done(&disk->machines[i].unsynced[part]);
+}
+
+static void reopen(struct disk_file *file)
+{
+    int flags = 0;
+
+    invariant(file->name != NULL); /* a temporary file has no other place */
+    (void)below_of(&file->base)->pMethods->xClose(below_of(&file->base));
+    sqlite3_free_filename(file->place);
+    invariant(open_below(file, file->flags, &flags) == SQLITE_OK);
+}
+
+void disk_move_path(char *path, size_t path_size, const char *from, const char *to)
+{
+    size_t size = strlen(from);
+    char moved[2 * DISK_FOLDER_SIZE];
+    int moved_size = 0;
+
+    if (strncmp(path, from, size) != 0)
+        return;
+    moved_size = snprintf(moved, sizeof moved, "%s%s", to, path + size);
+    invariant(moved_size > 0 && (size_t)moved_size < sizeof moved &&
+              (size_t)moved_size < path_size);
+    memcpy(path, moved, (size_t)moved_size + 1);
+}
+
+void disk_move(struct disk *disk, const char *from, const char *to, uint64_t seed)
+{
+    prng_init(&disk->damage, seed);
+    for (int i = 0; i < DISK_MACHINES_MAX; i++)
+        disk_move_path(disk->machines[i].path, sizeof disk->machines[i].path, from, to);
+    locks_move(&disk->places, from, to);
+    invariant(strlen(from) < sizeof disk->from && strlen(to) < sizeof disk->to);
+    (void)snprintf(disk->from, sizeof disk->from, "%s", from);
+    (void)snprintf(disk->to, sizeof disk->to, "%s", to);
+    for (struct disk_file *file = disk->files; file != NULL; file = file->after)
+        reopen(file);
 }
 
 /* ---- troubles ---- */

@@ -6,13 +6,14 @@
  * stamp edits with SQLite's clock: it says what *now points to, which the world sets to the clock
  * of the machine whose turn it is. Random bytes come from a seed.
  *
- * Each machine has a disk of its own: the database and the write-ahead log under one path (shared
- * memory is rebuilt after a crash and isn't looked at). Troubles strike only between disk_arm and
+ * Each machine has a disk of its own: the database and the write-ahead log under one path. Locks
+ * and shared memory are the process's own (locks.h). Troubles strike only between disk_arm and
  * disk_disarm: while what is tested runs, not while the world looks. */
 #pragma once
 
 #include "base/instant.h"
 #include "base/prng.h"
+#include "tests/sim/locks.h"
 #include "tests/sim/sectors.h"
 
 #include <sqlite3.h>
@@ -29,7 +30,7 @@ enum disk_trouble {
     DISK_TROUBLE_COUNT,
 };
 
-enum { DISK_MACHINES_MAX = 40, DISK_NOBODY = -1, DISK_ALWAYS = -1 };
+enum { DISK_MACHINES_MAX = 40, DISK_NOBODY = -1, DISK_ALWAYS = -1, DISK_FOLDER_SIZE = 128 };
 #define DISK_SLOW_US SECONDS(2)
 
 struct disk_machine {
@@ -47,6 +48,9 @@ struct disk_machine {
 struct disk {
     sqlite3_vfs vfs; /* first: SQLite hands it back */
     sqlite3_vfs *below;
+    struct disk_file *files; /* all that are open */
+    struct lock_places places;
+    char from[DISK_FOLDER_SIZE], to[DISK_FOLDER_SIZE]; /* what is asked for in `from` is in `to` */
     struct wall_time now;
     struct prng prng;   /* SQLite's random bytes */
     struct prng damage; /* what a power cut takes, which bit flips */
@@ -60,6 +64,11 @@ struct disk {
 /* One at a time in a process; it lives until disk_remove. */
 void disk_install(struct disk *disk, uint64_t seed);
 void disk_remove(struct disk *disk);
+/* A forked copy of the process gets its own files: what was opened in `from`, or still is by that
+ * name, is the file of the same name in `to`, which holds the same. */
+void disk_move(struct disk *disk, const char *from, const char *to, uint64_t seed);
+/* Such a name, if it is in `from`. */
+void disk_move_path(char *path, size_t path_size, const char *from, const char *to);
 
 void disk_attach(struct disk *disk, int machine, const char *path);
 void disk_arm(struct disk *disk, int machine);

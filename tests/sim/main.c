@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sim: runs seeds until one of them breaks a promise.
  *
- * Each worker is a process that takes every n-th seed. One that dies is replaced, and the seed it
- * died of is reported with the line that repeats it. */
+ * Each worker is a process that takes every n-th company. A company is founded once, in a process
+ * of its own, and each seed of it is a copy of that process; the seed that one died of is reported
+ * with the line that repeats it. */
 #define _GNU_SOURCE /* mkdtemp, fork, MAP_ANONYMOUS */
 
 #include "tests/sim/world.h"
@@ -37,11 +38,19 @@ struct totals {
     int64_t virtual_us;
 };
 
-/* Shared between the workers. */
+/* Shared between the processes. */
 struct board {
-    uint64_t seed[WORKERS_MAX]; /* each worker's, 0: none */
-    uint64_t seeds_done[WORKERS_MAX];
+    uint64_t hash[WORKERS_MAX]; /* of the last story */
+    uint64_t failed[WORKERS_MAX];
     struct totals totals[WORKERS_MAX];
+};
+
+/* What a worker's processes are told. */
+struct task {
+    const struct command *command;
+    const char *folder;
+    struct board *board;
+    uint64_t worker;
 };
 
 static const char HELP[] =
@@ -148,6 +157,16 @@ static void expand(const struct command *command, uint64_t seed, struct scenario
     scenario_expand(&options, ret_scenario);
 }
 
+/* The beginning of a company, where nothing has gone wrong yet. */
+static struct world *found(const struct command *command, const struct scenario *scenario,
+                           const char *folder)
+{
+    struct scenario quiet;
+
+    scenario_found(scenario, &quiet);
+    return world_found(&quiet, folder, command->is_traced, NULL);
+}
+
 static void add_counts(const struct world *world, struct totals *totals)
 {
     totals->seeds++;
@@ -172,69 +191,6 @@ static bool has_wrong_clocks(const struct scenario *scenario)
            scenario_has(scenario, FAULT_CLOCK_DRIFT) || scenario_has(scenario, FAULT_SERVER_CLOCK);
 }
 
-/* One whole life of a world; returns the hash of its story. */
-static uint64_t run_seed(const struct command *command, uint64_t seed, const char *folder,
-                         struct totals *totals)
-{
-    struct scenario scenario;
-    struct world *world = NULL;
-    char text[SCENARIO_TEXT_SIZE];
-    uint64_t hash = 0;
-
-    expand(command, seed, &scenario);
-    if (command->is_traced) {
-        scenario_format(&scenario, text);
-        (void)printf("seed %" PRIu64 ": %s\n", seed, text);
-    }
-    world = world_create(&scenario, folder, command->is_traced, NULL);
-    world_pass(world, scenario.span_us);
-    world_settle(world);
-    world_settle_blobs(world);
-    check_end(world);
-    if (has_wrong_clocks(&scenario)) {
-        people_change_in_turn(world);
-        check_end(world);
-    }
-    add_counts(world, totals);
-    hash = world->trace_hash;
-    world_destroy(world);
-    return hash;
-}
-
-static void work(const struct command *command, uint64_t worker, const char *folder,
-                 struct board *board)
-{
-    for (uint64_t i = worker + board->seeds_done[worker] * command->workers;
-         i < command->seed_count; i += command->workers) {
-        uint64_t seed = command->first_seed + i;
-        uint64_t hash = 0;
-
-        board->seed[worker] = seed;
-        hash = run_seed(command, seed, folder, &board->totals[worker]);
-        if (command->is_twice && run_seed(command, seed, folder, &board->totals[worker]) != hash) {
-            (void)fprintf(stderr, "\nFAILED: two runs of seed %" PRIu64 " differ\n", seed);
-            _exit(1);
-        }
-        if (command->is_verbose)
-            (void)printf("seed %" PRIu64 " is fine\n", seed);
-        board->seeds_done[worker]++;
-    }
-    (void)fflush(stdout);
-    _exit(0);
-}
-
-static pid_t start_worker(const struct command *command, uint64_t worker, const char *folder,
-                          struct board *board)
-{
-    pid_t pid = 0;
-
-    (void)fflush(stdout);
-    pid = fork();
-    if (pid == 0)
-        work(command, worker, folder, board);
-    return pid;
-}
-
 /* What repeats a run, without the seed. */
 static void print_options(FILE *file, const struct command *command)
 {
@@ -249,44 +205,152 @@ static void print_options(FILE *file, const struct command *command)
             (void)fprintf(file, " --without %s", fault_name((enum fault)i));
 }
 
-static void report(const struct command *command, uint64_t seed, int status)
+static void report(const struct task *task, uint64_t seed, int status)
 {
     if (WIFSIGNALED(status))
         (void)fprintf(stderr, "\nFAILED: seed %" PRIu64 " ended by signal %d\n", seed,
                       WTERMSIG(status));
     (void)fprintf(stderr, "again: sim --seed %" PRIu64, seed);
-    print_options(stderr, command);
+    print_options(stderr, task->command);
     (void)fprintf(stderr, " --trace\n");
+    task->board->failed[task->worker]++;
+}
+
+/* One whole life of a world, which is NULL if it has yet to be founded; returns the hash of its
+ * story. */
+static uint64_t live(const struct command *command, const struct scenario *scenario,
+                     struct world *world, const char *folder, struct totals *totals)
+{
+    char text[SCENARIO_TEXT_SIZE];
+    uint64_t hash = 0;
+
+    if (command->is_traced) {
+        scenario_format(scenario, text);
+        (void)printf("seed %" PRIu64 ": %s\n", scenario->seed, text);
+    }
+    if (world == NULL)
+        world = world_create(scenario, folder, command->is_traced, NULL);
+    else
+        world_live(world, scenario, command->is_traced);
+    world_pass(world, scenario->span_us);
+    world_settle(world);
+    world_settle_blobs(world);
+    check_end(world);
+    if (has_wrong_clocks(scenario)) {
+        people_change_in_turn(world);
+        check_end(world);
+    }
+    add_counts(world, totals);
+    hash = world->trace_hash;
+    if (scenario->is_cold)
+        world_destroy(world);
+    else /* to free what came from the other process would copy it first */
+        world_leave(world);
+    return hash;
+}
+
+/* In a copy of this process; false: it failed. */
+static bool live_apart(const struct task *task, const struct scenario *scenario,
+                       struct world *world)
+{
+    struct board *board = task->board;
+    int status = 0;
+    pid_t pid = 0;
+
+    (void)fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        board->hash[task->worker] =
+            live(task->command, scenario, world, task->folder, &board->totals[task->worker]);
+        (void)fflush(stdout);
+        _exit(0);
+    }
+    if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0)
+        return true;
+    report(task, scenario->seed, status);
+    return false;
+}
+
+static void run_seed(const struct task *task, const struct scenario *scenario, struct world *world)
+{
+    uint64_t hash = 0;
+    bool is_fine = live_apart(task, scenario, world);
+
+    hash = task->board->hash[task->worker];
+    if (is_fine && task->command->is_twice)
+        is_fine = live_apart(task, scenario, world);
+    if (is_fine && task->board->hash[task->worker] != hash) {
+        (void)fprintf(stderr, "\nFAILED: two runs of seed %" PRIu64 " differ\n", scenario->seed);
+        report(task, scenario->seed, 0);
+        return;
+    }
+    if (is_fine && task->command->is_verbose)
+        (void)printf("seed %" PRIu64 " is fine\n", scenario->seed);
+}
+
+/* First those that found it anew, then those that go on with the same beginning. */
+static void run_company(const struct task *task, uint64_t company)
+{
+    const struct command *command = task->command;
+    struct world *world = NULL;
+
+    for (int is_cold = 1; is_cold >= 0; is_cold--)
+        for (uint64_t i = 0; i < command->seed_count; i++) {
+            uint64_t seed = command->first_seed + i;
+            struct scenario scenario;
+
+            if (seed % SCENARIO_COMPANIES != company ||
+                task->board->failed[task->worker] >= FAILURES_SHOWN_MAX)
+                continue;
+            expand(command, seed, &scenario);
+            if (scenario.is_cold != (is_cold == 1))
+                continue;
+            if (is_cold == 0 && world == NULL)
+                world = found(command, &scenario, task->folder);
+            run_seed(task, &scenario, world);
+        }
+    if (world != NULL)
+        world_leave(world);
+    _exit(0);
+}
+
+static void work(const struct task *task)
+{
+    for (uint64_t company = task->worker; company < SCENARIO_COMPANIES;
+         company += task->command->workers) {
+        int status = 0;
+        pid_t pid = fork();
+
+        if (pid == 0)
+            run_company(task, company);
+        if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0)
+            continue;
+        (void)fprintf(stderr, "\nFAILED: company %" PRIu64 " can't be founded\n", company);
+        for (uint64_t i = 0; i < task->command->seed_count; i++)
+            if ((task->command->first_seed + i) % SCENARIO_COMPANIES == company) {
+                report(task, task->command->first_seed + i, status);
+                break;
+            }
+    }
+    (void)fflush(stdout);
+    _exit(0);
 }
 
 static uint64_t run_all(const struct command *command, const char *folder, struct board *board)
 {
-    pid_t pids[WORKERS_MAX] = {0};
-    uint64_t running = 0;
     uint64_t failed = 0;
 
-    for (uint64_t i = 0; i < command->workers; i++, running++)
-        pids[i] = start_worker(command, i, folder, board);
-    while (running != 0) {
-        int status = 0;
-        pid_t pid = wait(&status);
+    (void)fflush(stdout);
+    for (uint64_t i = 0; i < command->workers; i++) {
+        const struct task task = {command, folder, board, i};
 
-        if (pid < 0)
-            break;
-        for (uint64_t i = 0; i < command->workers; i++) {
-            if (pids[i] != pid)
-                continue;
-            running--;
-            if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-                continue;
-            report(command, board->seed[i], status);
-            board->seeds_done[i]++; /* go on behind it */
-            if (++failed < FAILURES_SHOWN_MAX) {
-                pids[i] = start_worker(command, i, folder, board);
-                running++;
-            }
-        }
+        if (fork() == 0)
+            work(&task);
     }
+    while (wait(NULL) > 0)
+        ;
+    for (uint64_t i = 0; i < command->workers; i++)
+        failed += board->failed[i];
     return failed;
 }
 
@@ -330,6 +394,7 @@ static void print_totals(const struct command *command, const struct board *boar
 
 static bool fails(const struct command *command, const char *folder)
 {
+    struct scenario scenario;
     struct totals totals = {0};
     int status = 0;
     pid_t pid = 0;
@@ -339,7 +404,9 @@ static bool fails(const struct command *command, const char *folder)
     if (pid == 0) {
         if (freopen("/dev/null", "w", stdout) == NULL || freopen("/dev/null", "w", stderr) == NULL)
             _exit(0);
-        (void)run_seed(command, command->first_seed, folder, &totals);
+        expand(command, command->first_seed, &scenario);
+        (void)live(command, &scenario, scenario.is_cold ? NULL : found(command, &scenario, folder),
+                   folder, &totals);
         _exit(0);
     }
     return pid > 0 && waitpid(pid, &status, 0) == pid && status != 0;

@@ -142,14 +142,32 @@ static void add_faults(const struct scenario_options *options, struct scenario *
     }
 }
 
+/* What the processes are given at their start. */
+static void add_company(struct scenario *scenario)
+{
+    struct prng prng;
+
+    scenario->company = scenario->seed % SCENARIO_COMPANIES;
+    prng_init(&prng, scenario->company ^ UINT64_C(0xc0323a));
+    scenario->agent_count = (size_t)between(&prng, 2, 5);
+    scenario->site_count = (size_t)between(&prng, 2, 6);
+    scenario->has_help_desk = chance(&prng, 40);
+    scenario->checkpoint_rows = chance(&prng, 50) ? 0 : between(&prng, 20, 400);
+    scenario->checkpoint_bytes = chance(&prng, 50) ? 0 : between(&prng, 100000, 1000000);
+    if (chance(&prng, 40)) {
+        scenario->rescope_every_us = between(&prng, SECONDS(5), SECONDS(30));
+        scenario->departure_keep_us = between(&prng, SECONDS(10), SECONDS(90));
+    }
+}
+
 void scenario_expand(const struct scenario_options *options, struct scenario *ret_scenario)
 {
     struct prng prng;
     struct scenario scenario = {.seed = options->seed};
 
+    add_company(&scenario);
     prng_init(&prng, options->seed ^ UINT64_C(0x5ce7a710));
-    scenario.agent_count = (size_t)between(&prng, 2, 5);
-    scenario.site_count = (size_t)between(&prng, 2, 6);
+    scenario.is_cold = chance(&prng, 3);
     scenario.span_us = between(&prng, MINUTES(2), MINUTES(8));
     scenario.edit_every_us = between(&prng, SECONDS(4), SECONDS(40));
     scenario.office_every_us = between(&prng, SECONDS(4), SECONDS(60));
@@ -160,13 +178,6 @@ void scenario_expand(const struct scenario_options *options, struct scenario *re
         chance(&prng, 75) ? between(&prng, 100000, 10000000) : between(&prng, 3000, 100000);
     scenario.job_delay_us =
         chance(&prng, 70) ? between(&prng, 100, 30000) : between(&prng, 30000, 500000);
-    scenario.has_help_desk = chance(&prng, 40);
-    scenario.checkpoint_rows = chance(&prng, 50) ? 0 : between(&prng, 20, 400);
-    scenario.checkpoint_bytes = chance(&prng, 50) ? 0 : between(&prng, 100000, 1000000);
-    if (chance(&prng, 40)) {
-        scenario.rescope_every_us = between(&prng, SECONDS(5), SECONDS(30));
-        scenario.departure_keep_us = between(&prng, SECONDS(10), SECONDS(90));
-    }
     if (options->agent_count != 0)
         scenario.agent_count = options->agent_count;
     if (options->span_us != 0)
@@ -186,6 +197,18 @@ void scenario_quiet(uint64_t seed, size_t agent_count, struct scenario *ret_scen
         .bytes_per_second = 10000000,
         .job_delay_us = 2000,
     };
+}
+
+void scenario_found(const struct scenario *scenario, struct scenario *ret_beginning)
+{
+    scenario_quiet(scenario->company, scenario->agent_count, ret_beginning);
+    ret_beginning->company = scenario->company;
+    ret_beginning->site_count = scenario->site_count;
+    ret_beginning->has_help_desk = scenario->has_help_desk;
+    ret_beginning->checkpoint_rows = scenario->checkpoint_rows;
+    ret_beginning->checkpoint_bytes = scenario->checkpoint_bytes;
+    ret_beginning->rescope_every_us = scenario->rescope_every_us;
+    ret_beginning->departure_keep_us = scenario->departure_keep_us;
 }
 
 /* ---- for people ---- */
@@ -235,16 +258,16 @@ void scenario_format(const struct scenario *scenario, char ret_text[SCENARIO_TEX
     struct line line = {.text = ret_text};
 
     put(&line,
-        "agents %zu, sites %zu, span %" PRId64 " s, an edit every %" PRId64
+        "company %" PRIu64 "%s: agents %zu, sites %zu, span %" PRId64 " s, an edit every %" PRId64
         " ms, office every %" PRId64 " ms, latency %" PRId64 " us + %" PRId64 ", %" PRId64
         " bytes/s, jobs %" PRId64 " us, checkpoints after %" PRId64 " rows and %" PRId64
         " bytes, departures kept %" PRId64 " s of every %" PRId64 " s, help desk %d",
-        scenario->agent_count, scenario->site_count, scenario->span_us / SECONDS(1),
-        scenario->edit_every_us / 1000, scenario->office_every_us / 1000, scenario->latency_us,
-        scenario->jitter_us, scenario->bytes_per_second, scenario->job_delay_us,
-        scenario->checkpoint_rows, scenario->checkpoint_bytes,
-        scenario->departure_keep_us / SECONDS(1), scenario->rescope_every_us / SECONDS(1),
-        (int)scenario->has_help_desk);
+        scenario->company, scenario->is_cold ? " founded anew" : "", scenario->agent_count,
+        scenario->site_count, scenario->span_us / SECONDS(1), scenario->edit_every_us / 1000,
+        scenario->office_every_us / 1000, scenario->latency_us, scenario->jitter_us,
+        scenario->bytes_per_second, scenario->job_delay_us, scenario->checkpoint_rows,
+        scenario->checkpoint_bytes, scenario->departure_keep_us / SECONDS(1),
+        scenario->rescope_every_us / SECONDS(1), (int)scenario->has_help_desk);
     for (int i = 0; i < FAULT_COUNT; i++)
         put_fault(&line, scenario, (enum fault)i);
 }

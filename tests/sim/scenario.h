@@ -63,8 +63,14 @@ struct scenario_fault {
     int64_t for_us;
 };
 
+/* So many companies there are: their size and how their programs are set up. Lives of the same one
+ * begin with the same world, which is founded once. */
+enum { SCENARIO_COMPANIES = 32 };
+
 struct scenario {
     uint64_t seed;
+    uint64_t company; /* of SCENARIO_COMPANIES */
+    bool is_cold;     /* founded anew, under this life's clocks and network */
     size_t agent_count;
     size_t site_count;
     int64_t span_us;         /* of the workload, faults on */
@@ -92,6 +98,8 @@ struct scenario_options {
 };
 
 void scenario_expand(const struct scenario_options *options, struct scenario *ret_scenario);
+/* How its company begins: the same for all seeds of one. */
+void scenario_found(const struct scenario *scenario, struct scenario *ret_beginning);
 /* A quiet world for stories: nothing happens by itself. */
 void scenario_quiet(uint64_t seed, size_t agent_count, struct scenario *ret_scenario);
 bool scenario_has(const struct scenario *scenario, enum fault fault);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* dirfd, unlinkat */
+
 #include "tests/sim/world.h"
 
 #include "base/invariant.h"
@@ -7,7 +9,10 @@
 #include "schema/triggers.h"
 #include "server/core/devices.h"
 #include "server/store/sqlite/sqlite_store.h"
+#include "tests/sim/memory.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -536,6 +541,7 @@ void world_prepare(const char *folder)
 
     if (sodium_init() < 0)
         exit(2);
+    memory_install();
     disk_install(disk, 1);
     disk->now.us = BASE_US;
     (void)snprintf(path, sizeof path, "%s/server.db", folder);
@@ -581,8 +587,8 @@ static void begin(struct world *world)
     faults_begin(world);
 }
 
-struct world *world_create(const struct scenario *scenario, const char *folder, bool is_traced,
-                           void (*on_failure)(struct world *, const char *))
+struct world *world_found(const struct scenario *scenario, const char *folder, bool is_traced,
+                          void (*on_failure)(struct world *, const char *))
 {
     struct world *world = sim_zero(sizeof *world);
     char from[200];
@@ -594,7 +600,8 @@ struct world *world_create(const struct scenario *scenario, const char *folder, 
     world->story_size_max = STORY_SIZE;
     prng_init(&world->prng, scenario->seed);
     (void)snprintf(world->template_folder, sizeof world->template_folder, "%s", folder);
-    (void)snprintf(world->folder, sizeof world->folder, "%s/run-%ld", folder, (long)getpid());
+    (void)snprintf(world->folder, sizeof world->folder, "%s/world-%" PRIu64, folder,
+                   scenario->seed);
     (void)mkdir(world->folder, 0700);
     disk_install(&world->disk, scenario->seed);
     world->disk.on_death = faults_on_death;
@@ -610,14 +617,80 @@ struct world *world_create(const struct scenario *scenario, const char *folder, 
     office_fill(world);
     world_pass(world, SECONDS(3));
     enrol_all(world);
+    return world;
+}
+
+struct world *world_create(const struct scenario *scenario, const char *folder, bool is_traced,
+                           void (*on_failure)(struct world *, const char *))
+{
+    struct world *world = world_found(scenario, folder, is_traced, on_failure);
+
     begin(world);
     return world;
 }
 
+static void copy_folder(struct world *world, const char *from, const char *to)
+{
+    DIR *folder = opendir(from);
+    const struct dirent *entry = NULL;
+
+    if (folder == NULL || mkdir(to, 0700) != 0)
+        world_fail(world, "can't copy %s to %s", from, to);
+    while ((entry = readdir(folder)) != NULL) {
+        char source[512];
+        char target[512];
+
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(source, sizeof source, "%s/%s", from, entry->d_name);
+        (void)snprintf(target, sizeof target, "%s/%s", to, entry->d_name);
+        sim_copy_file(world, source, target);
+    }
+    (void)closedir(folder);
+}
+
+void world_live(struct world *world, const struct scenario *scenario, bool is_traced)
+{
+    char home[sizeof world->folder];
+
+    invariant(scenario->company == world->scenario.company &&
+              scenario->agent_count == world->scenario.agent_count);
+    invariant((size_t)snprintf(home, sizeof home, "%s/life-%" PRIu64, world->template_folder,
+                               scenario->seed) < sizeof home);
+    copy_folder(world, world->folder, home);
+    disk_move(&world->disk, world->folder, home, scenario->seed);
+    disk_move_path(world->server.path, sizeof world->server.path, world->folder, home);
+    for (size_t i = 0; i < scenario->agent_count; i++) {
+        disk_move_path(world->agents[i].path, sizeof world->agents[i].path, world->folder, home);
+        world->agents[i].skew_us = scenario->skew_us[i];
+    }
+    (void)snprintf(world->folder, sizeof world->folder, "%s", home);
+    memory_leave();
+    world->scenario = *scenario;
+    world->is_traced = is_traced;
+    prng_init(&world->prng, scenario->seed);
+    begin(world);
+}
+
+static void remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry = NULL;
+
+    while (folder != NULL && (entry = readdir(folder)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder == NULL || closedir(folder) != 0 || rmdir(path) != 0)
+        (void)fprintf(stderr, "sim: %s stays\n", path);
+}
+
+void world_leave(struct world *world)
+{
+    remove_folder(world->folder);
+}
+
 void world_destroy(struct world *world)
 {
-    struct sim_text command = {0};
-
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         agent_node_stop(world, (int)i);
         sim_blobs_done(&world->agents[i].blobs);
@@ -631,10 +704,7 @@ void world_destroy(struct world *world)
             server_node_event(world, &event);
         free(event.bytes);
     }
-    sim_text_add(&command, "rm -rf %s", world->folder);
-    if (system(command.text) != 0)
-        (void)fprintf(stderr, "sim: %s stays\n", world->folder);
-    free(command.text);
+    remove_folder(world->folder);
     network_free(world);
     history_free(&world->history);
     arena_done(&world->server.catalog_arena);

@@ -245,7 +245,15 @@ void world_prepare(const char *folder);
  * their first snapshot. on_failure may be NULL. */
 struct world *world_create(const struct scenario *scenario, const char *folder, bool is_traced,
                            void (*on_failure)(struct world *, const char *));
+/* The same in two steps, so that copies of a process can go on with one world: its beginning, in
+ * which nothing goes wrong, and then, in a folder of its own, the life that the scenario of the
+ * same company tells. */
+struct world *world_found(const struct scenario *scenario, const char *folder, bool is_traced,
+                          void (*on_failure)(struct world *, const char *));
+void world_live(struct world *world, const struct scenario *scenario, bool is_traced);
 void world_destroy(struct world *world);
+/* Removes its files only: the process ends now. */
+void world_leave(struct world *world);
 
 struct wall_time world_wall(struct world *world, int node);
 int64_t world_draw(struct world *world, int64_t least, int64_t most);

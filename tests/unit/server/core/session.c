@@ -20,6 +20,9 @@ struct desk {
     size_t feed_pages; /* that many pages before the last */
     size_t page_size;
     int64_t head;
+    int64_t catch_up_seq;
+    size_t caught_up; /* receipts that say so */
+    bool publishes_again;
     size_t pushes, deposits, feeds, receipts, adopts, rescopes, authentications;
     size_t send_room_least;
 };
@@ -59,6 +62,7 @@ static void answer_feed(struct desk *desk, struct job *job)
     struct problem problem = {0};
 
     desk->feeds++;
+    desk->publishes_again = job->publishes;
     assert_true(job->send_room > 0 && job->send_room <= 256 * 1024);
     if (job->send_room < desk->send_room_least)
         desk->send_room_least = job->send_room;
@@ -95,6 +99,7 @@ static void answer(struct world *world, struct job *job)
         assert_int_equal(job->seed.size, 64);
         job->result = desk->resume_result;
         job->state = desk->resume_state;
+        job->catch_up_seq = desk->catch_up_seq;
         job->feed = feed_create(job->user_id, job->replica_no);
         assert_non_null(job->feed);
         if (job->result == RESULT_OK && job->state == REPLICA_ACTIVE)
@@ -117,6 +122,7 @@ static void answer(struct world *world, struct job *job)
         break;
     case JOB_RECEIPT:
         desk->receipts++;
+        desk->caught_up += job->is_caught_up ? 1 : 0;
         break;
     case JOB_ADOPT:
         desk->adopts++;
@@ -833,6 +839,40 @@ static void receipts_are_noted_once_a_minute_and_at_the_end(void **state)
     assert_int_equal(desk->receipts, 3);
 }
 
+/* The device has newer columns since it was here last. Its first receipt says where it stood
+ * before, though the same head has been published to it meanwhile. */
+static void only_a_receipt_for_what_was_published_now_ends_a_catch_up(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    struct device *device = NULL;
+
+    desk->head = desk->catch_up_seq = 82;
+    device = live(world, 0);
+    assert_int_equal(desk->feeds, 1);
+    send_number(world, device, MESSAGE_PUBLISHED, 82);
+    world_work(world);
+    assert_int_equal(desk->receipts, 1);
+    assert_int_equal(desk->caught_up, 0);
+    send_number(world, device, MESSAGE_PUBLISHED, 82);
+    world_work(world);
+    assert_int_equal(desk->caught_up, 1);
+}
+
+/* A repair is seen on the device with the next publication: there is one, though nothing is new. */
+static void a_repair_is_published_at_the_same_head(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    struct device *device = live(world, 0);
+
+    assert_int_equal(desk->feeds, 1);
+    device_sends(world, device, MESSAGE_REPAIR, bytes_of_text("x"));
+    world_work(world);
+    assert_int_equal(desk->feeds, 2);
+    assert_true(desk->publishes_again);
+}
+
 static void what_others_write_is_adopted_once(void **state)
 {
     struct world *world = *state;
@@ -927,6 +967,8 @@ int main(void)
         CASE(flood_of_pushes_ends_the_session_before_memory_ends),
         CASE(trace_tells_facts_and_no_secrets),
         CASE(receipts_are_noted_once_a_minute_and_at_the_end),
+        CASE(only_a_receipt_for_what_was_published_now_ends_a_catch_up),
+        CASE(a_repair_is_published_at_the_same_head),
         CASE(what_others_write_is_adopted_once),
         CASE(connection_that_dies_with_jobs_in_flight_leaks_nothing),
         CASE(server_is_destroyed_in_the_middle),
