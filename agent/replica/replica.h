@@ -124,6 +124,9 @@ MUST_CHECK enum result replica_has_unsealed(struct replica *replica, bool *ret_h
  * nothing. */
 MUST_CHECK enum result replica_seal(struct replica *replica, struct wall_time now,
                                     int64_t *ret_seal_no, struct problem *problem);
+/* The last seal doesn't hold all that was recorded when it was made: that was more than a server
+ * takes in one piece, and a transaction may be in two. */
+bool replica_seal_is_cut(const struct replica *replica);
 /* The oldest seal without verdict, after `seal_after`; ret_seal_no 0: none. */
 MUST_CHECK enum result replica_next_seal(struct replica *replica, int64_t seal_after,
                                          int64_t *ret_seal_no, struct problem *problem);
