@@ -47,17 +47,24 @@ static enum result first_blob(struct replica *replica, const char *text,
     return result;
 }
 
-/* Rows made here whose change the server has: only then it knows whose blob it is. */
-static enum result next_of_rows(struct replica *replica, struct replica_blob *ret_blob,
-                                struct problem *problem)
+/* Rows made here whose content may be here only. */
+#define UNSENT                                                                                     \
+    "SELECT a.content_hash, a.size_n FROM attachment AS a WHERE a.id BETWEEN"                      \
+    " (SELECT number << 33 FROM fs_state WHERE name = 'replica_no') AND"                           \
+    " (SELECT (number << 33) + 8589934591 FROM fs_state WHERE name = 'replica_no')"                \
+    " AND lower(a.content_hash) NOT IN"                                                            \
+    " (SELECT lower(hex(hash)) FROM fs_blob WHERE state IN (1, 2, 4))"
+
+/* Once the server has their change: only then it knows whose blob it is. A revoked device has left
+ * all its changes there when it comes to this. */
+static enum result next_of_rows(struct replica *replica, bool is_parting,
+                                struct replica_blob *ret_blob, struct problem *problem)
 {
+    if (is_parting)
+        return first_blob(replica, UNSENT " ORDER BY a.id", ret_blob, problem);
     return first_blob(
         replica,
-        "SELECT a.content_hash, a.size_n FROM attachment AS a WHERE a.id BETWEEN"
-        " (SELECT number << 33 FROM fs_state WHERE name = 'replica_no') AND"
-        " (SELECT (number << 33) + 8589934591 FROM fs_state WHERE name = 'replica_no')"
-        " AND lower(a.content_hash) NOT IN"
-        " (SELECT lower(hex(hash)) FROM fs_blob WHERE state IN (1, 2, 4))"
+        UNSENT
         " AND NOT EXISTS (SELECT 1 FROM fs_seal_change AS c JOIN fs_table AS t ON"
         " t.number = c.table_no WHERE t.name = 'attachment' AND c.row_id = a.id"
         " AND (c.is_pending = 1 OR (c.op = 1 AND c.verdict IN ('refused', 'gone'))))"
@@ -133,14 +140,14 @@ static enum result next_orphan(struct replica *replica, struct replica_blob *ret
     return result;
 }
 
-enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
-                                 struct problem *problem)
+enum result replica_blob_to_send(struct replica *replica, bool is_parting,
+                                 struct replica_blob *ret_blob, struct problem *problem)
 {
     struct replica_blob blob = {0};
     enum result result = RESULT_OK;
 
     if (has_attachments(replica)) {
-        result = next_of_rows(replica, &blob, problem);
+        result = next_of_rows(replica, is_parting, &blob, problem);
         if (result == RESULT_OK && blob.size == 0)
             result = next_orphan(replica, &blob, problem);
     }

@@ -199,15 +199,15 @@ MUST_CHECK enum result replica_change_counter(struct replica *replica, int64_t *
 
 /* --- attachments ---------------------------------------------------------------------------- */
 
-/* The next blob that the server may lack (its row is acknowledged), and the next that is wanted
- * here; size 0: none. States live in fs_blob. */
+/* The next blob that the server may lack (its row is acknowledged; is_parting: or left behind), and
+ * the next that is wanted here; size 0: none. States live in fs_blob. */
 struct replica_blob {
     uint8_t hash[BLOB_HASH_SIZE];
     int64_t size;   /* 0: none */
     bool is_orphan; /* to send: its row has left this device since */
 };
-MUST_CHECK enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
-                                            struct problem *problem);
+MUST_CHECK enum result replica_blob_to_send(struct replica *replica, bool is_parting,
+                                            struct replica_blob *ret_blob, struct problem *problem);
 MUST_CHECK enum result replica_blob_to_fetch(struct replica *replica, struct replica_blob *ret_blob,
                                              struct problem *problem);
 enum replica_blob_state { BLOB_SENT = 1, BLOB_FETCHED = 2, BLOB_WANTED = 3, BLOB_UNAVAILABLE = 4 };

@@ -80,14 +80,14 @@ static void an_attachment_is_offered_once_its_row_is_acknowledged(void **state)
     sql(kit, "INSERT INTO attachment(id, asset_id, name, mime_type, size_n, content_hash,"
              " created_at, by_id) VALUES ((SELECT id FROM new_id), 5, 'a.jpg', 'image/jpeg', 400,"
              " '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff', 1, 12)");
-    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    OK(kit, replica_blob_to_send(kit->replica, false, &blob, &kit->problem));
     assert_int_equal(blob.size, 0);
     answer(kit, seal(kit), 11, 0, NULL);
-    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    OK(kit, replica_blob_to_send(kit->replica, false, &blob, &kit->problem));
     assert_int_equal(blob.size, 400);
     assert_int_equal(blob.hash[1], 0x11);
     OK(kit, replica_blob_mark(kit->replica, blob.hash, BLOB_SENT, &kit->problem));
-    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    OK(kit, replica_blob_to_send(kit->replica, false, &blob, &kit->problem));
     assert_int_equal(blob.size, 0);
     blob.hash[0] = 0;
     for (size_t i = 0; i < BLOB_HASH_SIZE; i++)
