@@ -355,6 +355,33 @@ enum result blobs_on_have(struct agent *agent, struct bytes body, struct problem
 
 /* ---- both ---- */
 
+/* Of customers that were erased, and what was fetched for rows that have left: a few at a time. */
+static enum result erase_contents(struct agent *agent, struct problem *problem)
+{
+    const struct blob_store_operations *operations = agent->blob_store->operations;
+    enum result result = RESULT_OK;
+
+    for (int i = 0; i < AGENT_BLOB_WINDOW && operations->destroy != NULL; i++) {
+        struct replica_blob blob = {0};
+        struct problem refusal = {0};
+
+        result = replica_blob_to_erase(agent->replica, &blob, problem);
+        if (result != RESULT_OK || blob.size == 0)
+            break;
+        if (operations->destroy(agent->blob_store, blob.hash, &refusal) != RESULT_OK) {
+            agent_alarm(agent, refusal.text); /* tried again with the next look */
+            break;
+        }
+        result = replica_blob_mark(agent->replica, blob.hash, BLOB_ERASED, problem);
+        if (result != RESULT_OK)
+            break;
+        trace_line(agent->trace, "%s: an attachment's content is destroyed here", agent->name);
+    }
+    if (result != RESULT_OK)
+        result = agent_hold(agent, result, &agent->blobs.send_due, problem);
+    return result == RESULT_WAIT ? RESULT_OK : result;
+}
+
 enum result blobs_pump(struct agent *agent, struct problem *problem)
 {
     struct agent_blobs *blobs = &agent->blobs;
@@ -364,7 +391,9 @@ enum result blobs_pump(struct agent *agent, struct problem *problem)
         return RESULT_OK; /* data first */
     if (mono_is_due(blobs->send_due, agent->now)) {
         blobs->window_used = 0;
-        result = offer_next(agent, problem);
+        result = erase_contents(agent, problem);
+        if (result == RESULT_OK)
+            result = offer_next(agent, problem);
     }
     while (result == RESULT_OK && has_part_to_send(agent))
         result = send_part(agent, problem);

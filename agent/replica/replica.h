@@ -210,7 +210,17 @@ MUST_CHECK enum result replica_blob_to_send(struct replica *replica, bool is_par
                                             struct replica_blob *ret_blob, struct problem *problem);
 MUST_CHECK enum result replica_blob_to_fetch(struct replica *replica, struct replica_blob *ret_blob,
                                              struct problem *problem);
-enum replica_blob_state { BLOB_SENT = 1, BLOB_FETCHED = 2, BLOB_WANTED = 3, BLOB_UNAVAILABLE = 4 };
+enum replica_blob_state {
+    BLOB_SENT = 1,
+    BLOB_FETCHED = 2,
+    BLOB_WANTED = 3,
+    BLOB_UNAVAILABLE = 4,
+    BLOB_ERASED = 5, /* destroyed here; not sent any more */
+};
+/* The next whose content is to be destroyed here: its customer was erased, or it was fetched and no
+ * row of this device names it any more. size 0: none. */
+MUST_CHECK enum result replica_blob_to_erase(struct replica *replica, struct replica_blob *ret_blob,
+                                             struct problem *problem);
 MUST_CHECK enum result replica_blob_mark(struct replica *replica,
                                          const uint8_t hash[BLOB_HASH_SIZE],
                                          enum replica_blob_state state, struct problem *problem);
