@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/cli/reserve.h"
 #include "agent/daemon_inside.h"
 #include "edge/clock.h"
+#include "edge/reserve.h"
 
 #include <stdio.h>
 
@@ -122,7 +122,7 @@ void daemon_keep_reserve(struct daemon *daemon)
 
     if (daemon->options->mode != DAEMON_RUN)
         return;
-    result = reserve_keep(daemon->options->data_folder, &problem);
+    result = reserve_keep(daemon->options->data_folder, RESERVE_DEVICE_SIZE, &problem);
     daemon->has_reserve = true; /* or nothing will be found to give */
     if (result != RESULT_OK)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
