@@ -2,11 +2,11 @@
 #include "agent/wipe.h"
 
 #include "agent/cli/blob_files.h"
-#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
 #include "agent/keys.h"
 #include "agent/renewal.h"
 #include "edge/files.h"
+#include "edge/reserve.h"
 #include "edge/wipe.h"
 
 bool wipe_is_begun(const char *data_folder)

@@ -159,7 +159,8 @@ static enum result blob_read(struct blob_store *store, const uint8_t *hash, int6
 enum result blob_files_create(const char *folder, struct blob_store **ret_store,
                               struct problem *problem)
 {
-    static const struct blob_store_operations OPERATIONS = {blob_status, blob_append, blob_read};
+    static const struct blob_store_operations OPERATIONS = {
+        .status = blob_status, .append = blob_append, .read = blob_read};
     struct blob_files *self = NULL;
     enum result result = files_make_folder(folder, problem);
 

@@ -40,7 +40,8 @@ enum {
     LIMIT_BUCKETS_MAX = 4096,         /* buckets of one subscription */
     LIMIT_BLOB_PART_SIZE = 64 * 1024, /* resumable at a byte, small against a lane's credit */
     LIMIT_UNIT_SIZE_MAX = 64 << 20,   /* a unit that is larger than one body, spooled to disk */
-    LIMIT_UNIT_CHANGES_MAX = 200000   /* the same in changes: one SQLite transaction */
+    LIMIT_UNIT_PARTS_MAX = 4096,      /* of 16 KiB each at least, if the unit is to be full */
+    LIMIT_UNIT_CHANGES_MAX = 300000   /* in changes: half a GiB of a server while it applies it */
 };
 
 /* Connections and times. */

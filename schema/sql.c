@@ -130,11 +130,12 @@ static enum result set_up(struct sql_database *database, const struct sql_option
     }
     /* The schema is read through a memory map: pages on the heap, between what is parsed and
      * stays, would leave holes of a megabyte. */
-    size = snprintf(text, sizeof text,
-                    "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = ON;"
-                    "PRAGMA mmap_size = 67108864; SELECT count(*) FROM sqlite_schema;"
-                    "PRAGMA mmap_size = 0; PRAGMA cache_size = -%" PRId64 ";",
-                    cache_kib);
+    size = snprintf(
+        text, sizeof text,
+        "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON;"
+        "PRAGMA mmap_size = 67108864; SELECT count(*) FROM sqlite_schema;"
+        "PRAGMA mmap_size = 0; PRAGMA cache_size = -%" PRId64 ";",
+        cache_kib);
     invariant(size > 0 && (size_t)size < sizeof text);
     result = sql_exec(database, text, problem);
     if (result == RESULT_OK && !options->read_only)

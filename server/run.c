@@ -6,6 +6,7 @@
 #include "edge/clock.h"
 #include "edge/entropy.h"
 #include "edge/notify.h"
+#include "edge/reserve.h"
 #include "edge/secret.h"
 #include "edge/signals.h"
 #include "edge/terminal.h"
@@ -133,6 +134,16 @@ static void on_step_timer(void *context)
     run_step(context, (struct server_event){.kind = SERVER_EVENT_DEADLINE});
 }
 
+static void keep_reserve(struct run *run)
+{
+    struct problem problem = {0};
+    enum result result = reserve_keep(
+        run->setup->folder, (uint64_t)config_number(run->config, "disk.reserve"), &problem);
+
+    if (result != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
+}
+
 /* After a time of work its memory goes back to the system, once it is quiet. */
 static void rest(struct run *run)
 {
@@ -144,6 +155,7 @@ static void rest(struct run *run)
         run->is_resting = false;
     } else if (!run->is_resting) {
         run->is_resting = true;
+        keep_reserve(run);
         (void)malloc_trim(0);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/invariant.h"
 #include "edge/clock.h"
+#include "edge/reserve.h"
 #include "schema/sql.h"
 #include "server/run_inside.h"
 #include "server/store/sqlite/sqlite_store.h"
@@ -339,6 +340,24 @@ static void tell_failure(struct run *run, const struct errand *errand, bool was_
     log_problem(run->log, LOG_LEVEL_WARNING, "group_failed", errand->result, &errand->problem);
 }
 
+/* Work that is under way can still be stored then; devices are told to wait when it is used up. */
+static void give_reserve(struct run *run)
+{
+    uint64_t size = (uint64_t)config_number(run->config, "disk.reserve");
+    uint64_t free_size = 0;
+    struct problem problem = {0};
+    bool is_given = false;
+    enum result result;
+
+    if (reserve_room(run->setup->folder, size, &free_size) == RESERVE_ROOM_AMPLE)
+        return; /* something else is exhausted */
+    result = reserve_give(run->setup->folder, &is_given, &problem);
+    if (result != RESULT_OK)
+        log_problem(run->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
+    else if (is_given)
+        log_event(run->log, LOG_LEVEL_WARNING, "disk_full_reserve_given", LOG_NO_FIELDS);
+}
+
 static void tell_group(struct run *run, const struct errand *errand)
 {
     bool was_failing = run->is_failing;
@@ -355,6 +374,8 @@ static void tell_group(struct run *run, const struct errand *errand)
         tell_failure(run, errand, was_failing);
     else if (was_failing && !run->is_failing)
         log_event(run->log, LOG_LEVEL_NOTICE, "writes_go_on", LOG_NO_FIELDS);
+    if (errand->result == RESULT_EXHAUSTED)
+        give_reserve(run);
     tell_commit(run, errand->foreign);
     tell_commit(run, errand->commit);
     if (errand->others_wrote)

@@ -164,6 +164,23 @@ static enum result check_root(const struct setup *setup, const struct identity_s
     return RESULT_OK;
 }
 
+/* Whoever holds the root key may change keys; the caller wipes *ret_signer. */
+static enum result read_signer(struct setup *setup, const char *root_path,
+                               struct identity_signer *ret_signer, struct problem *problem)
+{
+    struct identity_file root = {0};
+    enum result result = setup_read_key(setup, problem);
+
+    if (result == RESULT_OK)
+        result = read_root(root_path != NULL ? root_path : setup->root_key, &root, problem);
+    if (result == RESULT_OK) {
+        identity_signer_from(root.sign_seed, ret_signer);
+        result = check_root(setup, ret_signer, problem);
+    }
+    identity_wipe(&root, sizeof root);
+    return result;
+}
+
 /* A new server key under this root, with the next serial. */
 static enum result certify_next(struct setup *setup, const struct identity_signer *signer,
                                 struct problem *problem)
@@ -187,19 +204,11 @@ static enum result certify_next(struct setup *setup, const struct identity_signe
 
 enum result setup_rotate_key(struct setup *setup, const char *root_path, struct problem *problem)
 {
-    struct identity_file root = {0};
     struct identity_signer signer = {0};
-    enum result result = setup_read_key(setup, problem);
+    enum result result = read_signer(setup, root_path, &signer, problem);
 
     if (result == RESULT_OK)
-        result = read_root(root_path != NULL ? root_path : setup->root_key, &root, problem);
-    if (result == RESULT_OK) {
-        identity_signer_from(root.sign_seed, &signer);
-        result = check_root(setup, &signer, problem);
-    }
-    if (result == RESULT_OK)
         result = certify_next(setup, &signer, problem);
-    identity_wipe(&root, sizeof root);
     identity_wipe(&signer, sizeof signer);
     return result;
 }
@@ -237,19 +246,11 @@ static enum result replace_root(struct setup *setup, const struct identity_signe
 
 enum result setup_change_root(struct setup *setup, const char *root_path, struct problem *problem)
 {
-    struct identity_file root = {0};
     struct identity_signer signer = {0};
-    enum result result = setup_read_key(setup, problem);
+    enum result result = read_signer(setup, root_path, &signer, problem);
 
     if (result == RESULT_OK)
-        result = read_root(root_path != NULL ? root_path : setup->root_key, &root, problem);
-    if (result == RESULT_OK) {
-        identity_signer_from(root.sign_seed, &signer);
-        result = check_root(setup, &signer, problem);
-    }
-    if (result == RESULT_OK)
         result = replace_root(setup, &signer, problem);
-    identity_wipe(&root, sizeof root);
     identity_wipe(&signer, sizeof signer);
     return result;
 }

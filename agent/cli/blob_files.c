@@ -3,6 +3,7 @@
 #include "agent/cli/blob_files.h"
 
 #include "edge/files.h"
+#include "edge/wipe.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -32,17 +33,24 @@ static bool size_of(const char *path, int64_t *ret_size)
     return true;
 }
 
+static enum result partial_path(struct blob_store *store, const uint8_t hash[BLOB_STORE_HASH_SIZE],
+                                char *ret_path, struct problem *problem)
+{
+    char name[sizeof "partial/" + 2 * BLOB_STORE_HASH_SIZE] = "partial/";
+
+    bytes_to_hex(bytes_of(hash, BLOB_STORE_HASH_SIZE), name + sizeof "partial/" - 1);
+    return files_join(files_of(store)->folder, name, ret_path, problem);
+}
+
 static enum result status(struct blob_store *store, const uint8_t hash[BLOB_STORE_HASH_SIZE],
                           int64_t *ret_size, bool *ret_is_whole, struct problem *problem)
 {
     char path[FILES_PATH_SIZE];
     char partial[FILES_PATH_SIZE];
-    char name[sizeof "partial/" + 2 * BLOB_STORE_HASH_SIZE] = "partial/";
     enum result result = files_blob_path(files_of(store)->folder, hash, path, problem);
 
-    bytes_to_hex(bytes_of(hash, BLOB_STORE_HASH_SIZE), name + sizeof "partial/" - 1);
     if (result == RESULT_OK)
-        result = files_join(files_of(store)->folder, name, partial, problem);
+        result = partial_path(store, hash, partial, problem);
     if (result != RESULT_OK)
         return result;
     *ret_size = 0;
@@ -122,8 +130,21 @@ static enum result read_part(struct blob_store *store, const uint8_t hash[BLOB_S
     return result;
 }
 
+static enum result destroy(struct blob_store *store, const uint8_t hash[BLOB_STORE_HASH_SIZE],
+                           struct problem *problem)
+{
+    char path[FILES_PATH_SIZE];
+    enum result result = files_blob_path(files_of(store)->folder, hash, path, problem);
+
+    if (result == RESULT_OK)
+        result = wipe_file(path, problem);
+    if (result == RESULT_OK)
+        result = partial_path(store, hash, path, problem);
+    return result == RESULT_OK ? wipe_file(path, problem) : result;
+}
+
 static const struct blob_store_operations OPERATIONS = {
-    .status = status, .append = append, .read = read_part};
+    .status = status, .append = append, .read = read_part, .destroy = destroy};
 
 enum result blob_files_create(const char *folder, struct blob_store **ret_store,
                               struct problem *problem)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the sync stands: status, fate, explain, verify, new-id. */
 #include "agent/cli/cli.h"
-#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
 #include "agent/service/fate.h"
 #include "agent/service/signatures.h"
 #include "edge/files.h"
+#include "edge/reserve.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -112,7 +112,7 @@ static enum result say_counts(struct cli *cli, const struct replica_counts *coun
 static enum result say_disk(struct cli *cli, bool is_full, struct problem *problem)
 {
     uint64_t free_size = 0;
-    enum reserve_room room = reserve_room(cli->data_folder, &free_size);
+    enum reserve_room room = reserve_room(cli->data_folder, RESERVE_DEVICE_SIZE, &free_size);
 
     if (is_full || room == RESERVE_ROOM_NONE)
         return cli_say(cli, problem,
@@ -144,7 +144,7 @@ static enum result json_status(struct cli *cli, bool is_running, const struct st
 {
     struct terminal_json json;
     uint64_t free_size = 0;
-    enum reserve_room room = reserve_room(cli->data_folder, &free_size);
+    enum reserve_room room = reserve_room(cli->data_folder, RESERVE_DEVICE_SIZE, &free_size);
 
     terminal_json_init(&json, &cli->out);
     terminal_json_object_begin(&json);

@@ -358,6 +358,7 @@ enum {
     LIVE = WHILE(AGENT_LIVE),
     BOTH = GREETING | LIVE,
     PARTING = WHILE(AGENT_PARTING),
+    WORKING = LIVE | PARTING,
     ANY = BOTH | PARTING,
 };
 
@@ -393,8 +394,8 @@ static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
     [MESSAGE_NOTICE]         = {"NOTICE",         LIVE,     4 * KIB, true,  on_notice},
     [MESSAGE_PING]           = {"PING",           ANY,      32,      true,  link_on_ping},
     [MESSAGE_PONG]           = {"PONG",           ANY,      32,      true,  link_on_pong},
-    [MESSAGE_BLOB_HAVE]      = {"BLOB_HAVE",      LIVE,     256,     false, blobs_on_have},
-    [MESSAGE_BLOB_WANT]      = {"BLOB_WANT",      LIVE,     256,     false, blobs_on_want},
+    [MESSAGE_BLOB_HAVE]      = {"BLOB_HAVE",      WORKING,  256,     false, blobs_on_have},
+    [MESSAGE_BLOB_WANT]      = {"BLOB_WANT",      WORKING,  256,     false, blobs_on_want},
     [MESSAGE_BLOB_PART]      = {"BLOB_PART",      LIVE,     66 * KIB, false, blobs_on_part},
     [MESSAGE_ERROR]          = {"ERROR",          ANY,      4 * KIB, true,  on_error},
     [MESSAGE_BYE]            = {"BYE",            ANY,      4 * KIB, true,  on_bye},

@@ -24,6 +24,7 @@ enum {
     AGENT_SEND_WINDOW_SIZE = 256 * 1024, /* bytes given to the edge that haven't left its queue */
     AGENT_PUSH_PART_SIZE = 128 * 1024,   /* body of one PUSH before compression */
     AGENT_BLOB_PART_SIZE = 60 * 1024,    /* with its head it fits one message of 64 KiB */
+    AGENT_BLOB_PATIENCE = 6,             /* silences, then a revoked device goes without it */
     AGENT_BLOB_WINDOW = 4,               /* parts in the edge's queue */
     AGENT_BLOB_PARTS_A_WANT = 8,         /* so many a server sends at most for one WANT */
     AGENT_INBOX_SIZE_MAX = 8 << 20,      /* frames that wait for a locked replica, bytes */
@@ -104,8 +105,9 @@ struct agent_uplink {
 /* What a revoked device still has to do; its seals go out as the uplink's do. */
 struct agent_parting {
     bool wipe;
-    bool is_noted;     /* in the replica */
-    int64_t seal_done; /* up to here the server keeps them, or never will */
+    bool is_noted;        /* in the replica */
+    int64_t seal_done;    /* up to here the server keeps them, or never will */
+    bool has_begun_blobs; /* all seals are there: contents of attachments follow */
     char words[LIMIT_REASON_SIZE_MAX + LIMIT_NAME_SIZE_MAX + 4];
 };
 
@@ -135,6 +137,8 @@ struct agent_blobs {
     int64_t held_offset;         /* what the server says it holds */
     size_t window_used;          /* parts without a receipt */
     struct mono_time send_due;   /* when to look for the next one, or to give up on this one */
+    bool is_all_sent;            /* at the last look */
+    int unanswered;              /* times that the server said nothing for so long */
     struct replica_blob fetching;
     bool is_resumed;    /* its beginning was here already */
     size_t parts_taken; /* since the last WANT */
@@ -310,6 +314,13 @@ void blobs_look(struct agent *agent);  /* rows have come or gone: there may be s
 void blobs_pause(struct agent *agent); /* the server refuses what we ask for: later */
 void blobs_on_drained(struct agent *agent);
 MUST_CHECK enum result blobs_pump(struct agent *agent, struct problem *problem);
+/* The same for a revoked device, which only sends. *ret_is_done: the server has all, or says that
+ * it doesn't take it, or says nothing. */
+MUST_CHECK enum result blobs_deposit(struct agent *agent, bool *ret_is_done,
+                                     struct problem *problem);
+struct mono_time blobs_deposit_deadline(const struct agent *agent);
+/* This one isn't taken, ever: the next. */
+void blobs_give_up(struct agent *agent);
 struct mono_time blobs_deadline(const struct agent *agent);
 MUST_CHECK enum result blobs_on_have(struct agent *agent, struct bytes body,
                                      struct problem *problem);

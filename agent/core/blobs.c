@@ -102,6 +102,7 @@ static enum result sending_is_done(struct agent *agent, struct problem *problem)
     agent_progress(agent);
     blobs->sending.size = 0;
     blobs->is_wanted = false;
+    blobs->unanswered = 0;
     blobs->send_due = agent->now;
     return RESULT_OK;
 }
@@ -112,13 +113,15 @@ static enum result offer_next(struct agent *agent, struct problem *problem)
     struct replica_blob next = {0};
     bool is_whole = false;
     int64_t held = 0;
-    enum result result = replica_blob_to_send(agent->replica, &next, problem);
+    enum result result =
+        replica_blob_to_send(agent->replica, agent->state == AGENT_PARTING, &next, problem);
 
     if (result != RESULT_OK) {
         result = agent_hold(agent, result, &blobs->send_due, problem);
         return result == RESULT_WAIT ? RESULT_OK : result;
     }
     blobs->send_due = mono_after(agent->now, AGENT_BLOB_PAUSE_US);
+    blobs->is_all_sent = next.size == 0;
     if (next.size == 0)
         return RESULT_OK;
     result = agent->blob_store->operations->status(agent->blob_store, next.hash, &held, &is_whole,
@@ -200,6 +203,7 @@ enum result blobs_on_want(struct agent *agent, struct bytes body, struct problem
     /* Parts on their way that the server can't use are each answered by the same WANT: obeyed once.
      */
     if (!blobs->is_wanted || want.offset != blobs->held_offset) {
+        blobs->unanswered = 0;
         blobs->sent_offset = want.offset;
         blobs->window_used = 0;
     }
@@ -351,6 +355,33 @@ enum result blobs_on_have(struct agent *agent, struct bytes body, struct problem
 
 /* ---- both ---- */
 
+/* Of customers that were erased, and what was fetched for rows that have left: a few at a time. */
+static enum result erase_contents(struct agent *agent, struct problem *problem)
+{
+    const struct blob_store_operations *operations = agent->blob_store->operations;
+    enum result result = RESULT_OK;
+
+    for (int i = 0; i < AGENT_BLOB_WINDOW && operations->destroy != NULL; i++) {
+        struct replica_blob blob = {0};
+        struct problem refusal = {0};
+
+        result = replica_blob_to_erase(agent->replica, &blob, problem);
+        if (result != RESULT_OK || blob.size == 0)
+            break;
+        if (operations->destroy(agent->blob_store, blob.hash, &refusal) != RESULT_OK) {
+            agent_alarm(agent, refusal.text); /* tried again with the next look */
+            break;
+        }
+        result = replica_blob_mark(agent->replica, blob.hash, BLOB_ERASED, problem);
+        if (result != RESULT_OK)
+            break;
+        trace_line(agent->trace, "%s: an attachment's content is destroyed here", agent->name);
+    }
+    if (result != RESULT_OK)
+        result = agent_hold(agent, result, &agent->blobs.send_due, problem);
+    return result == RESULT_WAIT ? RESULT_OK : result;
+}
+
 enum result blobs_pump(struct agent *agent, struct problem *problem)
 {
     struct agent_blobs *blobs = &agent->blobs;
@@ -360,13 +391,56 @@ enum result blobs_pump(struct agent *agent, struct problem *problem)
         return RESULT_OK; /* data first */
     if (mono_is_due(blobs->send_due, agent->now)) {
         blobs->window_used = 0;
-        result = offer_next(agent, problem);
+        result = erase_contents(agent, problem);
+        if (result == RESULT_OK)
+            result = offer_next(agent, problem);
     }
     while (result == RESULT_OK && has_part_to_send(agent))
         result = send_part(agent, problem);
     if (result == RESULT_OK && mono_is_due(blobs->fetch_due, agent->now))
         result = fetch_next(agent, problem);
     return result;
+}
+
+void blobs_give_up(struct agent *agent)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    struct problem problem = {0};
+
+    agent_alarm(agent, "the office doesn't take the content of an attachment");
+    blobs->unanswered = 0;
+    blobs->send_due = agent->now;
+    if (replica_blob_mark(agent->replica, blobs->sending.hash, BLOB_UNAVAILABLE, &problem) !=
+        RESULT_OK)
+        blobs->send_due = mono_after(agent->now, AGENT_BLOB_NEXT_US);
+    blobs->sending.size = 0;
+}
+
+enum result blobs_deposit(struct agent *agent, bool *ret_is_done, struct problem *problem)
+{
+    struct agent_blobs *blobs = &agent->blobs;
+    enum result result = RESULT_OK;
+
+    *ret_is_done = agent->blob_store == NULL;
+    if (agent->blob_store == NULL)
+        return RESULT_OK;
+    if (mono_is_due(blobs->send_due, agent->now)) {
+        blobs->window_used = 0;
+        if (blobs->sending.size > 0 && ++blobs->unanswered >= AGENT_BLOB_PATIENCE)
+            blobs_give_up(agent);
+        result = offer_next(agent, problem);
+    }
+    while (result == RESULT_OK && has_part_to_send(agent))
+        result = send_part(agent, problem);
+    *ret_is_done = blobs->is_all_sent && blobs->sending.size == 0;
+    return result;
+}
+
+struct mono_time blobs_deposit_deadline(const struct agent *agent)
+{
+    if (agent->blob_store == NULL || has_part_to_send(agent))
+        return agent->now;
+    return agent->blobs.send_due;
 }
 
 struct mono_time blobs_deadline(const struct agent *agent)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A revoked device leaves behind what the server doesn't have: seal after seal, each until the
- * server says that it lies there whole. Only then it ends, and only then it wipes if it is told to.
- * If the line is cut before, a device that is to wipe comes again; another one has told its person
- * already, keeps everything, and goes on when it is started the next time. */
+ * server says that it lies there whole, then the contents of attachments. Only then it ends, and
+ * only then it wipes if it is told to. If the line is cut before, a device that is to wipe comes
+ * again; another one has told its person already, keeps everything, and goes on when it is started
+ * the next time. */
 #include "agent/core/agent_inside.h"
 
 #include "base/invariant.h"
@@ -68,6 +69,12 @@ enum result parting_pump(struct agent *agent, struct problem *problem)
         if (up->is_all_sent)
             up->verdict_due = mono_after(agent->now, AGENT_DEPOSIT_WAIT_US);
     }
+    if (result == RESULT_OK && is_done && !agent->parting.has_begun_blobs) {
+        blobs_begin(agent);
+        agent->parting.has_begun_blobs = true;
+    }
+    if (result == RESULT_OK && is_done)
+        result = blobs_deposit(agent, &is_done, problem);
     if (result == RESULT_WAIT)
         return RESULT_OK;
     if (result == RESULT_OK && is_done) {
@@ -82,6 +89,9 @@ struct mono_time parting_deadline(const struct agent *agent)
 {
     const struct agent_uplink *up = &agent->up;
 
+    if (agent->parting.has_begun_blobs && up->seal_no == 0)
+        return mono_is_due(up->not_before, agent->now) ? blobs_deposit_deadline(agent)
+                                                       : up->not_before;
     if (!up->is_all_sent && link_has_room(agent))
         return mono_earlier(up->not_before, up->verdict_due);
     return up->verdict_due;
@@ -115,6 +125,11 @@ bool parting_on_error(struct agent *agent, const struct message_text *text)
         uplink_on_busy(agent, text->retry_after_ms);
     else if (bytes_equal(text->code, bytes_of_text("DEPOSIT")) && agent->up.seal_no != 0)
         go_on(agent); /* it can never be taken */
+    else if (bytes_equal(text->code, bytes_of_text("BLOB")) && agent->blobs.sending.size > 0 &&
+             text->retry_after_ms == 0)
+        blobs_give_up(agent);
+    else if (bytes_equal(text->code, bytes_of_text("BLOB")))
+        agent->blobs.send_due = mono_after(agent->now, MILLISECONDS(text->retry_after_ms));
     else
         return false;
     return true;

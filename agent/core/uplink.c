@@ -46,14 +46,19 @@ static enum result next_seal(struct agent *agent, struct problem *problem)
 {
     int64_t seal_no = 0;
     bool has_unsealed = false;
+    bool is_cut = false;
     enum result result = replica_next_seal(agent->replica, 0, &seal_no, problem);
 
     if (result == RESULT_OK && seal_no == 0 && agent->up.is_dirty) {
         result = replica_has_unsealed(agent->replica, &has_unsealed, problem);
         if (result == RESULT_OK && has_unsealed)
             result = replica_seal(agent->replica, agent->wall, &seal_no, problem);
+        is_cut = has_unsealed && replica_seal_is_cut(agent->replica);
+        if (result == RESULT_OK && is_cut)
+            agent_alarm(agent, "More was recorded in one piece than the office takes at once:"
+                               " it is sent in several.");
         if (result == RESULT_OK)
-            agent->up.is_dirty = false;
+            agent->up.is_dirty = is_cut; /* the rest follows */
     }
     if (result != RESULT_OK)
         return agent_hold(agent, result, &agent->up.not_before, problem);

@@ -4,6 +4,7 @@
 #include "agent/replica/replica_inside.h"
 
 #include "base/invariant.h"
+#include "domain/erasure.h"
 
 #include <string.h>
 
@@ -47,25 +48,31 @@ static enum result first_blob(struct replica *replica, const char *text,
     return result;
 }
 
-/* Rows made here whose change the server has: only then it knows whose blob it is. */
-static enum result next_of_rows(struct replica *replica, struct replica_blob *ret_blob,
-                                struct problem *problem)
+/* Rows made here whose content may be here only. */
+#define UNSENT                                                                                     \
+    "SELECT a.content_hash, a.size_n FROM attachment AS a WHERE a.id BETWEEN"                      \
+    " (SELECT number << 33 FROM fs_state WHERE name = 'replica_no') AND"                           \
+    " (SELECT (number << 33) + 8589934591 FROM fs_state WHERE name = 'replica_no')"                \
+    " AND lower(a.content_hash) NOT IN"                                                            \
+    " (SELECT lower(hex(hash)) FROM fs_blob WHERE state IN (1, 2, 4, 5))"
+
+/* The server has answered all that was changed of them here. */
+#define SETTLED                                                                                    \
+    " AND NOT EXISTS (SELECT 1 FROM fs_seal_change AS c JOIN fs_table AS t ON"                     \
+    " t.number = c.table_no WHERE t.name = 'attachment' AND c.row_id = a.id"                       \
+    " AND (c.is_pending = 1 OR (c.op = 1 AND c.verdict IN ('refused', 'gone'))))"                  \
+    " AND NOT EXISTS (SELECT 1 FROM fs_outbox AS o JOIN fs_table AS t ON t.number = o.tbl"         \
+    " WHERE t.name = 'attachment' AND o.row_id = a.id AND o.lcn >"                                 \
+    " coalesce((SELECT number FROM fs_state WHERE name = 'sealed_lcn'), 0))"
+
+/* Once the server has their change: only then it knows whose blob it is. A revoked device has left
+ * all its changes there when it comes to this. */
+static enum result next_of_rows(struct replica *replica, bool is_parting,
+                                struct replica_blob *ret_blob, struct problem *problem)
 {
-    return first_blob(
-        replica,
-        "SELECT a.content_hash, a.size_n FROM attachment AS a WHERE a.id BETWEEN"
-        " (SELECT number << 33 FROM fs_state WHERE name = 'replica_no') AND"
-        " (SELECT (number << 33) + 8589934591 FROM fs_state WHERE name = 'replica_no')"
-        " AND lower(a.content_hash) NOT IN"
-        " (SELECT lower(hex(hash)) FROM fs_blob WHERE state IN (1, 2, 4))"
-        " AND NOT EXISTS (SELECT 1 FROM fs_seal_change AS c JOIN fs_table AS t ON"
-        " t.number = c.table_no WHERE t.name = 'attachment' AND c.row_id = a.id"
-        " AND (c.is_pending = 1 OR (c.op = 1 AND c.verdict IN ('refused', 'gone'))))"
-        " AND NOT EXISTS (SELECT 1 FROM fs_outbox AS o JOIN fs_table AS t ON t.number = o.tbl"
-        " WHERE t.name = 'attachment' AND o.row_id = a.id AND o.lcn >"
-        " coalesce((SELECT number FROM fs_state WHERE name = 'sealed_lcn'), 0))"
-        " ORDER BY a.id",
-        ret_blob, problem);
+    if (is_parting)
+        return first_blob(replica, UNSENT " ORDER BY a.id", ret_blob, problem);
+    return first_blob(replica, UNSENT SETTLED " ORDER BY a.id", ret_blob, problem);
 }
 
 /* Still to be sent? `values` are those of the insert that a seal keeps. */
@@ -89,7 +96,7 @@ static enum result orphan_of(struct replica *replica, const struct catalog_table
     if (!bytes_from_hex(hex, blob.hash, sizeof blob.hash))
         return RESULT_OK;
     result = sql_query_integer(
-        replica->database, "SELECT count(*) FROM fs_blob WHERE hash = ?1 AND state IN (1, 2, 4)",
+        replica->database, "SELECT count(*) FROM fs_blob WHERE hash = ?1 AND state IN (1, 2, 4, 5)",
         &key, 1, 0, &is_known, problem);
     blob.size = size->integer;
     if (result == RESULT_OK && is_known == 0)
@@ -133,14 +140,14 @@ static enum result next_orphan(struct replica *replica, struct replica_blob *ret
     return result;
 }
 
-enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
-                                 struct problem *problem)
+enum result replica_blob_to_send(struct replica *replica, bool is_parting,
+                                 struct replica_blob *ret_blob, struct problem *problem)
 {
     struct replica_blob blob = {0};
     enum result result = RESULT_OK;
 
     if (has_attachments(replica)) {
-        result = next_of_rows(replica, &blob, problem);
+        result = next_of_rows(replica, is_parting, &blob, problem);
         if (result == RESULT_OK && blob.size == 0)
             result = next_orphan(replica, &blob, problem);
     }
@@ -159,6 +166,25 @@ enum result replica_blob_to_fetch(struct replica *replica, struct replica_blob *
     return first_blob(replica,
                       "SELECT a.content_hash, a.size_n FROM fs_blob AS b JOIN attachment AS a"
                       " ON a.content_hash = lower(hex(b.hash)) WHERE b.state = 3 ORDER BY a.id",
+                      ret_blob, problem);
+}
+
+enum result replica_blob_to_erase(struct replica *replica, struct replica_blob *ret_blob,
+                                  struct problem *problem)
+{
+    if (!has_attachments(replica)) {
+        *ret_blob = (struct replica_blob){0};
+        return RESULT_OK;
+    }
+    return first_blob(replica,
+                      "SELECT a.content_hash, a.size_n FROM attachment AS a"
+                      " WHERE a.name = '" ERASURE_MARK "' AND NOT EXISTS (SELECT 1"
+                      " FROM attachment AS o WHERE o.content_hash = a.content_hash"
+                      " AND o.name <> '" ERASURE_MARK "') AND lower(a.content_hash) NOT IN"
+                      " (SELECT lower(hex(hash)) FROM fs_blob WHERE state = 5)" SETTLED
+                      " UNION ALL SELECT lower(hex(b.hash)), 1 FROM fs_blob AS b"
+                      " WHERE b.state = 2 AND NOT EXISTS (SELECT 1 FROM attachment AS a"
+                      " WHERE a.content_hash = lower(hex(b.hash)))",
                       ret_blob, problem);
 }
 

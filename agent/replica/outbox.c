@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lines of the outbox, coalesced row by row.
+/* The lines of the outbox, coalesced row by row; memory for one row at a time.
  *
  * The lines of a row in order tell where it was: I without a line R just before it means that the
  * row wasn't there, R that it was, U that it is, D that it is gone, ? that it may be. Whether a row
@@ -10,59 +10,27 @@
 
 #include "base/invariant.h"
 
-#include <inttypes.h>
-#include <string.h>
-
-struct reading {
-    struct replica *replica;
-    struct arena *arena;
-    struct lookup row_of;
-    struct outbox_row **rows;
-    size_t count, room;
-    struct problem *problem;
+/* Columns of the one query that all is read with. */
+enum {
+    COLUMN_TABLE,
+    COLUMN_ROW_ID,
+    COLUMN_LCN,
+    COLUMN_OP,
+    COLUMN_MASK,
+    COLUMN_EDITED_AT,
+    COLUMN_BASE_SEQ,
+    COLUMN_WAITING_OP, /* NULL: a line, else a change that waits in fs_unsendable */
 };
+
+#define LCN_OF_WAITING "9223372036854775807" /* after the lines of the same row */
 
 struct line {
     int64_t lcn;
-    const struct catalog_table *table;
-    int64_t row_id;
     char op;
     uint64_t mask;
     int64_t edited_at;
     int64_t base_seq;
 };
-
-static enum result row_add(struct reading *reading, const struct catalog_table *table,
-                           int64_t row_id, struct outbox_row **ret_row)
-{
-    struct outbox_row *row = lookup_find(&reading->row_of, table->number, row_id);
-    enum result result = RESULT_OK;
-
-    *ret_row = row;
-    if (row != NULL)
-        return RESULT_OK;
-    if (reading->count == reading->room) {
-        size_t room = reading->room == 0 ? 64 : reading->room * 2;
-        struct outbox_row **rows = arena_array(reading->arena, room, sizeof *rows);
-
-        if (rows == NULL)
-            return arena_full(reading->arena, reading->problem);
-        if (reading->count > 0)
-            memcpy(rows, reading->rows, reading->count * sizeof *rows);
-        reading->rows = rows;
-        reading->room = room;
-    }
-    row = arena_alloc(reading->arena, sizeof *row);
-    if (row == NULL)
-        return arena_full(reading->arena, reading->problem);
-    *row = (struct outbox_row){.table_no = table->number, .row_id = row_id, .base_seq = INT64_MAX};
-    result = lookup_put(&reading->row_of, table->number, row_id, row, reading->problem);
-    if (result != RESULT_OK)
-        return result;
-    reading->rows[reading->count++] = row;
-    *ret_row = row;
-    return RESULT_OK;
-}
 
 static void on_inserted(struct outbox_row *row, const struct line *line)
 {
@@ -119,86 +87,33 @@ static void row_follow(struct outbox_row *row, const struct line *line)
         row->base_seq = line->base_seq;
 }
 
-/* What is waiting because it couldn't be sent is where the row's story begins. */
-static enum result read_waiting(struct reading *reading, bool only_known)
+/* What is waiting because it couldn't be sent is where the row's story begins; lines came after it:
+ * what they did to a row that isn't touched yet stays as it is. */
+static void row_join_waiting(struct outbox_row *row, struct sql_statement *statement)
 {
-    struct sql_statement *statement = NULL;
-    bool has_row = true;
-    enum result result = sql_prepare(reading->replica->database,
-                                     "SELECT table_no, row_id, op, mask, base_seq, edited_at"
-                                     " FROM fs_unsendable",
-                                     &statement, reading->problem);
-
-    while (result == RESULT_OK) {
-        const struct catalog_table *table = NULL;
-        struct outbox_row *row = NULL;
-
-        result = sql_step(statement, &has_row, reading->problem);
-        if (result != RESULT_OK || !has_row)
-            break;
-        table = replica_table(reading->replica, sql_column_integer(statement, 0));
-        if (table == NULL)
-            continue;
-        row = lookup_find(&reading->row_of, table->number, sql_column_integer(statement, 1));
-        if (row == NULL && only_known)
-            continue;
-        if (row == NULL)
-            result = row_add(reading, table, sql_column_integer(statement, 1), &row);
-        if (result != RESULT_OK)
-            break;
-        /* Lines came after it: what they did to a row that isn't touched yet stays as it is. */
-        row->is_born |= sql_column_integer(statement, 2) == CHANGE_INSERT;
-        row->is_touched = true;
-        row->mask |= (uint64_t)sql_column_integer(statement, 3);
-        if (sql_column_integer(statement, 4) < row->base_seq)
-            row->base_seq = sql_column_integer(statement, 4);
-        if (row->recorded_at == 0)
-            row->recorded_at = sql_column_integer(statement, 5);
-    }
-    sql_release(statement);
-    return result;
+    row->is_born |= sql_column_integer(statement, COLUMN_WAITING_OP) == CHANGE_INSERT;
+    row->is_touched = true;
+    row->mask |= (uint64_t)sql_column_integer(statement, COLUMN_MASK);
+    if (sql_column_integer(statement, COLUMN_BASE_SEQ) < row->base_seq)
+        row->base_seq = sql_column_integer(statement, COLUMN_BASE_SEQ);
+    if (row->recorded_at == 0)
+        row->recorded_at = sql_column_integer(statement, COLUMN_EDITED_AT);
 }
 
-static enum result read_lines(struct reading *reading, int64_t lcn_after, size_t line_max,
-                              int64_t *ret_lcn_last)
+static bool read_line(struct sql_statement *statement, const struct catalog_table *table,
+                      struct line *ret_line)
 {
-    struct sql_statement *statement = NULL;
-    bool has_row = true;
-    enum result result =
-        sql_prepare(reading->replica->database,
-                    "SELECT lcn, tbl, row_id, op, mask, edited_at, base_seq FROM fs_outbox"
-                    " WHERE lcn > ?1 ORDER BY lcn LIMIT ?2",
-                    &statement, reading->problem);
+    struct value op = sql_column(statement, COLUMN_OP);
 
-    if (result == RESULT_OK)
-        result = sql_bind_integer(statement, 1, lcn_after, reading->problem);
-    if (result == RESULT_OK)
-        result = sql_bind_integer(statement, 2, (int64_t)line_max, reading->problem);
-    while (result == RESULT_OK) {
-        struct outbox_row *row = NULL;
-        struct line line = {0};
-        struct value op;
-
-        result = sql_step(statement, &has_row, reading->problem);
-        if (result != RESULT_OK || !has_row)
-            break;
-        line.lcn = sql_column_integer(statement, 0);
-        line.table = replica_table(reading->replica, sql_column_integer(statement, 1));
-        op = sql_column(statement, 3);
-        *ret_lcn_last = line.lcn;
-        if (line.table == NULL || op.type != VALUE_TEXT || op.bytes.size != 1)
-            continue;
-        line.row_id = sql_column_integer(statement, 2);
-        line.op = (char)op.bytes.data[0];
-        line.mask = (uint64_t)sql_column_integer(statement, 4) & line.table->columns_mask;
-        line.edited_at = sql_column_integer(statement, 5);
-        line.base_seq = sql_column_integer(statement, 6);
-        result = row_add(reading, line.table, line.row_id, &row);
-        if (result == RESULT_OK)
-            row_follow(row, &line);
-    }
-    sql_release(statement);
-    return result;
+    if (op.type != VALUE_TEXT || op.bytes.size != 1)
+        return false;
+    *ret_line = (struct line){.lcn = sql_column_integer(statement, COLUMN_LCN),
+                              .op = (char)op.bytes.data[0],
+                              .mask = (uint64_t)sql_column_integer(statement, COLUMN_MASK) &
+                                      table->columns_mask,
+                              .edited_at = sql_column_integer(statement, COLUMN_EDITED_AT),
+                              .base_seq = sql_column_integer(statement, COLUMN_BASE_SEQ)};
+    return true;
 }
 
 static enum result row_exists(struct replica *replica, const struct catalog_table *table,
@@ -217,14 +132,15 @@ static enum result row_exists(struct replica *replica, const struct catalog_tabl
 }
 
 /* What the lines come to, seen against the table as it is now. */
-static enum result row_conclude(struct reading *reading, struct outbox_row *row)
+static enum result row_conclude(struct replica *replica, struct outbox_row *row,
+                                struct problem *problem)
 {
-    const struct catalog_table *table = replica_table(reading->replica, row->table_no);
+    const struct catalog_table *table = replica_table(replica, row->table_no);
     bool exists = false;
     enum result result = RESULT_OK;
 
     invariant(table != NULL);
-    result = row_exists(reading->replica, table, row->row_id, &exists, reading->problem);
+    result = row_exists(replica, table, row->row_id, &exists, problem);
     if (result != RESULT_OK)
         return result;
     if (exists && row->is_born)
@@ -253,29 +169,91 @@ static enum result row_conclude(struct reading *reading, struct outbox_row *row)
     return RESULT_OK;
 }
 
-enum result outbox_read(struct replica *replica, size_t line_max, bool with_waiting,
-                        struct arena *arena, struct outbox_row ***ret_rows, size_t *ret_count,
-                        int64_t *ret_lcn_last, struct problem *problem)
+enum result outbox_begin(struct outbox *outbox, struct replica *replica, int64_t lcn_last,
+                         bool with_waiting, struct problem *problem)
 {
-    struct reading reading = {.replica = replica, .arena = arena, .problem = problem};
     int64_t sealed_lcn = 0;
-    int64_t lcn_last = 0;
     enum result result = state_number(replica, "sealed_lcn", 0, &sealed_lcn, problem);
 
-    lookup_init(&reading.row_of, arena);
-    lcn_last = sealed_lcn;
+    *outbox = (struct outbox){.replica = replica, .with_waiting = with_waiting};
+    if (result == RESULT_OK) /* sorted by SQLite: on the disk if it is much */
+        result = sql_prepare(replica->database,
+                             "SELECT tbl, row_id, lcn, op, mask, edited_at, base_seq, NULL"
+                             " FROM fs_outbox WHERE lcn > ?1 AND lcn <= ?2"
+                             " UNION ALL"
+                             " SELECT table_no, row_id, " LCN_OF_WAITING ", 'W', mask, edited_at,"
+                             " base_seq, op FROM fs_unsendable ORDER BY 1, 2, 3",
+                             &outbox->statement, problem);
     if (result == RESULT_OK)
-        result = read_lines(&reading, sealed_lcn, line_max, &lcn_last);
+        result = sql_bind_integer(outbox->statement, 1, sealed_lcn, problem);
     if (result == RESULT_OK)
-        result = read_waiting(&reading, !with_waiting);
-    for (size_t i = 0; i < reading.count && result == RESULT_OK; i++)
-        result = row_conclude(&reading, reading.rows[i]);
-    if (result != RESULT_OK) {
+        result = sql_bind_integer(outbox->statement, 2, lcn_last, problem);
+    if (result == RESULT_OK)
+        result = sql_step(outbox->statement, &outbox->has_line, problem);
+    if (result != RESULT_OK)
         problem_add(problem, "reading the outbox");
-        return result;
+    return result;
+}
+
+static bool is_line_of(const struct outbox *outbox, const struct outbox_row *row)
+{
+    return outbox->has_line &&
+           sql_column_integer(outbox->statement, COLUMN_TABLE) == row->table_no &&
+           sql_column_integer(outbox->statement, COLUMN_ROW_ID) == row->row_id;
+}
+
+/* All lines of the row at hand. *ret_counts: any that this program understands. */
+static enum result gather_row(struct outbox *outbox, const struct catalog_table *table,
+                              struct outbox_row *row, bool *ret_counts, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    *ret_counts = false;
+    do {
+        struct line line = {0};
+
+        if (sql_column_integer(outbox->statement, COLUMN_WAITING_OP) != 0) {
+            if (*ret_counts || outbox->with_waiting)
+                row_join_waiting(row, outbox->statement);
+            *ret_counts |= outbox->with_waiting;
+        } else if (read_line(outbox->statement, table, &line)) {
+            row_follow(row, &line);
+            *ret_counts = true;
+        }
+        result = sql_step(outbox->statement, &outbox->has_line, problem);
+    } while (result == RESULT_OK && is_line_of(outbox, row));
+    return result;
+}
+
+enum result outbox_next(struct outbox *outbox, struct outbox_row *ret_row, bool *ret_has,
+                        struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    *ret_has = false;
+    while (result == RESULT_OK && outbox->has_line && !*ret_has) {
+        const struct catalog_table *table =
+            replica_table(outbox->replica, sql_column_integer(outbox->statement, COLUMN_TABLE));
+        struct outbox_row row = {.row_id = sql_column_integer(outbox->statement, COLUMN_ROW_ID),
+                                 .base_seq = INT64_MAX};
+
+        if (table == NULL) { /* of a table that is gone */
+            result = sql_step(outbox->statement, &outbox->has_line, problem);
+            continue;
+        }
+        row.table_no = table->number;
+        result = gather_row(outbox, table, &row, ret_has, problem);
+        if (result == RESULT_OK && *ret_has)
+            result = row_conclude(outbox->replica, &row, problem);
+        *ret_row = row;
     }
-    *ret_rows = reading.rows;
-    *ret_count = reading.count;
-    *ret_lcn_last = lcn_last;
-    return RESULT_OK;
+    if (result != RESULT_OK)
+        problem_add(problem, "reading the outbox");
+    return result;
+}
+
+void outbox_end(struct outbox *outbox)
+{
+    sql_release(outbox->statement);
+    *outbox = (struct outbox){0};
 }

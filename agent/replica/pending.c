@@ -112,27 +112,34 @@ static enum result load_held(struct replica *replica, struct pending *pending, s
     return result;
 }
 
+static enum result load_recorded(struct replica *replica, struct pending *pending,
+                                 struct arena *arena, struct problem *problem)
+{
+    struct outbox outbox;
+    struct outbox_row row;
+    bool has_row = true;
+    enum result result = outbox_begin(&outbox, replica, INT64_MAX, true, problem);
+
+    while (result == RESULT_OK && has_row) {
+        result = outbox_next(&outbox, &row, &has_row, problem);
+        if (result == RESULT_OK && has_row && row.is_change)
+            result = add_edit(replica, pending, arena, replica_table(replica, row.table_no),
+                              row.row_id, row.op, row.mask, problem);
+    }
+    outbox_end(&outbox);
+    return result;
+}
+
 enum result pending_load(struct replica *replica, struct arena *arena, struct pending *ret_pending,
                          struct problem *problem)
 {
-    struct outbox_row **rows = NULL;
-    size_t count = 0;
-    int64_t lcn_last = 0;
     enum result result = RESULT_OK;
 
     *ret_pending = (struct pending){0};
     lookup_init(&ret_pending->rows, arena);
     result = load_sealed(replica, ret_pending, arena, problem);
     if (result == RESULT_OK)
-        result =
-            outbox_read(replica, SIZE_MAX >> 1, true, arena, &rows, &count, &lcn_last, problem);
-    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
-        const struct catalog_table *table = replica_table(replica, rows[i]->table_no);
-
-        if (rows[i]->is_change)
-            result = add_edit(replica, ret_pending, arena, table, rows[i]->row_id, rows[i]->op,
-                              rows[i]->mask, problem);
-    }
+        result = load_recorded(replica, ret_pending, arena, problem);
     if (result == RESULT_OK)
         result = load_held(replica, ret_pending, arena, problem);
     if (result != RESULT_OK)

@@ -124,6 +124,9 @@ MUST_CHECK enum result replica_has_unsealed(struct replica *replica, bool *ret_h
  * nothing. */
 MUST_CHECK enum result replica_seal(struct replica *replica, struct wall_time now,
                                     int64_t *ret_seal_no, struct problem *problem);
+/* The last seal doesn't hold all that was recorded when it was made: that was more than a server
+ * takes in one piece, and a transaction may be in two. */
+bool replica_seal_is_cut(const struct replica *replica);
 /* The oldest seal without verdict, after `seal_after`; ret_seal_no 0: none. */
 MUST_CHECK enum result replica_next_seal(struct replica *replica, int64_t seal_after,
                                          int64_t *ret_seal_no, struct problem *problem);
@@ -196,18 +199,28 @@ MUST_CHECK enum result replica_change_counter(struct replica *replica, int64_t *
 
 /* --- attachments ---------------------------------------------------------------------------- */
 
-/* The next blob that the server may lack (its row is acknowledged), and the next that is wanted
- * here; size 0: none. States live in fs_blob. */
+/* The next blob that the server may lack (its row is acknowledged; is_parting: or left behind), and
+ * the next that is wanted here; size 0: none. States live in fs_blob. */
 struct replica_blob {
     uint8_t hash[BLOB_HASH_SIZE];
     int64_t size;   /* 0: none */
     bool is_orphan; /* to send: its row has left this device since */
 };
-MUST_CHECK enum result replica_blob_to_send(struct replica *replica, struct replica_blob *ret_blob,
-                                            struct problem *problem);
+MUST_CHECK enum result replica_blob_to_send(struct replica *replica, bool is_parting,
+                                            struct replica_blob *ret_blob, struct problem *problem);
 MUST_CHECK enum result replica_blob_to_fetch(struct replica *replica, struct replica_blob *ret_blob,
                                              struct problem *problem);
-enum replica_blob_state { BLOB_SENT = 1, BLOB_FETCHED = 2, BLOB_WANTED = 3, BLOB_UNAVAILABLE = 4 };
+enum replica_blob_state {
+    BLOB_SENT = 1,
+    BLOB_FETCHED = 2,
+    BLOB_WANTED = 3,
+    BLOB_UNAVAILABLE = 4,
+    BLOB_ERASED = 5, /* destroyed here; not sent any more */
+};
+/* The next whose content is to be destroyed here: its customer was erased, or it was fetched and no
+ * row of this device names it any more. size 0: none. */
+MUST_CHECK enum result replica_blob_to_erase(struct replica *replica, struct replica_blob *ret_blob,
+                                             struct problem *problem);
 MUST_CHECK enum result replica_blob_mark(struct replica *replica,
                                          const uint8_t hash[BLOB_HASH_SIZE],
                                          enum replica_blob_state state, struct problem *problem);

@@ -15,9 +15,8 @@ enum {
     REPLICA_ARENA_SIZE_MAX = 256 << 20,  /* one operation: a batch of rows and its lookups */
     REPLICA_STAGE_MEMORY_SIZE = 1 << 20, /* a larger delta goes to the fs_stage_ tables */
     REPLICA_TEXT_SIZE_MAX = 64 * 1024,   /* of one value that travels, as the protocol has it */
-    REPLICA_SEAL_LINES_MAX = 100000, /* outbox lines a seal takes: half of what a server takes */
-    REPLICA_BUSY_MS = 50,            /* the event loop must not hang */
-    REPLICA_CHECKPOINT_EVERY = 4000, /* rows written between two checkpoints, roughly */
+    REPLICA_BUSY_MS = 50,                /* the event loop must not hang */
+    REPLICA_CHECKPOINT_EVERY = 4000,     /* rows written between two checkpoints, roughly */
 };
 
 enum bucket_state { BUCKET_SUBSCRIBED = 1, BUCKET_LEAVING = 2, BUCKET_ARRIVING = 3 };
@@ -103,6 +102,7 @@ struct replica {
     /* where the part after the last one read begins, so that parts are read in one pass */
     int64_t part_seal_no, part_no, part_table_no, part_lcn;
     size_t part_size_max;
+    bool is_seal_cut; /* the last seal doesn't hold all that was recorded then */
 };
 
 /* --- replica.c ------------------------------------------------------------------------------- */
@@ -205,13 +205,21 @@ struct outbox_row {
     char last_op;
     uint64_t met_mask;
 };
-/* Reads lines in (sealed_lcn, lcn_max], at most `line_max`, joined with fs_unsendable where the row
- * has new lines (with_waiting: all of fs_unsendable). Rows in order of first appearance.
- * ret_lcn_last: last line read, or sealed_lcn. */
-MUST_CHECK enum result outbox_read(struct replica *replica, size_t line_max, bool with_waiting,
-                                   struct arena *arena, struct outbox_row ***ret_rows,
-                                   size_t *ret_count, int64_t *ret_lcn_last,
+/* What is recorded and not sealed, lines to `lcn_last`, row by row in order of table and id, joined
+ * with fs_unsendable where the row has new lines (with_waiting: all of fs_unsendable).
+ *
+ *   outbox_begin; while (*ret_has) outbox_next; outbox_end (also after a failure) */
+struct outbox {
+    struct replica *replica;
+    struct sql_statement *statement;
+    bool with_waiting;
+    bool has_line; /* the statement stands on the first line of the next row */
+};
+MUST_CHECK enum result outbox_begin(struct outbox *outbox, struct replica *replica,
+                                    int64_t lcn_last, bool with_waiting, struct problem *problem);
+MUST_CHECK enum result outbox_next(struct outbox *outbox, struct outbox_row *ret_row, bool *ret_has,
                                    struct problem *problem);
+void outbox_end(struct outbox *outbox);
 
 /* --- pending.c: rows with edits that have no verdict ------------------------------------------ */
 
@@ -349,7 +357,8 @@ bool bucket_is_in(const int64_t *buckets, size_t count, int64_t bucket);
 
 /* --- seal.c ----------------------------------------------------------------------------------- */
 
-/* Inside a write transaction: seals what is recorded, at most REPLICA_SEAL_LINES_MAX lines.
+/* Inside a write transaction: seals all that is recorded (R7), or, if that is more than any server
+ * takes in one piece, what fits.
  * ret_seal_no 0: nothing came of them. */
 MUST_CHECK enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
                                 size_t *ret_count, struct problem *problem);

@@ -3,6 +3,7 @@
 #include "agent/replica/replica_inside.h"
 
 #include "base/invariant.h"
+#include "protocol/limits.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -12,6 +13,7 @@ enum {
     DIGEST_CHANGES_MAX = 500, /* read at a time for the digest */
     CHANGE_HEAD_SIZE = 64,    /* of a change on the wire, without values, at most */
     VALUES_SIZE_MAX = 16 << 20,
+    SEAL_SIZE_MAX = LIMIT_UNIT_SIZE_MAX - LIMIT_BODY_SIZE_MAX, /* heads of the parts left aside */
 };
 
 struct sealing {
@@ -22,8 +24,15 @@ struct sealing {
     int64_t seal_no;
     int64_t clock_offset_us;
     size_t change_count;
+    size_t size;       /* on the wire, at most */
+    bool is_too_large; /* for one seal */
     struct problem *problem;
 };
+
+bool replica_seal_is_cut(const struct replica *replica)
+{
+    return replica->is_seal_cut;
+}
 
 enum result replica_has_unsealed(struct replica *replica, bool *ret_has, struct problem *problem)
 {
@@ -122,12 +131,16 @@ static enum result write_change(struct sealing *sealing, const struct outbox_row
     bool has_row = false;
     enum result result = RESULT_OK;
 
+    sealing->size += CHANGE_HEAD_SIZE + sealing->packed.size;
+    sealing->change_count++;
+    sealing->is_too_large =
+        sealing->size > SEAL_SIZE_MAX || sealing->change_count > LIMIT_UNIT_CHANGES_MAX;
+    if (sealing->is_too_large)
+        return problem_set(sealing->problem, RESULT_EXHAUSTED, "more than one seal can hold");
     sql_reset(sealing->insert);
     result = sql_bind_all(sealing->insert, values, sizeof values / sizeof values[0], problem);
     if (result == RESULT_OK)
         result = sql_step(sealing->insert, &has_row, problem);
-    if (result == RESULT_OK)
-        sealing->change_count++;
     return result;
 }
 
@@ -236,18 +249,32 @@ static enum result seal_row(struct sealing *sealing, const struct outbox_row *ro
     return seal_known(sealing, table, row, values);
 }
 
-static enum result seal_rows(struct sealing *sealing, struct outbox_row **rows, size_t count)
+static enum result seal_rows(struct sealing *sealing, int64_t lcn_last)
 {
+    struct outbox outbox = {0};
+    struct outbox_row row;
+    struct arena row_arena;
+    bool has_row = true;
     enum result result = sql_prepare(
         sealing->replica->database,
         "INSERT INTO fs_seal_change(lcn, seal_no, table_no, row_id, op, mask, base_seq, edited_at,"
         " recorded_at, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         &sealing->insert, sealing->problem);
 
+    arena_init(&row_arena, REPLICA_ARENA_SIZE_MAX);
     buffer_init(&sealing->packed, VALUES_SIZE_MAX);
-    for (size_t i = 0; i < count && result == RESULT_OK; i++)
-        result = seal_row(sealing, rows[i]);
+    sealing->arena = &row_arena;
+    if (result == RESULT_OK)
+        result = outbox_begin(&outbox, sealing->replica, lcn_last, false, sealing->problem);
+    while (result == RESULT_OK && has_row) {
+        arena_reset(&row_arena);
+        result = outbox_next(&outbox, &row, &has_row, sealing->problem);
+        if (result == RESULT_OK && has_row)
+            result = seal_row(sealing, &row);
+    }
+    outbox_end(&outbox);
     buffer_done(&sealing->packed);
+    arena_done(&row_arena);
     sql_release(sealing->insert);
     return result;
 }
@@ -357,24 +384,54 @@ static enum result forget_lines(struct replica *replica, int64_t lcn_last, struc
     return result;
 }
 
+/* What one snapshot of the outbox shows is whole transactions only as a whole (R7): nothing may be
+ * left out. More than any server takes in one piece goes in halves all the same, and somebody is
+ * told: nobody's work may wait for ever. */
+static enum result seal_what_fits(struct sealing *sealing, int64_t lcn_after, int64_t *lcn_last)
+{
+    struct replica *replica = sealing->replica;
+    enum result result = RESULT_OK;
+
+    replica->is_seal_cut = false;
+    do {
+        sealing->change_count = 0;
+        sealing->size = 0;
+        sealing->is_too_large = false;
+        result = sql_exec(replica->database, "SAVEPOINT seal", sealing->problem);
+        if (result == RESULT_OK)
+            result = seal_rows(sealing, *lcn_last);
+        if (sealing->is_too_large && *lcn_last > lcn_after + 1) {
+            *sealing->problem = (struct problem){0};
+            replica->is_seal_cut = true;
+            *lcn_last = lcn_after + (*lcn_last - lcn_after) / 2;
+            result = sql_exec(replica->database, "ROLLBACK TO seal", sealing->problem);
+        }
+        if (result == RESULT_OK)
+            result = sql_exec(replica->database, "RELEASE seal", sealing->problem);
+    } while (result == RESULT_OK && sealing->is_too_large);
+    return result;
+}
+
 enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
                      size_t *ret_count, struct problem *problem)
 {
-    struct arena *arena = &replica->step_arena;
-    struct sealing sealing = {.replica = replica, .arena = arena, .problem = problem};
+    struct sealing sealing = {.replica = replica, .problem = problem};
     struct message_push head = {.sealed_at = now};
-    struct outbox_row **rows = NULL;
-    size_t count = 0;
-    enum result result = read_head(replica, arena, &head, problem);
+    int64_t sealed_lcn = 0;
+    enum result result = read_head(replica, &replica->step_arena, &head, problem);
 
     if (result == RESULT_OK)
         result = state_number(replica, "clock_offset_us", 0, &sealing.clock_offset_us, problem);
     if (result == RESULT_OK)
-        result = outbox_read(replica, REPLICA_SEAL_LINES_MAX, false, arena, &rows, &count,
-                             &head.lcn_last, problem);
+        result = state_number(replica, "sealed_lcn", 0, &sealed_lcn, problem);
+    if (result == RESULT_OK)
+        result = sql_query_integer(replica->database, "SELECT max(lcn) FROM fs_outbox", NULL, 0,
+                                   sealed_lcn, &head.lcn_last, problem);
+    if (head.lcn_last < sealed_lcn)
+        head.lcn_last = sealed_lcn;
     sealing.seal_no = head.seal_no;
     if (result == RESULT_OK)
-        result = seal_rows(&sealing, rows, count);
+        result = seal_what_fits(&sealing, sealed_lcn, &head.lcn_last);
     if (result == RESULT_OK && sealing.change_count > 0)
         result = write_seal(replica, &head, problem);
     if (result == RESULT_OK)

@@ -23,7 +23,7 @@ static enum result count_blobs(struct replica *replica, struct replica_counts *c
                     " (SELECT number << 33 FROM fs_state WHERE name = 'replica_no') AND"
                     " (SELECT (number << 33) + 8589934591 FROM fs_state WHERE name = 'replica_no')"
                     " AND lower(content_hash) NOT IN"
-                    " (SELECT lower(hex(hash)) FROM fs_blob WHERE state IN (1, 2, 4))",
+                    " (SELECT lower(hex(hash)) FROM fs_blob WHERE state IN (1, 2, 4, 5))",
                     &statement, problem);
     if (result == RESULT_OK)
         result = sql_step(statement, &has_row, problem);

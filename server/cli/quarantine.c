@@ -4,6 +4,7 @@
 #include "server/cli/cli_commands.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 struct order {
     struct cli *cli;
@@ -78,6 +79,51 @@ static enum result run_show(struct cli *cli, struct problem *problem)
     return result == RESULT_OK ? print_changes(cli, changes, count, problem) : result;
 }
 
+/* Is the content here, all of it? */
+static enum result is_here(struct cli *cli, struct bytes hex, bool *ret_is, struct problem *problem)
+{
+    char text[2 * BLOB_STORE_HASH_SIZE + 1] = {0};
+    uint8_t hash[BLOB_STORE_HASH_SIZE];
+    int64_t size = 0;
+
+    *ret_is = false;
+    if (cli->blobs == NULL || hex.size != sizeof text - 1)
+        return RESULT_OK;
+    memcpy(text, hex.data, hex.size);
+    if (!bytes_from_hex(text, hash, sizeof hash))
+        return RESULT_OK;
+    return cli->blobs->operations->status(cli->blobs, hash, &size, ret_is, problem);
+}
+
+static enum result run_files(struct cli *cli, struct problem *problem)
+{
+    enum { HERE = 2 };
+    static const struct cli_column COLUMNS[] = {
+        {"SEAL", "seal_no", CLI_NUMBER},
+        {"BYTES", "size", CLI_NUMBER},
+        {"HERE", "is_here", CLI_FLAG},
+        {"CONTENT", "hash", CLI_TEXT},
+    };
+    struct store_result rows = {0};
+    struct value replica = {0};
+    int64_t replica_no = 0;
+    enum result result = cli_integer(cli_argument(cli, 0), "replica", &replica_no, problem);
+
+    replica = value_integer(replica_no);
+    if (result == RESULT_OK)
+        result = cli_query(cli,
+                           "SELECT seal_no, size, 0, hash FROM fs_quarantine_blob"
+                           " WHERE replica_no=?1 ORDER BY seal_no, hash",
+                           &replica, 1, &rows, problem);
+    for (size_t i = 0; i < rows.row_count && result == RESULT_OK; i++) {
+        bool is = false;
+
+        result = is_here(cli, store_bytes_at(&rows, i, HERE + 1), &is, problem);
+        rows.values[i * rows.column_count + HERE] = value_integer(is);
+    }
+    return result == RESULT_OK ? cli_print(cli, &rows, COLUMNS, problem) : result;
+}
+
 static enum result release(struct work *work, void *context, struct problem *problem)
 {
     struct order *order = context;
@@ -149,13 +195,15 @@ static const struct option_spec SPECS[] = {
 static const struct cli_action ACTIONS[] = {
     {"list", NULL, 0, 0, run_list},
     {"show", "REPLICA", 1, 1, run_show},
+    {"files", "REPLICA", 1, 1, run_files},
     {"release", "REPLICA", 1, 1, run_release},
     {"drop", "REPLICA --yes", 1, 1, run_drop},
 };
 
 const struct cli_family CLI_QUARANTINE = {
     .command = {"quarantine", "what revoked devices still had to bring",
-                "list|show|release|drop [REPLICA]", 1, 2, SPECS, sizeof SPECS / sizeof *SPECS},
+                "list|show|files|release|drop [REPLICA]", 1, 2, SPECS,
+                sizeof SPECS / sizeof *SPECS},
     .actions = ACTIONS,
     .action_count = sizeof ACTIONS / sizeof *ACTIONS,
 };

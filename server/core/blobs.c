@@ -22,13 +22,17 @@ static enum result is_allowed(const struct exchange *exchange, bool *ret_is,
     enum result result;
 
     bytes_to_hex(exchange->asked.hash, hash);
-    const struct value parameters[] = {value_text_of(hash), value_integer(exchange->job->user_id)};
+    const struct value parameters[] = {value_text_of(hash), value_integer(exchange->job->user_id),
+                                       value_integer(exchange->job->replica_no),
+                                       value_integer(exchange->asked.size)};
 
     result = store_query(exchange->store,
                          "SELECT 1 FROM attachment a WHERE a.content_hash=?1 AND (a.by_id=?2 OR"
                          " EXISTS (SELECT 1 FROM fs_entitlement e WHERE e.user_id=?2"
-                         " AND e.bucket=a._fs_bucket AND e.to_seq IS NULL)) LIMIT 1",
-                         parameters, 2, &exchange->job->arena, &found, problem);
+                         " AND e.bucket=a._fs_bucket AND e.to_seq IS NULL))"
+                         " UNION ALL SELECT 1 FROM fs_quarantine_blob q WHERE q.hash=?1"
+                         " AND q.replica_no=?3 AND ?4<=q.size LIMIT 1",
+                         parameters, 4, &exchange->job->arena, &found, problem);
     if (result == RESULT_OK)
         *ret_is = found.row_count > 0;
     return result;

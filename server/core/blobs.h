@@ -6,7 +6,8 @@
  * when it did not fit what is held device WANT offset  server PART...: as many as there is room
  * for; the device asks again behind the last one. HAVE of size 0: not here, ask later
  *
- * A hash is answered only for whom an attachment row with it is to be seen, or who wrote that row.
+ * A hash is answered only for whom an attachment row with it is to be seen, or who wrote that row;
+ * from a revoked device also what a row of its in quarantine names, up to the size it names.
  */
 #pragma once
 

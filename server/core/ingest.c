@@ -162,15 +162,16 @@ static enum result store_part(struct ingest *ingest, const struct message_push *
         result = drop_parts(ingest, problem);
     if (result == RESULT_OK)
         result = store_query(ingest->store,
-                             "SELECT coalesce(sum(length(body)),0) FROM fs_push_part"
+                             "SELECT coalesce(sum(length(body)),0), count(*) FROM fs_push_part"
                              " WHERE replica_no=?1",
                              parameters, 1, ingest->arena, &sum, problem);
     if (result != RESULT_OK)
         return result;
-    if (store_integer_at(&sum, 0, 0, 0) + (int64_t)job->body.size > LIMIT_UNIT_SIZE_MAX) {
-        job->result =
-            problem_set(&job->problem, RESULT_REFUSED, "seal %" PRId64 " is larger than %d bytes",
-                        push->seal_no, LIMIT_UNIT_SIZE_MAX);
+    if (store_integer_at(&sum, 0, 0, 0) + (int64_t)job->body.size > LIMIT_UNIT_SIZE_MAX ||
+        store_integer_at(&sum, 0, 1, 0) >= LIMIT_UNIT_PARTS_MAX) {
+        job->result = problem_set(&job->problem, RESULT_REFUSED,
+                                  "seal %" PRId64 " is larger than %d bytes or %d parts",
+                                  push->seal_no, LIMIT_UNIT_SIZE_MAX, LIMIT_UNIT_PARTS_MAX);
         result = drop_parts(ingest, problem);
         return result == RESULT_OK ? ingest_audit(ingest, "seal_too_large", NULL, problem) : result;
     }

@@ -96,6 +96,50 @@ static enum result keep_part(struct work *work, const struct job *job,
                         parameters, 10, problem);
 }
 
+/* A content that a deposited row names; those beyond the bound aren't taken. */
+static enum result note_content(struct work *work, const struct job *job, int64_t seal_no,
+                                struct bytes hash, int64_t size, struct problem *problem)
+{
+    const struct value parameters[] = {value_integer(job->replica_no), value_text(hash),
+                                       value_integer(size), value_integer(seal_no),
+                                       value_integer(QUARANTINE_BLOBS_SIZE_MAX)};
+
+    return work_execute(work,
+                        "INSERT INTO fs_quarantine_blob(replica_no, hash, size, seal_no)"
+                        " SELECT ?1, lower(?2), ?3, ?4 WHERE ?3 <= ?5 - (SELECT"
+                        " coalesce(sum(size),0) FROM fs_quarantine_blob WHERE replica_no=?1)"
+                        " ON CONFLICT(replica_no, hash) DO NOTHING",
+                        parameters, 5, problem);
+}
+
+static enum result note_contents(struct work *work, const struct job *job,
+                                 const struct message_push *push, struct problem *problem)
+{
+    const struct catalog_table *table = catalog_table_by_name(work_catalog(work), "attachment");
+    const struct catalog_column *hash = NULL;
+    const struct catalog_column *size = NULL;
+    enum result result = RESULT_OK;
+
+    if (table == NULL)
+        return RESULT_OK;
+    hash = catalog_column_by_name(table, "content_hash");
+    size = catalog_column_by_name(table, "size_n");
+    if (hash == NULL || size == NULL)
+        return RESULT_OK;
+    for (size_t i = 0; i < push->change_count && result == RESULT_OK; i++) {
+        const struct change *change = &push->changes[i];
+
+        if (change->table_no != table->number || change->op != CHANGE_INSERT ||
+            (change->mask >> hash->number & 1) == 0 || (change->mask >> size->number & 1) == 0 ||
+            change->values[hash->number].bytes.size != (size_t)2 * BLOB_HASH_SIZE ||
+            change->values[size->number].integer <= 0)
+            continue;
+        result = note_content(work, job, push->seal_no, change->values[hash->number].bytes,
+                              change->values[size->number].integer, problem);
+    }
+    return result;
+}
+
 static enum result answer(struct job *job, const struct message_push *push, struct problem *problem)
 {
     const struct message_deposited message = {.seal_no = push->seal_no, .digest = push->digest};
@@ -131,6 +175,8 @@ enum result quarantine_deposit(struct work *work, struct job *job, const struct 
         return audit_seal(work, "deposit_refused", standing.user_id, job->replica_no, push.seal_no,
                           problem);
     result = keep_part(work, job, &push, problem);
+    if (result == RESULT_OK)
+        result = note_contents(work, job, &push, problem);
     if (result != RESULT_OK || !push.is_last_part || standing.part_count < push.part_no)
         return result; /* parts that were on their way at the revocation come again */
     trace_line(trace, "server: seal %" PRId64 " of replica %" PRId64 " lies in quarantine",

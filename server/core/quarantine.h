@@ -8,13 +8,17 @@
  * revocation is refused like any other (and kept in review_item). Dates are the device's word: that
  * is why a person decides.
  *
- * Bounded: QUARANTINE_SIZE_MAX bytes a replica. */
+ * The contents of attachments that these seals name are taken as well, before the device ends
+ * (blobs.h): fs_quarantine_blob has their hashes and sizes.
+ *
+ * Bounded a replica: QUARANTINE_SIZE_MAX bytes of seals, QUARANTINE_BLOBS_SIZE_MAX of contents. */
 #pragma once
 
 #include "base/trace.h"
 #include "server/core/job.h"
 
 enum { QUARANTINE_SIZE_MAX = 2 * LIMIT_UNIT_SIZE_MAX };
+#define QUARANTINE_BLOBS_SIZE_MAX (INT64_C(2) << 30) /* photos of some months without a network */
 
 /* JOB_DEPOSIT: one PUSH body of a revoked replica. job->result RESULT_REFUSED: it can never be
  * taken (another incarnation, other contents than before, too much); RESULT_MALFORMED: no PUSH. The

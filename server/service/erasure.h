@@ -11,9 +11,8 @@
  * value again: the plan shows it, and the erasure is done again. */
 #pragma once
 
+#include "domain/erasure.h"
 #include "server/store/work.h"
-
-#define ERASURE_MARK "(erased)"
 
 /* Rows of a table with personal columns that still hold something. */
 struct erasure_item {

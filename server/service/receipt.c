@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 #include "server/service/audit.h"
+#include "server/service/report_key.h"
 #include "server/service/review.h"
 #include "server/service/rows.h"
 
@@ -35,28 +36,15 @@ static const struct finding NOT_THESE_ROWS = {"not_these_rows", REASON_SEAL_NOT_
 static const struct finding GAP = {"gap", REASON_SEAL_GAP};
 static const struct finding FORK = {"fork", REASON_SEAL_FORK};
 
-/* The device's key that signed it; if none did, its newest; "" if it has none. */
 static enum result find_key(struct work *work, const struct evidence *evidence, bool *ret_is_signed,
                             char ret_hex[EVIDENCE_HEX_SIZE], struct problem *problem)
 {
     const struct value device = value_integer(evidence->claim.device_id);
     struct store_result keys = {0};
-    enum result result = work_query(work,
-                                    "SELECT sign_public_key FROM fs_replica WHERE device_id = ?1"
-                                    " ORDER BY replica_no DESC",
-                                    &device, 1, &keys, problem);
+    enum result result = work_query(work, REPORT_KEYS_QUERY, &device, 1, &keys, problem);
 
-    *ret_is_signed = false;
-    ret_hex[0] = '\0';
-    for (size_t i = 0; i < keys.row_count && result == RESULT_OK && !*ret_is_signed; i++) {
-        struct bytes key = store_bytes_at(&keys, i, 0);
-
-        if (key.size != EVIDENCE_KEY_SIZE)
-            continue;
-        *ret_is_signed = evidence_is_signed(evidence->sealed, key.data, evidence->key_signature);
-        if (i == 0 || *ret_is_signed)
-            bytes_to_hex(key, ret_hex);
-    }
+    if (result == RESULT_OK)
+        report_key_find(&keys, evidence, ret_is_signed, ret_hex);
     return result;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/service/report_check.h"
+#include "server/service/report_key.h"
 
 #include <string.h>
 
@@ -97,20 +98,9 @@ static enum result check_key(struct store *store, struct report_check *check, st
         return arena_full(arena, problem);
     hex[0] = '\0';
     check->device_key = hex;
-    result = store_query(store,
-                         "SELECT sign_public_key FROM fs_replica WHERE device_id = ?1"
-                         " ORDER BY replica_no DESC",
-                         &device, 1, arena, &keys, problem);
-    for (size_t i = 0; i < keys.row_count && result == RESULT_OK && !check->is_key_good; i++) {
-        struct bytes key = store_bytes_at(&keys, i, 0);
-
-        if (key.size != EVIDENCE_KEY_SIZE)
-            continue;
-        check->is_key_good =
-            evidence_is_signed(check->evidence.sealed, key.data, check->evidence.key_signature);
-        if (i == 0 || check->is_key_good)
-            bytes_to_hex(key, hex);
-    }
+    result = store_query(store, REPORT_KEYS_QUERY, &device, 1, arena, &keys, problem);
+    if (result == RESULT_OK)
+        report_key_find(&keys, &check->evidence, &check->is_key_good, hex);
     return result;
 }
 

@@ -68,6 +68,7 @@ static void forget_everything(struct work *work)
     lookup_init(&work->users, &work->arena);
     work->change_next = 0;
     work->reaction_runs = 0;
+    work->outside_count = 0;
     work->has_savepoint = false;
     work->is_broken = false;
 }
@@ -192,6 +193,32 @@ enum result work_cache(struct work *work, const struct catalog_table *table, int
     return result;
 }
 
+static int compare_ids(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left;
+    int64_t b = *(const int64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+/* Those that aren't known yet, each once: a seal may name its call 100,000 times. */
+static size_t missing_ids(const struct work *work, const struct catalog_table *table,
+                          const int64_t *ids, size_t count, int64_t *missing)
+{
+    size_t found = 0;
+    size_t unique = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (lookup_find(&work->rows, table->number, ids[i]) == NULL)
+            missing[found++] = ids[i];
+    if (found > 1)
+        qsort(missing, found, sizeof *missing, compare_ids);
+    for (size_t i = 0; i < found; i++)
+        if (unique == 0 || missing[unique - 1] != missing[i])
+            missing[unique++] = missing[i];
+    return unique;
+}
+
 enum result work_prefetch(struct work *work, const struct catalog_table *table, const int64_t *ids,
                           size_t count, struct problem *problem)
 {
@@ -202,18 +229,14 @@ enum result work_prefetch(struct work *work, const struct catalog_table *table, 
 
     if (missing == NULL)
         return arena_full(&work->arena, problem);
-    for (size_t i = 0; i < count; i++)
-        if (lookup_find(&work->rows, table->number, ids[i]) == NULL)
-            missing[missing_count++] = ids[i];
+    missing_count = missing_ids(work, table, ids, count, missing);
     if (missing_count == 0)
         return RESULT_OK;
     result =
         store_read_rows(work->store, table, missing, missing_count, &work->arena, &rows, problem);
     for (size_t i = 0; i < missing_count && result == RESULT_OK; i++) {
-        struct work_row *row = lookup_find(&work->rows, table->number, missing[i]);
+        struct work_row *row = NULL;
 
-        if (row != NULL)
-            continue; /* the same id twice in one call */
         result = work_cache(work, table, missing[i], &row, problem);
         if (result != RESULT_OK || rows[i].values == NULL)
             continue;
@@ -395,6 +418,8 @@ enum result work_note_change(struct work *work, struct work_row *row, const stru
                                    .after = after,
                                    .mask = mask,
                                    .author = *author};
+    if (!work->is_reacting)
+        work->outside_count++;
     if (!row->is_watched && is_watched(work->catalog, row->table)) {
         row->is_watched = true;
         if (!is_new)

@@ -36,14 +36,20 @@ struct work_change {
 };
 
 /* A business rule that follows a change, in the same transaction; its own changes may cause more,
- * up to WORK_REACTIONS_MAX in one work. A refusal undoes what the caller of work_settle undoes. */
+ * up to WORK_REACTIONS_MAX in one work and WORK_REACTIONS_EACH_MAX for each change from outside. A
+ * refusal undoes what the caller of work_settle undoes. */
 struct reaction {
     const char *table_name;
     enum result (*run)(struct work *work, const struct work_change *change,
                        struct problem *problem);
 };
 
-enum { WORK_REACTIONS_MAX = 100000, WORK_ARENA_SIZE_MAX = 512 * 1024 * 1024 };
+enum {
+    WORK_REACTIONS_MAX = 100000,
+    WORK_REACTIONS_EACH_MAX = 16,
+    WORK_ARENA_SIZE_MAX =
+        1024 * 1024 * 1024, /* a seal of LIMIT_UNIT_CHANGES_MAX takes half of it */
+};
 
 /* A bucket that the commit changed. */
 struct touched_bucket {

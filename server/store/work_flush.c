@@ -88,18 +88,21 @@ static enum result follow_moves(struct work *work, struct problem *problem)
 static enum result run_reactions(struct work *work, const struct work_change *change,
                                  struct problem *problem)
 {
+    size_t runs_max = WORK_REACTIONS_MAX + WORK_REACTIONS_EACH_MAX * work->outside_count;
     enum result result = RESULT_OK;
 
     for (const struct reaction *r = work->reaction_table;
          r != NULL && r->table_name != NULL && result == RESULT_OK; r++) {
         if (strcmp(r->table_name, change->table->name) != 0)
             continue;
-        if (work->reaction_runs++ >= WORK_REACTIONS_MAX)
+        if (work->reaction_runs++ >= runs_max)
             return problem_set(problem, RESULT_REFUSED,
                                "rules keep causing each other: more than "
-                               "%d reactions in one transaction",
-                               WORK_REACTIONS_MAX);
+                               "%zu reactions in one transaction",
+                               runs_max);
+        work->is_reacting = true;
         result = r->run(work, change, problem);
+        work->is_reacting = false;
         if (result != RESULT_OK)
             problem_add(problem, "following a change of %s", change->table->name);
     }

@@ -66,6 +66,8 @@ struct work {
     struct work_list changes; /* struct work_change, in order */
     size_t change_next;       /* the first whose reactions have not run */
     size_t reaction_runs;
+    size_t outside_count; /* changes that no reaction made */
+    bool is_reacting;
     struct work_list moved; /* struct work_row whose bucket changed: children to follow */
     size_t moved_next;
     struct work_list books;    /* struct book_entry */

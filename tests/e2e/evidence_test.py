@@ -153,9 +153,26 @@ def force(company, statement):
     company.sql("DROP TRIGGER fs_audit_changed", statement, trigger)
 
 
+def files_of(folder, content):
+    """The files of attachments, whole or not, that hold this."""
+    found = []
+    for base, _, names in os.walk(os.path.join(folder, "blobs")):
+        for name in names:
+            with open(os.path.join(base, name), "rb") as file:
+                if file.read() == content:
+                    found.append(os.path.join(base, name))
+    return found
+
+
 def an_erased_customer_is_gone_everywhere_and_the_chain_holds(company):
     anna = anna_of(company)
-    anna.sync()
+    photo = os.path.join(company.folder, "oven.jpg")
+    content = os.urandom(100000)
+    with open(photo, "wb") as file:
+        file.write(content)
+    anna.cli("photo", "add", str(small_company.visit_of(company, "anna")), photo)
+    lib.wait_for("the photo on the server", lambda: anna.sync() and files_of(company.data, content))
+    expect(files_of(anna.folder, content), "the photo isn't on the device")
     plan = company.cli("customer", "erase", "1").out
     expect("Nothing was changed" in plan and "signature" in plan and "contact" in plan, plan)
     expect_equal(company.value("SELECT name FROM party WHERE id = 1"), "Panificio Bianchi", "name")
@@ -171,6 +188,13 @@ def an_erased_customer_is_gone_everywhere_and_the_chain_holds(company):
         "customer", "status", "--json").json()[0]["confirmed"] == 1)
     expect_equal(anna.value("SELECT group_concat(DISTINCT signer_name) FROM signature"), "(erased)",
                  "names on the device")
+    lib.wait_for("the end of the photo on the device",
+                 lambda: anna.sync() and not files_of(anna.folder, content))
+    expect(not files_of(company.data, content), "the photo is still on the server")
+    for path in (anna.replica, anna.replica + "-wal"):
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                expect("Panificio Bianchi".encode() not in file.read(), "the name is in " + path)
     out = verify(company)
     expect("erased on 20" in out and "2 signatures, 0 not good" in out, out)
     expect("the content was erased" in anna.cli("verify").out, "the device's view")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is confirmed, who is put out, and what becomes of his work: with the real programs."""
 
+import hashlib
 import os
 import re
 import signal
@@ -68,12 +69,33 @@ def noted(company, words):
     return company.value("SELECT count(*) FROM call_note WHERE body = ?", words)
 
 
+PHOTO_SIZE = 700 * 1024
+
+
+def take_photo(device):
+    photo = os.urandom(PHOTO_SIZE)
+    path = os.path.join(device.folder, "..", "pump.jpg")
+    with open(path, "wb") as file:
+        file.write(photo)
+    device.cli("photo", "add", str(device.value("SELECT min(id) FROM activity")), path)
+    os.remove(path)
+    return photo
+
+
+def content_of(company, content):
+    name = hashlib.blake2b(content, digest_size=32).hexdigest()
+    path = os.path.join(company.data, "blobs", name[:2], name[2:4], name[4:])
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def a_revoked_device_leaves_its_work_behind_and_then_wipes_itself(company):
     device = company.device_add("carla")
     number = replica_no(device)
     device.run()
     device.line.cut()
     device.sql((NOTE, "before the revocation"))
+    photo = take_photo(device)
     time.sleep(0.01)
     company.cli("device", "revoke", number, "--wipe")
     time.sleep(0.01)
@@ -90,7 +112,13 @@ def a_revoked_device_leaves_its_work_behind_and_then_wipes_itself(company):
     expect_equal(noted(company, "before the revocation"), 0, "applied without anybody's word")
     expect("before the revocation" in company.cli("quarantine", "show", number).out, "not shown")
     expect("waits" in company.cli("quarantine", "list").out, "not listed")
+    files = company.cli("quarantine", "files", number, "--json").json()
+    expect_equal([(file["size"], file["is_here"]) for file in files], [(PHOTO_SIZE, True)],
+                 "contents of attachments")
+    expect_equal(content_of(company, photo), photo, "the photo that only the device had")
     out = company.cli("quarantine", "release", number).out
+    expect_equal(company.value("SELECT count(*) FROM attachment WHERE content_hash = ?",
+                               hashlib.blake2b(photo, digest_size=32).hexdigest()), 1, "its row")
     expect_equal(noted(company, "before the revocation"), 1, "released: " + out)
     expect_equal(noted(company, "after the revocation"), 0, "dated after the revocation: " + out)
     expect_equal(company.value("SELECT count(*) FROM review_item WHERE kind = 'refused'"

@@ -111,8 +111,22 @@ static enum result read_part(struct blob_store *store, const uint8_t *hash, int6
     return RESULT_OK;
 }
 
+static enum result destroy(struct blob_store *store, const uint8_t *hash, struct problem *problem)
+{
+    struct sim_blobs *blobs = blobs_of(store);
+    struct sim_blob *blob = find(blobs, hash);
+
+    if (disk_strikes(blobs->disk, blobs->machine, DISK_WRITE_ERROR))
+        return problem_set(problem, RESULT_STORAGE, "an attachment: the disk fails");
+    if (blob != NULL) {
+        blob->size = 0;
+        blob->is_whole = false;
+    }
+    return RESULT_OK;
+}
+
 static const struct blob_store_operations OPERATIONS = {
-    .status = status, .append = append, .read = read_part};
+    .status = status, .append = append, .read = read_part, .destroy = destroy};
 
 void sim_blobs_init(struct sim_blobs *blobs, struct disk *disk, int machine)
 {

@@ -184,6 +184,60 @@ static void a_cut_while_it_leaves_its_work_behind_loses_nothing(void **state)
     assert_int_equal(notes(world, "kept through cuts"), 1);
 }
 
+/* A photo that only this device has; its row waits as well. */
+static void take_photo(struct world *world, size_t size, uint8_t *ret_hash)
+{
+    uint8_t *content = calloc(1, size);
+    char hex[2 * BLOB_STORE_HASH_SIZE + 1];
+    char script[400];
+
+    assert_non_null(content);
+    for (size_t i = 0; i < size; i++)
+        content[i] = (uint8_t)prng_next(&world->prng);
+    sim_blobs_put(&world->agents[ANNA].blobs, content, size, ret_hash);
+    free(content);
+    bytes_to_hex(bytes_of(ret_hash, BLOB_STORE_HASH_SIZE), hex);
+    (void)snprintf(script, sizeof script,
+                   "INSERT INTO attachment (id, call_id, name, mime_type, size_n, content_hash,"
+                   " created_at, by_id) VALUES ((SELECT id FROM new_id), 1, 'pump.jpg',"
+                   " 'image/jpeg', %zu, '%s', 1, 1)",
+                   size, hex);
+    sql(world, ANNA, script);
+}
+
+/* No wipe before the contents of its attachments are there, too, however often the line is cut. */
+static void a_revoked_device_leaves_its_photos_behind(void **state)
+{
+    enum { PHOTO_SIZE = 3000000, CUTS = 4 };
+    struct world *world = world_of(state, 2);
+    uint8_t hash[BLOB_STORE_HASH_SIZE];
+    struct command command;
+
+    send_both_to_site_1(world);
+    command = anna_of(world);
+    command.wipe = true;
+    link_cut(world, ANNA);
+    take_photo(world, PHOTO_SIZE, hash);
+    run(world, revoke_device, &command);
+    for (int i = 0; i < CUTS; i++) {
+        link_restore(world, ANNA);
+        for (int ms = 0; ms < 400 * 1000 && network_link(world, world->agents[ANNA].link) == NULL;
+             ms++)
+            world_pass(world, MILLISECONDS(1));
+        world_pass(world, MILLISECONDS(70 + 20 * i));
+        assert_false(world->agents[ANNA].is_revoked);
+        assert_false(sim_blobs_is_whole(&world->server.blobs, hash));
+        link_cut(world, ANNA);
+    }
+    link_restore(world, ANNA);
+    assert_true(wait_until(world, &world->agents[ANNA].is_revoked, MINUTES(12)));
+    assert_true(world->agents[ANNA].is_wiped);
+    assert_true(sim_blobs_is_whole(&world->server.blobs, hash));
+    for (command.step.seal_no = 1; command.step.seal_no != 0;)
+        run(world, release, &command);
+    expect(world, OFFICE, "SELECT name FROM attachment", "pump.jpg");
+}
+
 /* A live session gets nothing more from the commit on that revokes it. */
 static void a_live_session_ends_within_a_second(void **state)
 {
@@ -440,6 +494,7 @@ int main(void)
         STORY(a_device_that_is_not_confirmed_waits_and_then_begins_by_itself),
         STORY(a_revoked_device_leaves_its_work_behind_before_it_wipes),
         STORY(a_cut_while_it_leaves_its_work_behind_loses_nothing),
+        STORY(a_revoked_device_leaves_its_photos_behind),
         STORY(a_live_session_ends_within_a_second),
         STORY(keys_change_when_the_office_asks),
         STORY(a_rotation_that_is_cut_anywhere_locks_nobody_out),

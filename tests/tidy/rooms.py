@@ -38,7 +38,7 @@ MAY_KNOW = {
 
 # Single headers of another room that a room may know besides: here the types of what is said.
 MAY_KNOW_TOO = {
-    "agent/replica": ("protocol/messages.h",),
+    "agent/replica": ("protocol/messages.h", "protocol/limits.h"),
 }
 
 # Folders of an implementation that only its own room may include from.

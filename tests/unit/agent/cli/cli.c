@@ -4,9 +4,9 @@
 
 #include "agent/cli/blob_files.h"
 #include "agent/cli/cli.h"
-#include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
 #include "edge/files.h"
+#include "edge/reserve.h"
 
 #include <sodium.h>
 
@@ -327,16 +327,17 @@ static void a_reserve_is_kept_given_up_once_and_kept_anew(void **state)
 
     OK(desk, reserve_give(desk->folder, &is_given, &desk->problem));
     assert_false(is_given);
-    assert_int_equal(reserve_room(desk->folder, &before), RESERVE_ROOM_AMPLE);
+    assert_int_equal(reserve_room(desk->folder, RESERVE_DEVICE_SIZE, &before), RESERVE_ROOM_AMPLE);
     for (int i = 0; i < 2; i++) {
-        OK(desk, reserve_keep(desk->folder, &desk->problem));
-        OK(desk, reserve_keep(desk->folder, &desk->problem)); /* it is there */
+        OK(desk, reserve_keep(desk->folder, RESERVE_DEVICE_SIZE, &desk->problem));
+        OK(desk, reserve_keep(desk->folder, RESERVE_DEVICE_SIZE, &desk->problem)); /* it is there */
         OK(desk, reserve_give(desk->folder, &is_given, &desk->problem));
         assert_true(is_given);
         OK(desk, reserve_give(desk->folder, &is_given, &desk->problem));
         assert_false(is_given);
     }
-    assert_int_equal(reserve_keep("/nowhere/at/all", &desk->problem), RESULT_REFUSED);
+    assert_int_equal(reserve_keep("/nowhere/at/all", RESERVE_DEVICE_SIZE, &desk->problem),
+                     RESULT_REFUSED);
     desk_end(desk);
 }
 

@@ -80,14 +80,14 @@ static void an_attachment_is_offered_once_its_row_is_acknowledged(void **state)
     sql(kit, "INSERT INTO attachment(id, asset_id, name, mime_type, size_n, content_hash,"
              " created_at, by_id) VALUES ((SELECT id FROM new_id), 5, 'a.jpg', 'image/jpeg', 400,"
              " '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff', 1, 12)");
-    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    OK(kit, replica_blob_to_send(kit->replica, false, &blob, &kit->problem));
     assert_int_equal(blob.size, 0);
     answer(kit, seal(kit), 11, 0, NULL);
-    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    OK(kit, replica_blob_to_send(kit->replica, false, &blob, &kit->problem));
     assert_int_equal(blob.size, 400);
     assert_int_equal(blob.hash[1], 0x11);
     OK(kit, replica_blob_mark(kit->replica, blob.hash, BLOB_SENT, &kit->problem));
-    OK(kit, replica_blob_to_send(kit->replica, &blob, &kit->problem));
+    OK(kit, replica_blob_to_send(kit->replica, false, &blob, &kit->problem));
     assert_int_equal(blob.size, 0);
     blob.hash[0] = 0;
     for (size_t i = 0; i < BLOB_HASH_SIZE; i++)
@@ -95,6 +95,51 @@ static void an_attachment_is_offered_once_its_row_is_acknowledged(void **state)
     OK(kit, replica_blob_mark(kit->replica, blob.hash, BLOB_WANTED, &kit->problem));
     OK(kit, replica_blob_to_fetch(kit->replica, &blob, &kit->problem));
     assert_int_equal(blob.size, 400);
+}
+
+/* As the server's own change is applied. */
+static void erase_row(struct kit *kit, const char *which)
+{
+    char script[200];
+
+    (void)snprintf(script, sizeof script,
+                   "BEGIN; INSERT INTO fs_flag(k) VALUES (1); UPDATE attachment SET"
+                   " name = '(erased)' WHERE %s; DELETE FROM fs_flag; COMMIT",
+                   which);
+    sql(kit, "%s", script);
+}
+
+/* A customer's erasure reaches the contents of attachments, and what was fetched goes with its row;
+ * what somebody else's row still names stays. */
+static void contents_of_erased_rows_are_to_be_destroyed(void **state)
+{
+    static const char INSERT[] =
+        "INSERT INTO attachment(id, asset_id, name, mime_type, size_n, content_hash,"
+        " created_at, by_id) VALUES ((SELECT id FROM new_id), 5, 'a.jpg', 'image/jpeg', 400,"
+        " '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff', 1, 12)";
+    uint8_t fetched[BLOB_HASH_SIZE] = {7};
+    struct kit *kit = *state;
+    struct replica_blob blob = {0};
+
+    first_snapshot(kit);
+    sql(kit, INSERT);
+    sql(kit, INSERT);
+    erase_row(kit, "id = (SELECT min(id) FROM attachment)");
+    OK(kit, replica_blob_to_erase(kit->replica, &blob, &kit->problem));
+    assert_int_equal(blob.size, 0); /* the other row has its name */
+    erase_row(kit, "1");
+    OK(kit, replica_blob_to_erase(kit->replica, &blob, &kit->problem));
+    assert_int_equal(blob.size, 0); /* the server has no say in it yet */
+    answer(kit, seal(kit), 11, 0, NULL);
+    OK(kit, replica_blob_to_erase(kit->replica, &blob, &kit->problem));
+    assert_int_equal(blob.size, 400);
+    OK(kit, replica_blob_mark(kit->replica, blob.hash, BLOB_ERASED, &kit->problem));
+    OK(kit, replica_blob_to_send(kit->replica, false, &blob, &kit->problem));
+    assert_int_equal(blob.size, 0);
+
+    OK(kit, replica_blob_mark(kit->replica, fetched, BLOB_FETCHED, &kit->problem));
+    OK(kit, replica_blob_to_erase(kit->replica, &blob, &kit->problem));
+    assert_memory_equal(blob.hash, fetched, sizeof fetched);
 }
 
 /* The sqlite3 shell and python see and write the same file. */
@@ -123,6 +168,7 @@ int main(void)
         TEST(explain_says_why_a_row_is_or_is_not_here),
         TEST(the_change_counter_moves_when_another_program_commits),
         TEST(an_attachment_is_offered_once_its_row_is_acknowledged),
+        TEST(contents_of_erased_rows_are_to_be_destroyed),
         TEST(other_programs_take_part),
     };
 
