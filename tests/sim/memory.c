@@ -8,14 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_WATCHED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_WATCHED 1
-#endif
-#endif
-
 /* Pieces of one size come from chunks and go back to a list of that size; nothing is given back to
  * the system. Sizes go up by 16 bytes, from 512 on by a quarter of a power of two. */
 enum { HEAD_SIZE = 16, STEP = 16, SMALL_MAX = 512, CLASS_COUNT = 64, PIECE_MAX = 64 * 1024 };
@@ -184,9 +176,5 @@ void memory_install(void)
 
     invariant(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK);
     invariant(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);
-#ifndef IS_WATCHED
     invariant(sqlite3_config(SQLITE_CONFIG_MALLOC, &METHODS) == SQLITE_OK);
-#else
-    (void)METHODS;
-#endif
 }
