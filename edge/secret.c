@@ -43,6 +43,11 @@ void secret_free(void *secret)
     sodium_free(secret); /* wipes; takes NULL */
 }
 
+void secret_wipe(void *secret, size_t size)
+{
+    sodium_memzero(secret, size);
+}
+
 enum result secret_read_descriptor(int descriptor, char *buffer, size_t size,
                                    struct bytes *ret_line, struct problem *problem)
 {

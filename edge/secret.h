@@ -17,7 +17,8 @@ void secret_harden_process(void);
 
 /* Zeroed memory between guard pages, kept out of swap as far as the system allows; NULL: none. */
 void *secret_alloc(size_t size);
-void secret_free(void *secret); /* wipes; takes NULL */
+void secret_free(void *secret);              /* wipes; takes NULL */
+void secret_wipe(void *secret, size_t size); /* what lies in ordinary memory */
 
 /* The first line of what the descriptor gives, to secret_alloc'd `buffer` of `size` bytes; 0 bytes
  * if it gives nothing. RESULT_REFUSED: it can't be read, or the line is longer. */
