@@ -5,6 +5,7 @@
 #include "agent/cli/blob_files.h"
 #include "agent/cli/reserve.h"
 #include "agent/cli/state_file.h"
+#include "agent/local_http.h"
 #include "agent/open.h"
 #include "agent/renewal.h"
 #include "agent/wipe.h"
@@ -59,6 +60,7 @@ struct daemon {
     struct watch *request_watch; /* sync-now */
     struct replica *replica;
     struct blob_store *blobs;
+    struct local_http *local_http; /* NULL: off */
     struct agent *agent;
     uint64_t connection; /* 0: none */
     int64_t change_counter;
@@ -838,6 +840,26 @@ static void make_watches(struct daemon *daemon)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "no_watch", RESULT_REFUSED, &problem);
 }
 
+/* Without it the device syncs all the same. */
+static void open_local_http(struct daemon *daemon)
+{
+    const struct local_http_options options = {.listen = daemon->options->http_listen,
+                                               .data_folder = daemon->options->data_folder,
+                                               .replica = daemon->replica,
+                                               .state = &daemon->state};
+    struct problem problem = {0};
+    enum result result = RESULT_OK;
+
+    if (daemon->options->mode != DAEMON_RUN || options.listen == NULL)
+        return;
+    result = local_http_open(daemon->loop, &options, &daemon->local_http, &problem);
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_ERROR, "no_http", result, &problem);
+    else
+        log_event(daemon->options->log, LOG_LEVEL_NOTICE, "http",
+                  LOG_FIELDS(log_number("port", local_http_port(daemon->local_http))));
+}
+
 static enum result begin(struct daemon *daemon, struct problem *problem)
 {
     const struct loop_options loop_options = {.tls = strncmp(daemon->keys->url, "wss:", 4) == 0};
@@ -864,6 +886,7 @@ static enum result begin(struct daemon *daemon, struct problem *problem)
         state_file_tidy(daemon->options->data_folder);
     keep_reserve(daemon);
     make_watches(daemon);
+    open_local_http(daemon);
     loop_take_signals(daemon->loop, on_signal, daemon);
     daemon->look_delay_us = LOOK_EVERY_US;
     loop_timer_set(daemon->look_timer, mono_after(clock_mono_now(), daemon->look_delay_us));
@@ -874,6 +897,7 @@ static enum result begin(struct daemon *daemon, struct problem *problem)
 static void finish(struct daemon *daemon)
 {
     daemon->is_ending = true; /* the last callbacks change nothing */
+    local_http_close(daemon->local_http);
     watch_destroy(daemon->log_watch);
     watch_destroy(daemon->request_watch);
     loop_timer_destroy(daemon->deadline_timer);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is confirmed, who is put out, and what becomes of his work: with the real programs."""
 
+import json
 import os
 import re
 import signal
@@ -284,6 +285,59 @@ def a_page_of_somebody_else_reads_no_figures(company):
     expect(output.code != 0, "figures for everybody")
 
 
+def asks(port, headers, path="/api/status", method="GET"):
+    """Status and body of one request to a local port."""
+    request = urllib.request.Request("http://127.0.0.1:%d%s" % (port, path), headers=headers,
+                                     method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def an_agent_answers_only_who_may_read_its_folder(company):
+    device = company.device_add("anna")
+    port = lib.free_port()
+    token_path = os.path.join(device.folder, "http.token")
+    device.run()
+    expect(not os.path.exists(token_path), "a token though nothing listens")
+    expect_equal(device.stop(), 0, "its agent")
+    device.run("--http-listen", "127.0.0.1:%d" % port)
+    lib.wait_for("the token", lambda: os.path.exists(token_path))
+    expect_equal(stat.S_IMODE(os.stat(token_path).st_mode), 0o600, "mode of the token")
+    with open(token_path, encoding="ascii") as file:
+        token = file.read()
+    bearer = {"Authorization": "Bearer " + token}
+    lib.wait_for("the port", lambda: asks(port, bearer)[0] == 200)
+    found = json.loads(asks(port, bearer)[1])
+    said = json.loads(device.cli("status", "--json").out)
+    expect_equal(set(found), set(said), "what both say")
+    expect_equal((found["user"], found["is_running"], found["unsent"]), ("anna", True, 0), "status")
+    for headers in ({}, {"Authorization": "Bearer " + token[:-1]}, {"Authorization": token},
+                    {"Authorization": "Bearer " + "0" * 64}, {"Cookie": "token=" + token},
+                    {**bearer, "Host": "evil.example"}, {**bearer, "Origin": "http://evil.example"},
+                    {**bearer, "Origin": "null"},
+                    {**bearer, "Origin": "http://127.0.0.1:%d" % port}):
+        expect_equal(asks(port, headers)[0], 403, "with %r" % headers)
+    expect_equal(asks(port, {}, "/api/status?token=" + token)[0], 403, "in the query")
+    expect_equal(asks(port, bearer, "/other")[0], 404, "another path")
+    expect_equal(asks(port, bearer, method="DELETE")[0], 405, "another method")
+    expect_equal(device.stop(), 0, "its agent")
+    expect(not os.path.exists(token_path), "the token outlives the agent")
+    with open(os.path.join(device.folder, "agent.conf"), "w", encoding="ascii") as file:
+        file.write("[http]\nlisten = 127.0.0.1:%d\n" % port)
+    device.run()
+    lib.wait_for("the port", lambda: os.path.exists(token_path))
+    with open(token_path, encoding="ascii") as file:
+        expect(file.read() != token, "the token is the one before")
+    expect_equal(asks(port, bearer)[0], 403, "with the token of an earlier start")
+    expect_equal(device.stop(), 0, "its agent")
+    for wrong in ("0.0.0.0:%d" % port, "127.0.0.1", "192.0.2.1:80", "127.0.0.1:x"):
+        output = device.cli("run", "--http-listen", wrong, code=None, seconds=20)
+        expect(output.code != 0 and "http.listen" in output.err, wrong + ": " + output.err)
+
+
 def secrets_of(company):
     """Every secret of all devices and of the server, as hex and as it would stand in a text."""
     secrets = set()
@@ -354,6 +408,7 @@ if __name__ == "__main__":
         a_device_without_contact_locks_until_the_office_answers,
         keys_under_a_passphrase_open_with_it_only,
         a_page_of_somebody_else_reads_no_figures,
+        an_agent_answers_only_who_may_read_its_folder,
         nothing_is_dumped_when_a_program_crashes,
         no_secret_stands_in_any_log_and_all_files_are_private,
     ), ("anna", "bruno", "carla"))
