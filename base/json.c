@@ -151,13 +151,15 @@ static enum result read_member(struct cursor *cursor, const struct json_text *te
 enum result json_read_texts(struct bytes body, const struct json_text *texts, size_t text_count,
                             struct problem *problem)
 {
-    struct cursor cursor = {body.data, body.data + body.size};
+    struct cursor cursor = {0};
     bool seen[TEXTS_MAX] = {false};
     enum result result = RESULT_OK;
     bool is_open;
 
     invariant(text_count > 0 && text_count <= TEXTS_MAX);
-    is_open = body.size > 0 && take(&cursor, '{');
+    if (body.size > 0)
+        cursor = (struct cursor){body.data, body.data + body.size};
+    is_open = take(&cursor, '{');
     while (is_open && result == RESULT_OK) {
         result = read_member(&cursor, texts, text_count, seen, problem);
         if (!take(&cursor, ','))

@@ -247,6 +247,11 @@ enum result web_session_touch(struct work *work, const uint8_t token[WEB_TOKEN_S
                         parameters, 2, problem);
 }
 
+enum result web_sessions_forget(struct store *store, struct problem *problem)
+{
+    return store_execute(store, "DELETE FROM fs_web_session", NULL, 0, 1, NULL, problem);
+}
+
 enum result web_session_change_password(struct work *work, const struct web_session *session,
                                         const uint8_t token[WEB_TOKEN_SIZE], const char *hash,
                                         struct problem *problem)

@@ -69,6 +69,8 @@ MUST_CHECK enum result web_session_end(struct work *work, const uint8_t token[WE
 /* It was used just now (no line in the log). */
 MUST_CHECK enum result web_session_touch(struct work *work, const uint8_t token[WEB_TOKEN_SIZE],
                                          struct problem *problem);
+/* Ends all, for a database that was put back. In a write transaction. */
+MUST_CHECK enum result web_sessions_forget(struct store *store, struct problem *problem);
 /* A new password for the session's person; all his other sessions end. RESULT_REFUSED: the password
  * isn't the one of `password_at` any more. */
 MUST_CHECK enum result web_session_change_password(struct work *work,

@@ -276,6 +276,20 @@ def devices_are_not_delayed_by_people_who_sign_in(company):
     expect_equal((anna.stop(), bruno.stop()), (0, 0), "the agents")
 
 
+def a_restored_server_forgets_who_was_signed_in(company):
+    browser = Browser(company)
+    expect_equal(browser.sign_in(), 201, "sign in")
+    kept = browser.cookie
+    backup = os.path.join(company.folder, "backup-of-sessions")
+    company.cli("backup", backup)
+    expect_equal(browser.ask("DELETE", "/api/session"), 204, "sign out")
+    company.server.stop()
+    company.cli("restore", backup, "--yes")
+    company.serve()
+    browser.cookie = kept
+    expect_equal(browser.who(), 401, "the cookie from before the backup")
+
+
 def over_tls_the_cookie_is_for_tls_only(company):
     certificate = os.path.join(company.folder, "web.pem")
     key = os.path.join(company.folder, "web.key")
@@ -348,5 +362,6 @@ if __name__ == "__main__":
         devices_are_not_delayed_by_people_who_sign_in,
         the_newest_root_stands_in_the_metrics,
         wrong_codes_stand_in_the_audit_log,
+        a_restored_server_forgets_who_was_signed_in,
         over_tls_the_cookie_is_for_tls_only,
     ), ("anna", "bruno"))
