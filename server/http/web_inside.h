@@ -54,7 +54,7 @@ struct web_call *call_begin(struct web *web, const struct http_request *request,
                             struct http_response *response);
 void call_end(struct web_call *call);
 
-/* The read or write step `work_step` of this call, which finds it in job->context. */
+/* Runs `step` on a reader's or the writer's thread; it finds the call in job->context. */
 void call_ask(struct web_call *call,
               enum result (*step)(struct store *store, struct job *job, struct problem *problem),
               void (*next)(struct web_call *call));
