@@ -90,8 +90,8 @@ enum result secret_ask(const char *question, char *buffer, size_t size, struct b
     }
     hidden = shown;
     hidden.c_lflag &= (tcflag_t) ~(tcflag_t)ECHO;
+    (void)tcsetattr(terminal, TCSAFLUSH, &hidden); /* first: it drops what was typed before */
     (void)!write(terminal, question, strlen(question));
-    (void)tcsetattr(terminal, TCSAFLUSH, &hidden);
     result = secret_read_descriptor(terminal, buffer, size, ret_line, problem);
     (void)tcsetattr(terminal, TCSAFLUSH, &shown);
     (void)!write(terminal, "\n", 1);
