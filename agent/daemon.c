@@ -3,6 +3,7 @@
 
 #include "agent/cli/blob_files.h"
 #include "agent/daemon_inside.h"
+#include "agent/local_http.h"
 #include "agent/open.h"
 #include "agent/wipe.h"
 #include "edge/clock.h"
@@ -133,6 +134,26 @@ static enum result make_timers(struct daemon *daemon, struct problem *problem)
     return result;
 }
 
+/* Without it the device syncs all the same. */
+static void open_local_http(struct daemon *daemon)
+{
+    const struct local_http_options options = {.listen = daemon->options->http_listen,
+                                               .data_folder = daemon->options->data_folder,
+                                               .replica = daemon->replica,
+                                               .state = &daemon->state};
+    struct problem problem = {0};
+    enum result result = RESULT_OK;
+
+    if (daemon->options->mode != DAEMON_RUN || options.listen == NULL)
+        return;
+    result = local_http_open(daemon->loop, &options, &daemon->local_http, &problem);
+    if (result != RESULT_OK)
+        log_problem(daemon->options->log, LOG_LEVEL_ERROR, "no_http", result, &problem);
+    else
+        log_event(daemon->options->log, LOG_LEVEL_NOTICE, "http",
+                  LOG_FIELDS(log_number("port", local_http_port(daemon->local_http))));
+}
+
 static enum result begin(struct daemon *daemon, struct problem *problem)
 {
     const struct loop_options loop_options = {.tls = strncmp(daemon->keys->url, "wss:", 4) == 0};
@@ -158,6 +179,7 @@ static enum result begin(struct daemon *daemon, struct problem *problem)
     if (daemon->options->mode == DAEMON_RUN)
         state_file_tidy(daemon->options->data_folder);
     daemon_keep_reserve(daemon);
+    open_local_http(daemon);
     loop_take_signals(daemon->loop, on_signal, daemon);
     daemon_begin_watching(daemon);
     return RESULT_OK;
@@ -166,6 +188,7 @@ static enum result begin(struct daemon *daemon, struct problem *problem)
 static void finish(struct daemon *daemon)
 {
     daemon->is_ending = true; /* the last callbacks change nothing */
+    local_http_close(daemon->local_http);
     watch_destroy(daemon->log_watch);
     watch_destroy(daemon->request_watch);
     loop_timer_destroy(daemon->deadline_timer);

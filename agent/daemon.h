@@ -24,6 +24,7 @@ struct daemon_options {
     const struct identity_code *code; /* DAEMON_ENROL */
     const char *device_name;          /* DAEMON_ENROL */
     const char *app_version;
+    const char *http_listen; /* DAEMON_RUN: local_http.h; NULL: off */
 };
 
 /* What happened, for the words of the command. */

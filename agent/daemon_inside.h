@@ -37,6 +37,7 @@ struct daemon {
     struct watch *request_watch; /* sync-now */
     struct replica *replica;
     struct blob_store *blobs;
+    struct local_http *local_http; /* NULL: off */
     struct agent *agent;
     uint64_t connection; /* 0: none */
     int64_t change_counter;

@@ -10,6 +10,7 @@
 #include "agent/open.h"
 #include "agent/passphrase.h"
 #include "agent/renewal.h"
+#include "agent/settings.h"
 #include "agent/wipe.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
@@ -54,6 +55,10 @@ static const struct option_spec ENROL_OPTIONS[] = {
     {"protect", 0, NULL, "put the keys under a passphrase: see the command passphrase"},
     {"new-passphrase-fd", 0, "FD", "read it from this open descriptor"},
 };
+static const struct option_spec RUN_OPTIONS[] = {
+    {"http-listen", 0, "ADDRESS:PORT",
+     "answer programs of this machine, such as 127.0.0.1:7745; also http.listen in agent.conf"},
+};
 static const struct option_spec PASSPHRASE_OPTIONS[] = {
     {"new-passphrase-fd", 0, "FD", "read the new one from this open descriptor"},
     {"remove", 0, NULL, "the keys are to be readable without one"},
@@ -69,7 +74,10 @@ static const struct options_command OWN_COMMANDS[] = {
      .argument_count_max = 1,
      .specs = ENROL_OPTIONS,
      .spec_count = sizeof ENROL_OPTIONS / sizeof ENROL_OPTIONS[0]},
-    {.name = "run", .help = "keep this device in sync until stopped"},
+    {.name = "run",
+     .help = "keep this device in sync until stopped",
+     .specs = RUN_OPTIONS,
+     .spec_count = sizeof RUN_OPTIONS / sizeof RUN_OPTIONS[0]},
     {.name = "sync",
      .help = "send and receive everything now, then say what moved",
      .specs = SYNC_OPTIONS,
@@ -364,14 +372,16 @@ static enum exit_code end_of(const struct daemon_outcome *outcome)
 }
 
 static enum exit_code run_daemon(struct program *program, enum daemon_mode mode,
-                                 struct daemon_outcome *ret_outcome, const struct files_lock *lock)
+                                 const char *http_listen, struct daemon_outcome *ret_outcome,
+                                 const struct files_lock *lock)
 {
     struct problem problem = {0};
     struct keys *keys = NULL;
     struct daemon_options options = {.mode = mode,
                                      .data_folder = program->data_folder,
                                      .log = program->log,
-                                     .app_version = FIELDSYNC_VERSION};
+                                     .app_version = FIELDSYNC_VERSION,
+                                     .http_listen = http_listen};
     const struct keys_opener opener = passphrase_opener(&program->options);
     enum result result = keys_load(program->data_folder, &opener, &keys, &problem);
 
@@ -398,14 +408,24 @@ static enum exit_code run_run(struct program *program)
 {
     struct daemon_outcome outcome;
     struct problem problem = {0};
+    struct config *config = NULL;
     struct files_lock lock;
     enum exit_code exit_code;
-    enum result result = take_lock(program, &lock, &problem);
+    enum result result = settings_load(program->data_folder, &program->options, &config, &problem);
 
-    if (result != RESULT_OK)
+    if (result != RESULT_OK) {
+        config_destroy(config);
+        return fail(EXIT_CODE_CONFIG, problem.text, "Nothing was started.");
+    }
+    result = take_lock(program, &lock, &problem);
+    if (result != RESULT_OK) {
+        config_destroy(config);
         return fail(EXIT_CODE_TEMPORARY, problem.text, "One agent a folder is enough.");
-    exit_code = run_daemon(program, DAEMON_RUN, &outcome, &lock);
+    }
+    exit_code =
+        run_daemon(program, DAEMON_RUN, config_text(config, "http.listen"), &outcome, &lock);
     files_lock_close(&lock);
+    config_destroy(config);
     return exit_code;
 }
 
@@ -508,7 +528,7 @@ static enum exit_code run_sync(struct program *program)
         if (!has_lock)
             return exit_code;
     }
-    exit_code = run_daemon(program, DAEMON_ONCE, &outcome, &lock);
+    exit_code = run_daemon(program, DAEMON_ONCE, NULL, &outcome, &lock);
     files_lock_close(&lock);
     if (exit_code != EXIT_CODE_OK)
         return exit_code;

@@ -4,6 +4,7 @@
 #include "agent/cli/blob_files.h"
 #include "agent/cli/state_file.h"
 #include "agent/keys.h"
+#include "agent/local_http.h"
 #include "agent/renewal.h"
 #include "edge/files.h"
 #include "edge/reserve.h"
@@ -43,6 +44,7 @@ enum result wipe_device(const char *data_folder, struct problem *problem)
         STATE_FILE_NAME,
         REQUEST_FILE_NAME,
         RESERVE_FILE_NAME,
+        LOCAL_TOKEN_FILE_NAME,
     };
     char path[FILES_PATH_SIZE];
     enum result first = begin(data_folder, problem);

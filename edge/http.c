@@ -18,6 +18,7 @@ enum {
     HEAD_SIZE = 8 * 1024,             /* status line and headers of one response */
     WRITE_SIZE = 32 * 1024,           /* of a body, at once */
     ALLOW_SIZE = 64,
+    BODY_LIMIT_S = 20,     /* for the body of a request to arrive */
     PROGRESS_LIMIT_S = 30, /* a socket that takes nothing of a response for so long is cut */
 };
 
@@ -121,6 +122,8 @@ enum result http_create(struct loop *loop, const struct http_options *options,
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for http");
     http->loop = loop;
     http->options = *options;
+    if (http->options.body_size_max == 0)
+        http->options.body_size_max = HTTP_BODY_SIZE_MAX;
     result = loop_timer_create(loop, http_tick, http, &http->later_timer, problem);
     if (result != RESULT_OK) {
         free(http);
@@ -170,7 +173,7 @@ static struct http_response *response_create(struct http *http, struct lws *wsi)
     response->http = http;
     response->wsi = wsi;
     arena_init(&response->arena, EXCHANGE_ARENA_SIZE);
-    buffer_init(&response->body_in, HTTP_BODY_SIZE_MAX);
+    buffer_init(&response->body_in, http->options.body_size_max);
     buffer_init(&response->headers, HTTP_RESPONSE_HEADERS_SIZE_MAX);
     buffer_init(&response->body, HTTP_RESPONSE_SIZE_MAX);
     return response;
@@ -226,6 +229,7 @@ uint64_t http_response_later(struct http_response *response)
     struct http *http = response->http;
 
     invariant(response->ticket == 0 && response->status == 0);
+    lws_set_timeout(response->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_LATER_LIMIT_S + 30);
     response->ticket = ++http->ticket;
     response->deadline = mono_after(clock_mono_now(), SECONDS(HTTP_LATER_LIMIT_S));
     if (http->waiting == NULL)
@@ -297,6 +301,15 @@ static const char *status_phrase(unsigned int status)
     return "Other";
 }
 
+/* What browsers have to be told with every answer. */
+static const char PROTECTION[] =
+    "X-Content-Type-Options: nosniff\r\n"
+    "Content-Security-Policy: default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
+    "Referrer-Policy: no-referrer\r\n";
+static const char ONLY_TLS[] = "Strict-Transport-Security: max-age=31536000\r\n";
+
 /* Status line and headers; nonzero: the socket is gone. */
 static int response_write_head(struct http_response *response)
 {
@@ -309,14 +322,14 @@ static int response_write_head(struct http_response *response)
 
     if (has_body)
         (void)snprintf(length, sizeof(length), "Content-Length: %zu\r\n", response->body.size);
-    size = snprintf(text, HEAD_SIZE,
-                    "HTTP/1.1 %u %s\r\n%s%s%s%s%sX-Content-Type-Options: nosniff\r\n"
-                    "Connection: close\r\n%.*s\r\n",
-                    response->status, status_phrase(response->status), length,
-                    *response->content_type == '\0' ? "" : "Content-Type: ", response->content_type,
-                    *response->content_type == '\0' ? "" : "\r\n",
-                    response->has_cache_control ? "" : "Cache-Control: no-store\r\n",
-                    (int)more.size, more.data == NULL ? "" : (const char *)more.data);
+    size =
+        snprintf(text, HEAD_SIZE, "HTTP/1.1 %u %s\r\n%s%s%s%s%s%s%sConnection: close\r\n%.*s\r\n",
+                 response->status, status_phrase(response->status), length,
+                 *response->content_type == '\0' ? "" : "Content-Type: ", response->content_type,
+                 *response->content_type == '\0' ? "" : "\r\n",
+                 response->has_cache_control ? "" : "Cache-Control: no-store\r\n", PROTECTION,
+                 response->request.tls ? ONLY_TLS : "", (int)more.size,
+                 more.data == NULL ? "" : (const char *)more.data);
     invariant(size > 0 && size < HEAD_SIZE);
     response->head_written = true;
     if (!has_body || response->request.head)
@@ -547,9 +560,9 @@ static int http_begin(struct http *http, struct lws *wsi, const char *path, size
     if (response == NULL)
         return -1;
     lws_set_opaque_user_data(wsi, response);
-    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_LATER_LIMIT_S + 30);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, BODY_LIMIT_S);
     status = request_read(response, path, path_size);
-    if (status == 0 && response->body_in_size > HTTP_BODY_SIZE_MAX)
+    if (status == 0 && response->body_in_size > http->options.body_size_max)
         status = 413;
     if (status != 0) {
         response_deny(response, status, "request not accepted\n");

@@ -7,9 +7,11 @@
  *
  * Answered here, before any handler: unknown path 404, other method 405 with Allow, body over
  * HTTP_BODY_SIZE_MAX 413, body without Content-Length 411, a request that `permit` denies 403.
- * Each response carries X-Content-Type-Options: nosniff and, unless a handler says otherwise,
- * Cache-Control: no-store. HEAD is GET without the body. One request a connection: each answer says
- * Connection: close, and what a client sends behind its request is not read. */
+ * Each response carries X-Content-Type-Options: nosniff, a Content-Security-Policy that lets pages
+ * load from here only and be framed by nobody, Referrer-Policy: no-referrer, over TLS
+ * Strict-Transport-Security, and, unless a handler says otherwise, Cache-Control: no-store. HEAD is
+ * GET without the body. One request a connection: each answer says Connection: close, and what a
+ * client sends behind its request is not read. */
 #pragma once
 
 #include "base/bytes.h"
@@ -77,7 +79,8 @@ struct http_route {
 struct http_options {
     const struct http_route *routes; /* the caller's, must outlive the http */
     size_t route_count;
-    void *context; /* for handlers and `permit` */
+    void *context;        /* for handlers and `permit` */
+    size_t body_size_max; /* of a request; 0: HTTP_BODY_SIZE_MAX */
     /* NULL, or asked before the table and before the body is read; false: 403. For checks of Host
      * (DNS rebinding) and Origin (CSRF), which must hold for all routes. */
     bool (*permit)(void *context, const struct http_request *request);

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { THREAD_NAME_SIZE = 16 }; /* with the closing NUL: pthread_setname_np(3) */
 
@@ -119,6 +121,13 @@ static void worker_finish(struct worker *worker, struct worker_job *job)
     loop_post(worker->options.loop, &job->call); /* from here on the job is not ours */
 }
 
+/* On Linux niceness is a thread's own. It is a wish: who may not have it works as before. */
+static void be_nice(const struct worker_thread *thread)
+{
+    if (thread->worker->options.niceness > 0)
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), thread->worker->options.niceness);
+}
+
 static void *worker_run_pool(void *context)
 {
     struct worker_thread *thread = context;
@@ -126,6 +135,7 @@ static void *worker_run_pool(void *context)
     size_t count = 0;
     bool is_rested = true;
 
+    be_nice(thread);
     while (worker_take(thread, &job, 1, &count, &is_rested) == TAKEN_JOBS) {
         job->run(job->context);
         worker_finish(thread->worker, job);
@@ -140,6 +150,7 @@ static void *worker_run_gatherer(void *context)
     size_t count = 0;
     bool is_rested = true; /* nothing was opened yet */
 
+    be_nice(thread);
     while (worker_take(thread, thread->group, options->group_count_max, &count, &is_rested) !=
            TAKEN_STOP) {
         options->gather(options->gather_context, thread->index, thread->group, count);

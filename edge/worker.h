@@ -38,6 +38,7 @@ struct worker_options {
     const char *name;       /* of the threads, up to 15 bytes are shown by ps -T */
     size_t thread_count;    /* 1 to WORKER_THREAD_COUNT_MAX */
     size_t queue_count_max; /* waiting jobs, at least 1 */
+    int niceness;           /* 0 to 19: whose work may wait while others have some (nice(2)) */
     /* Not NULL: a gatherer. Called on thread `thread_index` (from 0) with 1 to group_count_max
      * jobs, in order of submission; `jobs` is borrowed for the call. With none: a further thread
      * had nothing to do for idle_ms and may give back what it opened. */

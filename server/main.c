@@ -44,6 +44,7 @@ static const struct option_spec RESTORE_SPECS[] = {
 };
 static const struct option_spec KEY_SPECS[] = {
     {"root-key", 0, "FILE", "the root key, if it isn't in the data folder any more"},
+    {"new-passphrase-fd", 0, "FD", "protect: read the new passphrase from this open descriptor"},
 };
 static const struct option_spec VERIFY_SPECS[] = {
     {"key", 'k', "HEX", "the public key of the server's receipts, as 'report key' printed it"},
@@ -56,8 +57,10 @@ static const struct options_command OWN_COMMANDS[] = {
      NULL, 0, 0, NULL, 0},
     {"restore", "go back to a backup; devices bring again what they still hold", "FOLDER", 1, 1,
      RESTORE_SPECS, sizeof RESTORE_SPECS / sizeof *RESTORE_SPECS},
-    {"key", "rotate: a new server key under the root key; change-root: a new root key, too",
-     "rotate|change-root", 1, 1, KEY_SPECS, 1},
+    {"key",
+     "rotate: a new server key under the root key; change-root: a new root key, too; protect: put"
+     " the server's key under a passphrase; unprotect: under none any more",
+     "rotate|change-root|protect|unprotect", 1, 1, KEY_SPECS, sizeof KEY_SPECS / sizeof *KEY_SPECS},
     {"config", "show: settings and their origin; check: only look; sample: a file to begin with",
      "show|check|sample", 1, 1, NULL, 0},
     {"verify", "check a file of 'report export' with nothing but that file and the public key",
@@ -125,6 +128,7 @@ static enum result add_specs(struct call *call, struct problem *problem)
     static const struct option_spec OWN[] = {
         {"config", 'c', "FILE", "settings from this file, over /etc/fieldsync/server.conf.d"},
         {"json", 0, NULL, "listings as JSON"},
+        {"passphrase-fd", 0, "FD", "read the passphrase of the server's key from this descriptor"},
     };
     const size_t own_count = sizeof OWN / sizeof *OWN;
     const struct option_spec *settings = NULL;
@@ -265,6 +269,11 @@ static enum exit_code run_restore(struct call *call)
 
 static enum exit_code run_key(struct call *call)
 {
+    static const char PROTECTED[] =
+        "%s is under this passphrase now. The server asks for it at each start:\nset "
+        "keys.passphrase_file, give --passphrase-fd or the credential " SETTINGS_CREDENTIAL_NAME
+        ".\n";
+    static const char UNPROTECTED[] = "%s is under no passphrase any more.\n";
     static const char FORM[] =
         "the server key has serial %" PRId64 " now. A running server takes it with SIGHUP or at its"
         " next start;\ndevices take it by themselves at their next contact.\n";
@@ -278,12 +287,21 @@ static enum exit_code run_key(struct call *call)
         result = setup_rotate_key(&call->setup, root_path, &problem);
     } else if (strcmp(action, "change-root") == 0) {
         result = setup_change_root(&call->setup, root_path, &problem);
+    } else if (strcmp(action, "protect") == 0) {
+        result = setup_protect_key(&call->setup, options_value(&call->options, "new-passphrase-fd"),
+                                   &problem);
+        text = arena_format(&call->arena, PROTECTED, call->setup.server_key);
+    } else if (strcmp(action, "unprotect") == 0) {
+        result = setup_unprotect_key(&call->setup, &problem);
+        text = arena_format(&call->arena, UNPROTECTED, call->setup.server_key);
     } else {
-        result = problem_set(&problem, RESULT_REFUSED, "key needs one of: rotate|change-root");
+        result = problem_set(&problem, RESULT_REFUSED,
+                             "key needs one of: rotate|change-root|protect|unprotect");
         return complain(EXIT_CODE_USAGE, &problem);
     }
     if (result == RESULT_OK) {
-        text = arena_format(&call->arena, FORM, call->setup.key->serial);
+        if (text == NULL)
+            text = arena_format(&call->arena, FORM, call->setup.key->serial);
         result = text == NULL ? arena_full(&call->arena, &problem)
                               : buffer_append(&call->out, text, strlen(text), &problem);
     }
@@ -354,12 +372,11 @@ static enum result encode_code(void *context, const uint8_t *seed, struct buffer
     struct identity_code code = {0};
     char written[IDENTITY_CODE_SIZE];
     const char *address = public_address(call);
-    enum result result = setup_read_key(&call->setup, problem);
+    enum result result = setup_read_root_public(&call->setup, code.root_public_key, problem);
 
     if (result == RESULT_OK && (address == NULL || strlen(address) > IDENTITY_ADDRESS_SIZE_MAX))
         result = problem_set(problem, RESULT_REFUSED, "listen.public_address is too long");
     if (result == RESULT_OK) {
-        memcpy(code.root_public_key, call->setup.key->root_public_key, IDENTITY_KEY_SIZE);
         memcpy(code.token_id, seed, IDENTITY_TOKEN_ID_SIZE);
         memcpy(code.secret, seed + IDENTITY_TOKEN_ID_SIZE, IDENTITY_KEY_SIZE);
         memcpy(code.address, address, strlen(address) + 1);
@@ -515,6 +532,9 @@ static enum exit_code run_command(struct call *call)
         is_demo ? settings_load_demo(&call->options, &call->arena, &call->config, &problem)
                 : settings_load(&call->options, &call->config, &problem);
 
+    if (result == RESULT_OK)
+        result = settings_passphrase(call->config, &call->options, &call->arena,
+                                     &call->setup.passphrase, &problem);
     if (result == RESULT_OK && !is_demo)
         result = setup_init(&call->setup, config_text(call->config, "data"), &problem);
     if (result != RESULT_OK)

@@ -8,6 +8,7 @@
 #include "server/cli/contents.h"
 #include "server/cli/manifest.h"
 #include "server/core/devices.h"
+#include "server/service/web_session.h"
 #include "server/store/sqlite/sqlite_store.h"
 
 #include <errno.h>
@@ -253,7 +254,10 @@ static enum result read_given(const struct setup *setup, struct devices_given *r
 static enum result begin_epoch(struct store *store, const uint8_t *seed, void *context,
                                struct problem *problem)
 {
-    return devices_restored(store, seed, context, problem);
+    enum result result = devices_restored(store, seed, context, problem);
+
+    /* who has signed out since the backup doesn't come back */
+    return result == RESULT_OK ? web_sessions_forget(store, problem) : result;
 }
 
 /* A copy that is brought up to date and into a new epoch before it takes the database's place: one

@@ -237,6 +237,8 @@ static void reload(struct run *run)
     if (result == RESULT_OK)
         result = listener_reload(run->listener, &problem);
     if (result == RESULT_OK)
+        result = listener_reload(run->admin_listener, &problem);
+    if (result == RESULT_OK)
         result = setup_read_key(run->setup, &problem);
     if (result == RESULT_OK)
         result =
@@ -387,7 +389,8 @@ static enum result start_timers(struct run *run, struct problem *problem)
 static enum result start(struct run *run, struct problem *problem)
 {
     const struct loop_options options = {
-        .tls = config_is_set(run->config, "listen.certificate"),
+        .tls = config_is_set(run->config, "listen.certificate") ||
+               config_is_set(run->config, "admin.certificate"),
         .descriptor_count_max = (uint32_t)config_number(run->config, "limit.connections") + 2000,
     };
     enum result result = loop_create(&options, &run->loop, problem);
@@ -414,9 +417,10 @@ static enum result say_places(struct run *run, struct buffer *greeting, struct p
         snprintf(text, sizeof text,
                  "fieldsync-server %s  data: %s\n"
                  "  devices  %s://%s:%u/sync\n"
-                 "  metrics  http://%s:%u/metrics\n",
+                 "  metrics  %s://%s:%u/metrics\n",
                  FIELDSYNC_VERSION, run->setup->folder, tls ? "wss" : "ws",
                  config_text(run->config, "listen.address"), listener_port(run->listener),
+                 config_is_set(run->config, "admin.certificate") ? "https" : "http",
                  config_text(run->config, "admin.address"), listener_port(run->admin_listener));
 
     if (size < 0 || (size_t)size >= sizeof text)
@@ -462,11 +466,13 @@ static void finish(struct run *run)
 
     if (run->server != NULL)
         run_threads_stop(run);
+    web_stop(run->web);
     watch_destroy(run->watch);
     listener_destroy(run->listener);
     listener_destroy(run->admin_listener);
     websocket_destroy(run->websocket);
     http_destroy(run->http);
+    web_destroy(run->web);
     loop_timer_destroy(run->step_timer);
     loop_timer_destroy(run->look_timer);
     loop_timer_destroy(run->stop_timer);

@@ -106,6 +106,26 @@ static enum result append_summary(struct buffer *page, const char *name, const c
     return buffer_append(page, text, (size_t)size, problem);
 }
 
+/* Whoever keeps these figures has seen the root: the log below it can't be rewritten unnoticed. */
+static enum result append_root(struct buffer *page, const struct audit_newest *root,
+                               struct problem *problem)
+{
+    char time[WALL_TEXT_SIZE];
+    char text[512];
+    int size;
+
+    if (root->number == 0)
+        return RESULT_OK;
+    wall_time_format(root->made_at, time);
+    size =
+        snprintf(text, sizeof text,
+                 "# HELP fieldsync_audit_root_info Newest signed root over the audit log.\n"
+                 "# TYPE fieldsync_audit_root_info gauge\n"
+                 "fieldsync_audit_root_info{number=\"%" PRId64 "\",made_at=\"%s\",root=\"%s\"} 1\n",
+                 root->number, time, root->first);
+    return buffer_append(page, text, (size_t)size, problem);
+}
+
 static enum result metrics_page(const struct run *run, struct buffer *page, struct problem *problem)
 {
     const struct server_status status = server_status(run->server);
@@ -154,7 +174,7 @@ static enum result metrics_page(const struct run *run, struct buffer *page, stru
     if (result == RESULT_OK)
         result = append_summary(page, "group_jobs", "Jobs a group of the writer.", own->group_jobs,
                                 false, own->group_count, problem);
-    return result;
+    return result == RESULT_OK ? append_root(page, &run->root, problem) : result;
 }
 
 static void on_metrics(void *context, const struct http_request *request,
@@ -174,23 +194,103 @@ static void on_metrics(void *context, const struct http_request *request,
     buffer_done(&page);
 }
 
+/* ---- /api: the pages ---- */
+
+static void on_post_session(void *context, const struct http_request *request,
+                            struct http_response *response)
+{
+    const struct run *run = context;
+
+    web_post_session(run->web, request, response);
+}
+
+static void on_get_session(void *context, const struct http_request *request,
+                           struct http_response *response)
+{
+    const struct run *run = context;
+
+    web_get_session(run->web, request, response);
+}
+
+static void on_delete_session(void *context, const struct http_request *request,
+                              struct http_response *response)
+{
+    const struct run *run = context;
+
+    web_delete_session(run->web, request, response);
+}
+
+static void on_put_password(void *context, const struct http_request *request,
+                            struct http_response *response)
+{
+    const struct run *run = context;
+
+    web_put_password(run->web, request, response);
+}
+
 static const struct http_route ROUTES[] = {
     {HTTP_GET, "/healthz", on_health},
     {HTTP_GET, "/readyz", on_ready},
     {HTTP_GET, "/metrics", on_metrics},
+    {HTTP_POST, "/api/session", on_post_session},
+    {HTTP_GET, "/api/session", on_get_session},
+    {HTTP_DELETE, "/api/session", on_delete_session},
+    {HTTP_PUT, "/api/session/password", on_put_password},
 };
 
 static bool permit(void *context, const struct http_request *request)
 {
     const struct run *run = context;
+    const struct permit_rules rules = {
+        .token = run->admin_token,
+        .origin = config_text(run->config, "admin.origin"),
+        .is_private = permit_is_loopback(config_text(run->config, "admin.address")),
+    };
     const struct permit_question question = {
         .path = request->path,
         .host = request->headers[HTTP_HOST],
         .origin = request->headers[HTTP_ORIGIN],
         .authorization = request->headers[HTTP_AUTHORIZATION],
+        .fetch_site = request->headers[HTTP_SEC_FETCH_SITE],
+        .is_change = request->method != HTTP_GET,
+        .is_tls = request->tls,
     };
 
-    return permit_admin(&question, run->admin_token);
+    return permit_admin(&question, &rules);
+}
+
+static bool ask(void *context, struct job *job, void (*done)(void *context, struct job *job),
+                void *done_context)
+{
+    return run_ask(context, job, done, done_context);
+}
+
+static void note_refusal(void *context, enum tally_kind kind, int64_t user_id, const char *text)
+{
+    run_step(context,
+             (struct server_event){
+                 .kind = SERVER_EVENT_REFUSAL, .refusal = kind, .user_id = user_id, .text = text});
+}
+
+static enum result start_web(struct run *run, struct problem *problem)
+{
+    const char *origin = config_text(run->config, "admin.origin");
+    const struct web_options options = {
+        .loop = run->loop,
+        .limits = {.idle_us = config_number(run->config, "web.idle"),
+                   .age_us = config_number(run->config, "web.age")},
+        .is_secure = origin != NULL && strncmp(origin, "https:", 6) == 0,
+        .context = run,
+        .submit = ask,
+        .refused = note_refusal,
+    };
+
+    if (origin != NULL && !permit_is_origin(origin))
+        return problem_set(problem, RESULT_REFUSED,
+                           "admin.origin: '%s' is not of the form https://name[:port], in lower"
+                           " case and without a path",
+                           origin);
+    return web_create(&options, &run->web, problem);
 }
 
 /* From elsewhere than this machine the figures are for the holder of a token only. */
@@ -227,17 +327,24 @@ enum result run_admin_start(struct run *run, struct problem *problem)
     const struct http_options options = {.routes = ROUTES,
                                          .route_count = sizeof ROUTES / sizeof *ROUTES,
                                          .context = run,
+                                         .body_size_max = WEB_BODY_SIZE_MAX,
                                          .permit = permit};
     struct listener_options listen = {
         .address = config_text(run->config, "admin.address"),
         .port = (uint16_t)config_number(run->config, "admin.port"),
-        .connection_count_max = 64,
+        .certificate_path = config_text(run->config, "admin.certificate"),
+        .key_path = config_text(run->config, "admin.certificate_key"),
+        .connection_count_max = 256,
     };
     enum result result = read_token(run, problem);
 
     if (result == RESULT_OK)
+        result = start_web(run, problem);
+    if (result == RESULT_OK)
         result = http_create(run->loop, &options, &run->http, problem);
     listen.http = run->http;
+    if (result == RESULT_OK)
+        web_attach(run->web, run->http);
     if (result == RESULT_OK)
         result = listener_create(run->loop, &listen, &run->admin_listener, problem);
     if (result != RESULT_OK)

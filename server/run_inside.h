@@ -11,7 +11,9 @@
 #include "edge/worker.h"
 #include "server/audit_copy.h"
 #include "server/core/server.h"
+#include "server/http/web.h"
 #include "server/run.h"
+#include "server/service/audit.h"
 
 /* A commit, copied for the loop's thread. */
 struct commit_note {
@@ -23,7 +25,9 @@ struct commit_note {
 struct errand {
     struct worker_job worker_job;
     struct run *run;
-    struct job *job; /* NULL: only look whether others have written */
+    struct job *job;                               /* NULL: only look whether others have written */
+    void (*asked)(void *context, struct job *job); /* NULL: the core's job */
+    void *asked_context;
     struct errand *next;
     /* first of a group only: what came of it, told before its jobs' answers */
     struct commit_note *foreign; /* what other programs' commits touched */
@@ -31,6 +35,7 @@ struct errand {
     bool others_wrote;
     enum result result; /* of the group */
     struct problem problem;
+    struct audit_newest root;
     int64_t commit_us; /* 0: no group of writes */
     size_t group_size;
 };
@@ -42,6 +47,7 @@ struct writer {
     int64_t head;               /* all commits up to here were told */
     struct mono_time worked_at; /* its last group */
     bool is_rested;             /* since then it has given back what it keeps in memory */
+    struct audit_newest root;   /* of the audit log, as of audit.last_id */
     bool is_dead;               /* the store failed; the process is about to end */
     struct audit_copy audit;
     struct arena arena;
@@ -68,6 +74,7 @@ struct run {
     struct listener *listener;
     struct http *http;
     struct listener *admin_listener;
+    struct web *web;
     char *admin_token; /* in guarded memory; NULL: none is set */
     struct watch *watch;
     struct loop_timer *step_timer;
@@ -92,6 +99,7 @@ struct run {
     bool is_failing;               /* the last group was not committed */
     struct mono_time failing_told; /* in the log, last */
     struct run_counts counts;
+    struct audit_newest root; /* of the audit log */
 };
 
 enum { RUN_QUEUE_MAX = 65536, RUN_GROUP_MAX = 256, RUN_BATCH_MAX = 1024 };
@@ -111,6 +119,9 @@ MUST_CHECK enum result run_threads_start(struct run *run, struct problem *proble
 void run_threads_stop(struct run *run);
 /* Hands a job to its thread; bounced if there is no room. */
 void run_submit(struct run *run, struct job *job);
+/* The same for a job that isn't the core's: `done` gets it back. False: no room. */
+bool run_ask(struct run *run, struct job *job, void (*done)(void *context, struct job *job),
+             void *done_context);
 /* Asks the writer whether another program has committed. */
 void run_look(struct run *run);
 

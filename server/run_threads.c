@@ -222,14 +222,17 @@ static void note_group(struct writer *writer, struct errand *first,
 }
 
 /* A full disk does not stop the devices: the copy is behind then, and catches up. */
-static void copy_audit(struct run *run)
+static void copy_audit(struct run *run, struct errand *first)
 {
+    struct writer *writer = &run->writer;
     struct problem problem = {0};
-    enum result result =
-        audit_copy_run(&run->writer.audit, master_store(run->writer.master), &problem);
+    enum result result = audit_copy_run(&writer->audit, master_store(writer->master), &problem);
 
+    if (result == RESULT_OK)
+        result = audit_newest_root(master_store(writer->master), &writer->root, &problem);
     if (result != RESULT_OK)
         log_problem(run->log, LOG_LEVEL_WARNING, "audit_copy_failed", result, &problem);
+    first->root = writer->root;
 }
 
 /* Pages only make the next group faster, and there is none for now. */
@@ -264,7 +267,7 @@ static void write_group(void *context, size_t thread_index, struct worker_job *c
     look(writer, first);
     if (job_count == 0) {
         if (first->others_wrote)
-            copy_audit(run);
+            copy_audit(run, first);
         rest(writer);
         return;
     }
@@ -279,7 +282,7 @@ static void write_group(void *context, size_t thread_index, struct worker_job *c
     writer->is_dead = result == RESULT_STORAGE;
     if (result == RESULT_OK) {
         note_group(writer, first, &outcome);
-        copy_audit(run);
+        copy_audit(run, first);
     }
 }
 
@@ -368,6 +371,8 @@ static void tell_group(struct run *run, const struct errand *errand)
         run->counts.commit_us += errand->commit_us;
         run->is_failing = errand->result != RESULT_OK;
     }
+    if (errand->root.number > run->root.number)
+        run->root = errand->root;
     if (errand->result == RESULT_STORAGE)
         run_fail(run, "store_failed", RESULT_STORAGE, &errand->problem, EXIT_CODE_DATABASE);
     else if (errand->result != RESULT_OK)
@@ -388,7 +393,10 @@ static void errand_done(void *context)
     struct run *run = errand->run;
 
     tell_group(run, errand);
-    run_step(run, (struct server_event){.kind = SERVER_EVENT_JOB_DONE, .job = errand->job});
+    if (errand->asked != NULL)
+        errand->asked(errand->asked_context, errand->job);
+    else
+        run_step(run, (struct server_event){.kind = SERVER_EVENT_JOB_DONE, .job = errand->job});
     free(errand);
 }
 
@@ -423,20 +431,47 @@ static void bounce(struct run *run, struct errand *errand)
     *at = errand;
 }
 
-void run_submit(struct run *run, struct job *job)
+static struct errand *errand_create(struct run *run, struct job *job)
 {
-    struct worker *worker = job_is_write(job->kind) ? run->writer_worker : run->reader_worker;
     struct errand *errand = calloc(1, sizeof *errand);
-    struct problem problem = {0};
 
     invariant(errand != NULL); /* a few hundred bytes, or nothing works any more */
     errand->run = run;
     errand->job = job;
     errand->worker_job = (struct worker_job){.done = errand_done, .context = errand};
-    if (worker != NULL && worker_submit(worker, &errand->worker_job, &problem) == RESULT_OK)
+    return errand;
+}
+
+static bool hand_over(struct run *run, struct errand *errand)
+{
+    struct worker *worker =
+        job_is_write(errand->job->kind) ? run->writer_worker : run->reader_worker;
+    struct problem problem = {0};
+
+    return worker != NULL && worker_submit(worker, &errand->worker_job, &problem) == RESULT_OK;
+}
+
+void run_submit(struct run *run, struct job *job)
+{
+    struct errand *errand = errand_create(run, job);
+
+    if (hand_over(run, errand))
         return;
     job->result = RESULT_WAIT;
     bounce(run, errand);
+}
+
+bool run_ask(struct run *run, struct job *job, void (*done)(void *context, struct job *job),
+             void *done_context)
+{
+    struct errand *errand = errand_create(run, job);
+
+    errand->asked = done;
+    errand->asked_context = done_context;
+    if (hand_over(run, errand))
+        return true;
+    free(errand);
+    return false;
 }
 
 /* ---- life ---- */

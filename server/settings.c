@@ -4,7 +4,9 @@
 #include "server/settings.h"
 
 #include "base/instant.h"
+#include "edge/files.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 extern char **environ;
@@ -18,10 +20,22 @@ const struct config_key SETTINGS[] = {
     {"listen.port", CONFIG_INTEGER, "7742", "port for devices; 0: any", 0, 65535, NULL},
     {"listen.public_address", CONFIG_TEXT, NULL,
      "host:port that devices use, as seen from outside; goes into enrolment codes", 3, 255, NULL},
+    {"keys.passphrase_file", CONFIG_SECRET_FILE, NULL,
+     "file with the passphrase of keys/server.key, if it has one ('key protect')", 0, 0, NULL},
     {"listen.certificate", CONFIG_PATH, NULL, "PEM file, certificate chain, for TLS", 0, 0, NULL},
     {"listen.certificate_key", CONFIG_PATH, NULL, "PEM file of its private key", 0, 0, NULL},
     {"admin.address", CONFIG_TEXT, "127.0.0.1", "where /healthz and /metrics are", 1, 255, NULL},
     {"admin.port", CONFIG_INTEGER, "7743", "port of the same; 0: any", 0, 65535, NULL},
+    {"admin.certificate", CONFIG_PATH, NULL, "PEM file, certificate chain, for TLS there", 0, 0,
+     NULL},
+    {"admin.certificate_key", CONFIG_PATH, NULL, "PEM file of its private key", 0, 0, NULL},
+    {"admin.origin", CONFIG_TEXT, NULL,
+     "where browsers find the pages (https://office.example), if not at the address itself", 8, 255,
+     NULL},
+    {"web.idle", CONFIG_DURATION, "30min", "a session on the pages ends so long after its last use",
+     MINUTES(1), HOURS(24), NULL},
+    {"web.age", CONFIG_DURATION, "12h", "and so long after it began", MINUTES(1), HOURS(24 * 30),
+     NULL},
     {"enrolment.confirm", CONFIG_BOOLEAN, "yes",
      "new devices wait until the office has compared their fingerprint", 0, 0, NULL},
     {"admin.token_file", CONFIG_SECRET_FILE, NULL,
@@ -91,4 +105,26 @@ enum result settings_load_demo(const struct options *options, struct arena *aren
             keys[i].fallback = "0";
     }
     return config_load(keys, SETTING_COUNT, &sources, ret_config, problem);
+}
+
+enum result settings_passphrase(const struct config *config, const struct options *options,
+                                struct arena *arena, struct secret_source *ret_source,
+                                struct problem *problem)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY"); /* a folder of this service's own */
+    const char *credential =
+        folder == NULL ? "" : arena_format(arena, "%s/" SETTINGS_CREDENTIAL_NAME, folder);
+
+    if (credential == NULL)
+        return arena_full(arena, problem);
+    *ret_source = (struct secret_source){
+        .descriptor = options_value(options, "passphrase-fd"),
+        .path = config_text(config, "keys.passphrase_file"),
+        .question = "Passphrase of the server's key: ",
+        .hint = "set keys.passphrase_file, give --passphrase-fd or the "
+                "credential " SETTINGS_CREDENTIAL_NAME,
+    };
+    if (ret_source->path == NULL && credential[0] != '\0' && files_exists(credential))
+        ret_source->path = credential;
+    return RESULT_OK;
 }

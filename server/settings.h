@@ -3,6 +3,7 @@
 #pragma once
 
 #include "edge/config.h"
+#include "edge/secret.h"
 
 extern const struct config_key SETTINGS[];
 extern const size_t SETTING_COUNT;
@@ -17,3 +18,13 @@ MUST_CHECK enum result settings_load(const struct options *options, struct confi
  * the configuration. */
 MUST_CHECK enum result settings_load_demo(const struct options *options, struct arena *arena,
                                           struct config **ret_config, struct problem *problem);
+
+/* What systemd hands over with LoadCredential= under this name is the passphrase. */
+#define SETTINGS_CREDENTIAL_NAME "fieldsync-passphrase"
+
+/* Where the passphrase of the server's key comes from: --passphrase-fd, keys.passphrase_file, the
+ * credential, the terminal. Texts are in `arena`, `config` and `options`. */
+MUST_CHECK enum result settings_passphrase(const struct config *config,
+                                           const struct options *options, struct arena *arena,
+                                           struct secret_source *ret_source,
+                                           struct problem *problem);

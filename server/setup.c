@@ -32,15 +32,20 @@ enum result setup_init(struct setup *setup, const char *folder, struct problem *
         char *path;
         const char *name;
     } places[] = {
-        {setup->database, "fieldsync.db"},      {setup->root_key, "keys/root.key"},
-        {setup->server_key, "keys/server.key"}, {setup->root_change_path, "keys/root.change"},
-        {setup->report_key, "keys/report.key"}, {setup->lock_path, "lock"},
+        {setup->database, "fieldsync.db"},
+        {setup->root_key, "keys/root.key"},
+        {setup->server_key, "keys/server.key"},
+        {setup->root_public, "keys/root.public"},
+        {setup->root_change_path, "keys/root.change"},
+        {setup->report_key, "keys/report.key"},
+        {setup->lock_path, "lock"},
         {setup->blobs_path, "blobs"},
     };
     enum result result = RESULT_OK;
 
     setup->is_locked = false;
     setup->key = NULL;
+    setup->seal = NULL;
     setup->reports = NULL;
     setup->closing = (struct closing){0};
     setup->blobs = NULL;
@@ -63,6 +68,8 @@ void setup_done(struct setup *setup)
     setup->blobs = NULL;
     sodium_free(setup->key); /* wipes; takes NULL */
     setup->key = NULL;
+    sodium_free(setup->seal);
+    setup->seal = NULL;
     sodium_free(setup->reports);
     setup->reports = NULL;
     if (setup->is_locked)

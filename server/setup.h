@@ -4,7 +4,8 @@
  *     DATA/             0700
  *       fieldsync.db    the master dataset, with -wal and -shm beside it while it is open
  *       keys/root.key   the company's root key: vouches for server keys; copy it to a safe place
- *       keys/server.key the server's own key
+ *       keys/server.key the server's own key; sealed by a passphrase after 'key protect'
+ *       keys/root.public  beside a sealed one: the root's public key, for enrolment codes
  *       keys/report.key signs receipts for signed reports; lives on in verifiers' notes: keep it
  *       schema/         the company's own scripts, if it has any (edge/scripts.h)
  *       audit.log       second copy of the audit log, only ever longer
@@ -16,7 +17,9 @@
 #pragma once
 
 #include "edge/files.h"
+#include "edge/secret.h"
 #include "protocol/identity.h"
+#include "protocol/sealed_file.h"
 #include "schema/catalog.h"
 #include "server/core/master.h"
 #include "server/service/closing.h"
@@ -26,6 +29,7 @@ struct setup {
     char database[FILES_PATH_SIZE];
     char root_key[FILES_PATH_SIZE];
     char server_key[FILES_PATH_SIZE];
+    char root_public[FILES_PATH_SIZE];
     char root_change_path[FILES_PATH_SIZE];
     char report_key[FILES_PATH_SIZE];
     char lock_path[FILES_PATH_SIZE];
@@ -39,8 +43,10 @@ struct setup {
     struct catalog catalog;
     bool has_root_change;
     struct identity_root_change root_change;
-    struct identity_file *key;  /* the server's, in guarded memory; NULL: not read */
-    struct report_key *reports; /* likewise; NULL: not read, or this user may not */
+    struct identity_file *key; /* the server's, in guarded memory; NULL: not read */
+    struct sealed_key *seal;   /* what its file is under, likewise; NULL: nothing, or not read */
+    struct secret_source passphrase; /* where to ask for it; the owner fills it in */
+    struct report_key *reports;      /* likewise; NULL: not read, or this user may not */
     struct closing closing;
 };
 
@@ -66,7 +72,18 @@ MUST_CHECK enum result setup_create_keys(const struct setup *setup, struct probl
  * isn't done once more before. Failures as above. */
 MUST_CHECK enum result setup_change_root(struct setup *setup, const char *root_path,
                                          struct problem *problem);
+/* Asks for the passphrase if there is one, once in the life of a setup. RESULT_REFUSED: damaged,
+ * not signed by the root, or a wrong passphrase, in words. */
 MUST_CHECK enum result setup_read_key(struct setup *setup, struct problem *problem);
+/* Only what an enrolment code says: needs no passphrase. */
+MUST_CHECK enum result setup_read_root_public(struct setup *setup,
+                                              uint8_t ret_public_key[IDENTITY_KEY_SIZE],
+                                              struct problem *problem);
+/* Puts the server's key under a passphrase (from the descriptor with this number, or typed twice),
+ * or under another one; or under none any more. */
+MUST_CHECK enum result setup_protect_key(struct setup *setup, const char *descriptor,
+                                         struct problem *problem);
+MUST_CHECK enum result setup_unprotect_key(struct setup *setup, struct problem *problem);
 /* Makes the key for receipts if there is none yet; only with the lock. */
 MUST_CHECK enum result setup_ensure_report_key(struct setup *setup, struct problem *problem);
 /* Who may not read it works without: receipts wait for somebody who may. */

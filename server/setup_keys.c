@@ -2,7 +2,7 @@
 /* The keys of the company: made once, read at each start, changed under the root key. */
 #define _GNU_SOURCE
 
-#include "server/setup.h"
+#include "server/setup_inside.h"
 
 #include "edge/entropy.h"
 
@@ -121,20 +121,31 @@ static enum result read_change(struct setup *setup, struct problem *problem)
 
 enum result setup_read_key(struct setup *setup, struct problem *problem)
 {
+    uint8_t *plain = secret_alloc(SEALED_PLAIN_SIZE_MAX);
     struct buffer text;
+    struct bytes content;
+    size_t size = 0;
     enum result result;
 
     if (setup->key == NULL)
         setup->key = sodium_malloc(sizeof *setup->key);
-    if (setup->key == NULL)
+    if (setup->key == NULL || plain == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no guarded memory for the server key");
-    buffer_init(&text, IDENTITY_FILE_SIZE_MAX);
+    buffer_init(&text, SEALED_TEXT_SIZE_MAX);
     result = files_read(setup->server_key, &text, problem);
+    content = buffer_bytes(&text);
+    if (result == RESULT_OK && sealed_file_is(content)) {
+        result = setup_unseal(setup, content, plain, &size, problem);
+        content = bytes_of(plain, size);
+        if (result != RESULT_OK)
+            problem_add(problem, "%s", setup->server_key);
+    }
     if (result == RESULT_OK)
-        result = decode_key(setup, buffer_bytes(&text), problem);
+        result = decode_key(setup, content, problem);
     if (text.data != NULL)
         identity_wipe(text.data, text.size);
     buffer_done(&text);
+    secret_free(plain);
     return result == RESULT_OK ? read_change(setup, problem) : result;
 }
 
@@ -194,7 +205,7 @@ static enum result certify_next(struct setup *setup, const struct identity_signe
     next.serial++;
     noise_keypair_from(next.noise_private, &keys);
     identity_certify(signer, next.serial, keys.public_key, next.signature);
-    result = write_key(setup->server_key, &next, problem);
+    result = setup_write_server_key(setup, &next, problem);
     if (result == RESULT_OK)
         *setup->key = next;
     identity_wipe(&next, sizeof next);

@@ -2,6 +2,7 @@
 /* How the sync stands: status, fate, explain, verify, new-id. */
 #include "agent/cli/cli.h"
 #include "agent/cli/state_file.h"
+#include "agent/cli/status_json.h"
 #include "agent/service/fate.h"
 #include "agent/service/signatures.h"
 #include "edge/files.h"
@@ -124,59 +125,6 @@ static enum result say_disk(struct cli *cli, bool is_full, struct problem *probl
     return RESULT_OK;
 }
 
-static void json_time(struct terminal_json *json, const char *key, int64_t us)
-{
-    char text[WALL_TEXT_SIZE];
-
-    terminal_json_key(json, key);
-    wall_time_format((struct wall_time){us}, text);
-    terminal_json_text(json, us == 0 ? NULL : text);
-}
-
-static void json_number(struct terminal_json *json, const char *key, int64_t number)
-{
-    terminal_json_key(json, key);
-    terminal_json_number(json, number);
-}
-
-static enum result json_status(struct cli *cli, bool is_running, const struct state_file *state,
-                               const struct replica_counts *counts, struct problem *problem)
-{
-    struct terminal_json json;
-    uint64_t free_size = 0;
-    enum reserve_room room = reserve_room(cli->data_folder, RESERVE_DEVICE_SIZE, &free_size);
-
-    terminal_json_init(&json, &cli->out);
-    terminal_json_object_begin(&json);
-    terminal_json_key(&json, "user");
-    terminal_json_text(&json, cli->service.who.user_login);
-    terminal_json_key(&json, "is_running");
-    terminal_json_boolean(&json, is_running);
-    terminal_json_key(&json, "state");
-    terminal_json_text(&json, is_running ? state->state : NULL);
-    terminal_json_key(&json, "is_idle");
-    terminal_json_boolean(&json, is_running && state->is_idle);
-    terminal_json_key(&json, "is_disk_full");
-    terminal_json_boolean(&json, room == RESERVE_ROOM_NONE || (is_running && state->is_disk_full));
-    terminal_json_key(&json, "is_disk_low");
-    terminal_json_boolean(&json, room != RESERVE_ROOM_AMPLE);
-    json_time(&json, "connected_at", is_running ? state->connected_at : 0);
-    json_time(&json, "unreachable_since", is_running ? state->unreachable_since : 0);
-    json_time(&json, "next_try_at", is_running ? state->next_try_at : 0);
-    terminal_json_key(&json, "last_failure");
-    terminal_json_text(&json, state->last_failure[0] != '\0' ? state->last_failure : NULL);
-    json_number(&json, "unsent", counts->unsealed + counts->unacknowledged);
-    json_number(&json, "refused", counts->refused);
-    json_number(&json, "parked", counts->parked);
-    json_number(&json, "quarantined", counts->quarantined);
-    json_number(&json, "files_to_send", counts->blobs_to_send);
-    json_number(&json, "file_bytes_to_send", counts->blob_bytes_to_send);
-    json_number(&json, "published_seq", counts->published_seq);
-    json_time(&json, "published_at", counts->published_at.us);
-    terminal_json_object_end(&json);
-    return terminal_json_finish(&json, problem);
-}
-
 static enum result run_status(struct cli *cli, struct problem *problem)
 {
     bool is_running = is_agent_running(cli->data_folder);
@@ -185,11 +133,12 @@ static enum result run_status(struct cli *cli, struct problem *problem)
     enum result result;
 
     state_file_read(cli->data_folder, &state);
+    if (cli->is_json)
+        return status_json(cli->service.replica, cli->data_folder, is_running, &state, &cli->out,
+                           problem);
     result = replica_counts(cli->service.replica, &counts, problem);
     if (result != RESULT_OK)
         return result;
-    if (cli->is_json)
-        return json_status(cli, is_running, &state, &counts, problem);
     if (!cli->service.who.is_enrolled)
         return cli_say(cli, problem,
                        "device     not enrolled: `fieldsync-agent enrol CODE` with a code of "
@@ -453,7 +402,8 @@ static enum result run_verify(struct cli *cli, struct problem *problem)
     buffer_init(&cli->out, CLI_OUT_SIZE_MAX);
     terminal_json_init(&json, &cli->out);
     terminal_json_object_begin(&json);
-    json_number(&json, "wrong", (int64_t)wrong);
+    terminal_json_key(&json, "wrong");
+    terminal_json_number(&json, (int64_t)wrong);
     terminal_json_key(&json, "report");
     terminal_json_bytes(&json, buffer_bytes(&words));
     terminal_json_object_end(&json);

@@ -1,51 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 
+#include "edge/secret.h"
 #include "server/cli/cli_commands.h"
+#include "server/service/password.h"
 #include "server/service/people.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <sodium.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { PASSWORD_SIZE_MIN = 10, PASSWORD_SIZE_MAX = 1024, PASSWORD_MEMORY = 64 * 1024 * 1024 };
 
 /* ---- passwords ---- */
 
 /* One line of stdin; it never stands on a command line, where everybody could read it. */
-static enum result read_password(char *password, struct problem *problem)
+static enum result hash_password(char hash[PASSWORD_HASH_SIZE], struct problem *problem)
 {
-    size_t size = 0;
-    ssize_t got = 1;
+    char *password = secret_alloc(PASSWORD_SIZE_MAX + 2);
+    struct bytes line = {0};
+    enum result result;
 
-    while (size < PASSWORD_SIZE_MAX && got > 0) {
-        got = read(STDIN_FILENO, password + size, PASSWORD_SIZE_MAX - size);
-        if (got < 0 && errno == EINTR)
-            got = 1;
-        else if (got > 0)
-            size += (size_t)got;
-    }
-    password[size] = '\0';
-    password[strcspn(password, "\r\n")] = '\0';
-    if (strlen(password) < PASSWORD_SIZE_MIN)
-        return problem_set(problem, RESULT_REFUSED,
-                           "a password has at least %d bytes; none was given on stdin",
-                           PASSWORD_SIZE_MIN);
-    return RESULT_OK;
-}
-
-static enum result hash_password(char hash[crypto_pwhash_STRBYTES], struct problem *problem)
-{
-    char password[PASSWORD_SIZE_MAX + 1];
-    enum result result = read_password(password, problem);
-
-    if (result == RESULT_OK &&
-        crypto_pwhash_str_alg(hash, password, strlen(password), 3, PASSWORD_MEMORY,
-                              crypto_pwhash_ALG_ARGON2ID13) != 0)
-        result = problem_set(problem, RESULT_EXHAUSTED, "no 64 MiB of memory for Argon2id");
-    sodium_memzero(password, sizeof password);
+    if (password == NULL)
+        return problem_set(problem, RESULT_EXHAUSTED, "no memory for a password");
+    result = secret_read_descriptor(STDIN_FILENO, password, PASSWORD_SIZE_MAX + 2, &line, problem);
+    if (result == RESULT_OK)
+        result = password_hash(line, hash, problem);
+    secret_free(password);
     return result;
 }
 
@@ -76,7 +55,7 @@ static enum result add(struct work *work, void *context, struct problem *problem
 
 static enum result run_add(struct cli *cli, struct problem *problem)
 {
-    char hash[crypto_pwhash_STRBYTES];
+    char hash[PASSWORD_HASH_SIZE];
     struct user_order order = {.options = cli->options};
     enum result result = RESULT_OK;
 
@@ -110,7 +89,7 @@ static enum result passwd(struct work *work, void *context, struct problem *prob
 
 static enum result run_passwd(struct cli *cli, struct problem *problem)
 {
-    char hash[crypto_pwhash_STRBYTES];
+    char hash[PASSWORD_HASH_SIZE];
     struct user_order order = {.options = cli->options, .hash = hash};
     enum result result;
 

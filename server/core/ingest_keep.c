@@ -78,24 +78,35 @@ static enum result add_value(struct buffer *text, const struct value *value,
     return RESULT_OK;
 }
 
+/* How many bytes from `at` on stand for themselves in a JSON string. */
+static size_t plain_size(struct bytes string, size_t at)
+{
+    size_t end = at;
+
+    while (end < string.size && string.data[end] >= 0x20 && string.data[end] != '"' &&
+           string.data[end] != '\\')
+        end++;
+    return end - at;
+}
+
 /* A JSON string, RFC 8259 section 7. */
 static enum result add_string(struct buffer *text, struct bytes string, struct problem *problem)
 {
     char escape[8];
     enum result result = add(text, "\"", problem);
 
-    for (size_t i = 0; i < string.size && result == RESULT_OK; i++) {
+    for (size_t i = 0; i < string.size && result == RESULT_OK;) {
+        size_t size = plain_size(string, i);
         uint8_t byte = string.data[i];
 
-        if (byte == '"' || byte == '\\') {
-            (void)snprintf(escape, sizeof escape, "\\%c", byte);
-            result = add(text, escape, problem);
-        } else if (byte < 0x20) {
-            (void)snprintf(escape, sizeof escape, "\\u%04x", byte);
-            result = add(text, escape, problem);
-        } else {
-            result = buffer_append(text, &byte, 1, problem);
+        if (size > 0) {
+            result = buffer_append(text, string.data + i, size, problem);
+            i += size;
+            continue;
         }
+        (void)snprintf(escape, sizeof escape, byte < 0x20 ? "\\u%04x" : "\\%c", byte);
+        result = add(text, escape, problem);
+        i++;
     }
     if (result == RESULT_OK)
         result = add(text, "\"", problem);

@@ -18,6 +18,7 @@ static const struct {
     [JOB_DIGEST]       = {"DIGEST",       false},
     [JOB_REPAIR]       = {"REPAIR",       false},
     [JOB_BLOB]         = {"BLOB",         false},
+    [JOB_ASK]          = {"ASK",          false},
     [JOB_ENROL]        = {"ENROL",        true},
     [JOB_RESUME]       = {"RESUME",       true},
     [JOB_PUSH]         = {"PUSH",         true},
@@ -26,6 +27,7 @@ static const struct {
     [JOB_RECEIPT]      = {"RECEIPT",      true},
     [JOB_ADOPT]        = {"ADOPT",        true},
     [JOB_RESCOPE]      = {"RESCOPE",      true},
+    [JOB_ACT]          = {"ACT",          true},
 };
 /* clang-format on */
 

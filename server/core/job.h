@@ -21,6 +21,7 @@ enum job_kind {
     JOB_DIGEST,       /* compare a device's digests */
     JOB_REPAIR,       /* parts of a bucket as a whole */
     JOB_BLOB,         /* HAVE, WANT or PART of an attachment */
+    JOB_ASK,          /* no device's: `ask`, for pages and the like */
     /* the writer: one transaction for all jobs of a group */
     JOB_ENROL,
     JOB_RESUME,
@@ -30,6 +31,7 @@ enum job_kind {
     JOB_RECEIPT, /* note what a device has published or when it was last seen */
     JOB_ADOPT,   /* another program wrote to the master: adopt its rows */
     JOB_RESCOPE, /* evaluate everybody's subscription again (once a day, and at start) */
+    JOB_ACT,     /* no device's: `act`, undone alone when it is refused */
 };
 bool job_is_write(enum job_kind kind);
 const char *job_name(enum job_kind kind);
@@ -81,6 +83,11 @@ struct job {
     struct wall_time
         released_until; /* PUSH out of the quarantine: changes dated later are refused */
     const char *peer;   /* ENROL, AUTHENTICATE: address, for the audit log */
+    /* ASK and ACT, on the store's thread; `act` may be called again when the group before it
+     * failed, so it sets what it answers and adds nothing to it. */
+    enum result (*ask)(struct store *store, struct job *job, struct problem *problem);
+    enum result (*act)(struct work *work, struct job *job, struct problem *problem);
+    void *context; /* the asker's, until the job is done */
 
     /* out */
     bool is_known;            /* AUTHENTICATE */

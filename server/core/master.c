@@ -138,15 +138,17 @@ struct store *master_store(struct master *master)
 
 /* ---- a group of writes ---- */
 
-/* ENROL is undone alone when it is refused. */
-static enum result run_enrol(struct group *group, struct job *job, struct problem *problem)
+/* ENROL and ACT are undone alone when they are refused. */
+static enum result run_alone(struct group *group, struct job *job, struct problem *problem)
 {
     struct master *master = group->master;
     enum result result = work_savepoint(master->work, problem);
 
     if (result != RESULT_OK)
         return result;
-    result = devices_enrol(master->work, master->store, job, master->trace, &job->problem);
+    result = job->kind == JOB_ACT
+                 ? job->act(master->work, job, &job->problem)
+                 : devices_enrol(master->work, master->store, job, master->trace, &job->problem);
     if (result == RESULT_OK)
         result = work_settle(master->work, &job->problem);
     if (result == RESULT_OK)
@@ -168,7 +170,8 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
 
     switch (job->kind) {
     case JOB_ENROL:
-        result = run_enrol(group, job, problem);
+    case JOB_ACT:
+        result = run_alone(group, job, problem);
         break;
     case JOB_RESUME:
         result = devices_resume(master->work, master->store, job, master->trace, problem);
@@ -199,6 +202,7 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
     case JOB_DIGEST:
     case JOB_REPAIR:
     case JOB_BLOB:
+    case JOB_ASK:
         invariant(job_is_write(job->kind)); /* never: whoever hands jobs out asks job_is_write */
         break;
     }
@@ -580,6 +584,8 @@ static enum result read_job(struct master *master, struct feed_reader *reader, s
         return digest_repair(reader, job, problem);
     case JOB_BLOB:
         return blobs_answer(master->store, master->blobs, job, problem);
+    case JOB_ASK:
+        return job->ask(master->store, job, problem);
     case JOB_ENROL:
     case JOB_RESUME:
     case JOB_PUSH:
@@ -588,6 +594,7 @@ static enum result read_job(struct master *master, struct feed_reader *reader, s
     case JOB_RECEIPT:
     case JOB_ADOPT:
     case JOB_RESCOPE:
+    case JOB_ACT:
         invariant(!job_is_write(job->kind)); /* never: whoever hands jobs out asks job_is_write */
         break;
     }

@@ -3,10 +3,12 @@
 
 #include "base/invariant.h"
 #include "base/lookup.h"
+#include "server/core/audit.h"
 #include "server/core/session.h"
 
 #include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,13 +238,35 @@ static void on_closed(struct server *server)
 
 /* ---- the server's own jobs ---- */
 
-static void submit_own(struct server *server, enum job_kind kind)
+/* Takes it over; NULL: there was no memory for it. */
+static void submit_own(struct server *server, enum job_kind kind, struct job *job)
 {
-    struct job *job = job_create(kind, JOB_ARENA_OVERHEAD);
     struct problem problem = {0};
 
     if (job == NULL || lane_add(&server->housekeeping, server, job, &problem) != RESULT_OK)
         trace_line(server->trace, "server: no %s now: no memory", job_name(kind));
+}
+
+void server_note_refusal(struct server *server, enum tally_kind kind, int64_t user_id,
+                         const char *text)
+{
+    if (tally_add(&server->tally, kind, server->event->mono))
+        submit_own(server, JOB_ACT, audit_job(tally_event(kind), user_id, text));
+    server_want(server, tally_deadline(&server->tally));
+}
+
+/* Those of the hour that have no line of their own. */
+static void note_counts(struct server *server)
+{
+    for (enum tally_kind kind = 0; kind < TALLY_KIND_COUNT; kind++) {
+        int64_t count = tally_take(&server->tally, kind, server->event->mono, server->is_stopping);
+        char text[64];
+
+        if (count == 0)
+            continue;
+        (void)snprintf(text, sizeof text, "%" PRId64 " more in that hour", count);
+        submit_own(server, JOB_ACT, audit_job(tally_event(kind), 0, text));
+    }
 }
 
 /* One ADOPT takes all that was written until it begins, so one that waits is enough. */
@@ -253,12 +277,13 @@ static void run_own(struct server *server)
     if (mono_is_due(server->rescope_at, event->mono) && !server->is_stopping) {
         server->rescope_at = mono_after(event->mono, server->rescope_interval_us);
         server_want(server, server->rescope_at);
-        submit_own(server, JOB_RESCOPE);
+        submit_own(server, JOB_RESCOPE, job_create(JOB_RESCOPE, JOB_ARENA_OVERHEAD));
     }
     if (server->adopt_wanted && server->housekeeping.count == 0) {
         server->adopt_wanted = false;
-        submit_own(server, JOB_ADOPT);
+        submit_own(server, JOB_ADOPT, job_create(JOB_ADOPT, JOB_ARENA_OVERHEAD));
     }
+    note_counts(server);
     lane_run(&server->housekeeping, server);
 }
 
@@ -346,6 +371,7 @@ static void scan(struct server *server)
     for (struct session *session = server->hub.first; session != NULL; session = session->next)
         server_want(server, session_deadline(session));
     server_want(server, lane_deadline(&server->housekeeping));
+    server_want(server, tally_deadline(&server->tally));
 }
 
 static enum result dispatch(struct server *server, struct problem *problem)
@@ -376,6 +402,9 @@ static enum result dispatch(struct server *server, struct problem *problem)
         return on_committed(server, event->outcome, problem);
     case SERVER_EVENT_LOCAL_CHANGE:
         server->adopt_wanted = true;
+        break;
+    case SERVER_EVENT_REFUSAL:
+        server_note_refusal(server, event->refusal, event->user_id, event->text);
         break;
     case SERVER_EVENT_DEADLINE:
         break;

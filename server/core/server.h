@@ -15,6 +15,7 @@
 #include "protocol/identity.h"
 #include "server/core/job.h"
 #include "server/core/master.h"
+#include "server/core/tally.h"
 #include "server/core/throttle.h"
 
 struct server;
@@ -43,6 +44,7 @@ enum server_event_kind {
     SERVER_EVENT_JOB_DONE,     /* job: belongs to the server core again */
     SERVER_EVENT_COMMITTED,    /* outcome of a group; before the JOB_DONEs of its jobs */
     SERVER_EVENT_LOCAL_CHANGE, /* another program has committed to the master */
+    SERVER_EVENT_REFUSAL,      /* refusal, text, user_id: for the audit log */
     SERVER_EVENT_DEADLINE,
     SERVER_EVENT_STOP, /* graceful: BYE to all, no new connections */
 };
@@ -57,6 +59,9 @@ struct server_event {
     const uint8_t *seed; /* OPENED: 32, JOB_DONE: 64 random bytes */
     struct job *job;
     const struct master_outcome *outcome;
+    enum tally_kind refusal;
+    const char *text; /* REFUSAL: why and from where; no secrets */
+    int64_t user_id;  /* REFUSAL: whom it is about, 0: nobody known */
 };
 
 enum server_effect_kind {

@@ -152,6 +152,7 @@ struct server {
     struct hub hub;
     struct gate gate;
     struct throttle throttle;
+    struct tally tally;
     struct prng prng;
     bool is_seeded;
     struct arena step_arena;
@@ -161,7 +162,7 @@ struct server {
 
     struct mono_time deadline; /* nothing is due before; never late, may be early */
     struct mono_time scanned_at;
-    struct lane housekeeping; /* ADOPT, RESCOPE */
+    struct lane housekeeping; /* ADOPT, RESCOPE, lines for the audit log */
     bool adopt_wanted;
     struct mono_time rescope_at;
     int64_t rescope_interval_us;
@@ -183,6 +184,9 @@ void server_want(struct server *server, struct mono_time deadline);
 void server_drop_job(struct job *job);
 /* HELLO as this server says it now; retry_after_ms 0 for those that may go on. */
 struct hello server_hello(const struct server *server, int64_t retry_after_ms);
+/* For the audit log, as a line of its own or as one more of many. */
+void server_note_refusal(struct server *server, enum tally_kind kind, int64_t user_id,
+                         const char *text);
 /* Some time between the two, drawn. */
 int64_t server_jitter(struct server *server, int64_t least_us, int64_t most_us);
 

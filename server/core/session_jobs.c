@@ -51,14 +51,29 @@ static const uint8_t *key_of(struct session *session, const struct job *job)
     return job->psk;
 }
 
+/* The port says nothing, and neither do more than four bytes of the code's number. */
+static void note_wrong_code(struct session *session)
+{
+    char text[128];
+    char id[2 * 4 + 1];
+    const char *colon = strrchr(session->peer, ':');
+
+    bytes_to_hex(bytes_of(session->token_id, 4), id);
+    (void)snprintf(text, sizeof text, "code %s... from %.*s", id,
+                   colon == NULL ? 64 : (int)(colon - session->peer), session->peer);
+    server_note_refusal(session->server, TALLY_CODE, 0, text);
+}
+
 static void refuse_greeting(struct session *session, const struct problem *problem)
 {
     struct server *server = session->server;
 
     trace_line(server->trace, "server: %s: refused: %s", session->name, problem->text);
-    if (session->is_enrolment)
+    if (session->is_enrolment) {
         gate_note_wrong_code(&server->gate, session->gate_place, session->token_id,
                              server->event->mono);
+        note_wrong_code(session);
+    }
     session_close(session, SESSION_CLOSE_HANDSHAKE, "handshake failed");
 }
 
@@ -233,6 +248,8 @@ static void on_enrolled(struct session *session, struct job *job)
     } else {
         trace_line(session->server->trace, "server: %s: enrolment %s: %s", session->name,
                    result_name(job->result), job->problem.text);
+        if (job->result == RESULT_REFUSED)
+            note_wrong_code(session);
         say_error(session, "enrolment", &job->problem);
     }
     session_close(session, SESSION_CLOSE_NORMAL, "enrolment is over");

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DETAIL_SIZE = 200 };
+enum { DETAIL_SIZE = 200, NEWEST_SIZE_MAX = 64 * 1024 };
 
 /* ---- lines ---- */
 
@@ -267,6 +267,29 @@ enum result audit_make_root(struct work *work, const struct report_key *key, boo
     merkle_root(&tree, hash);
     bytes_to_hex(bytes_of(hash, sizeof hash), root.root);
     return sign_root(work, key, &root, problem);
+}
+
+enum result audit_newest_root(struct store *store, struct audit_newest *ret_newest,
+                              struct problem *problem)
+{
+    struct store_result found = {0};
+    struct arena arena;
+    enum result result;
+
+    *ret_newest = (struct audit_newest){0};
+    arena_init(&arena, NEWEST_SIZE_MAX);
+    result = store_query(store, "SELECT id, made_at, root FROM fs_root ORDER BY id DESC LIMIT 1",
+                         NULL, 0, &arena, &found, problem);
+    if (result == RESULT_OK && found.row_count > 0) {
+        struct bytes root = store_bytes_at(&found, 0, 2);
+
+        ret_newest->number = store_integer_at(&found, 0, 0, 0);
+        ret_newest->made_at.us = store_integer_at(&found, 0, 1, 0);
+        if (root.size >= sizeof ret_newest->first)
+            memcpy(ret_newest->first, root.data, sizeof ret_newest->first - 1);
+    }
+    arena_done(&arena);
+    return result;
 }
 
 /* ---- what is noted of rows ---- */

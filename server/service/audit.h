@@ -29,6 +29,15 @@ MUST_CHECK enum result audit_close(struct work *work, struct problem *problem);
 MUST_CHECK enum result audit_make_root(struct work *work, const struct report_key *key,
                                        bool is_wanted, struct problem *problem);
 
+/* The newest root, in short, for people who want to hold the server to it. */
+struct audit_newest {
+    int64_t number; /* 0: there is none yet */
+    struct wall_time made_at;
+    char first[17]; /* digits of its hash, NUL-terminated */
+};
+MUST_CHECK enum result audit_newest_root(struct store *store, struct audit_newest *ret_newest,
+                                         struct problem *problem);
+
 /* What people decide and who may do what, as lines of the log. */
 MUST_CHECK enum result audit_rights_react(struct work *work, const struct work_change *change,
                                           struct problem *problem);

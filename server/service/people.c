@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/service/people.h"
 
+#include "server/service/audit.h"
 #include "server/service/rows.h"
 
 #include <string.h>
@@ -112,9 +113,13 @@ enum result people_set_password(struct work *work, int64_t user_id, const char *
     const struct value parameters[] = {value_integer(user_id), value_text_of(hash),
                                        value_integer(work_now(work).us)};
 
-    return work_execute(work,
-                        "INSERT INTO fs_login(user_id, password_hash, changed_at) VALUES(?1,?2,?3)"
-                        " ON CONFLICT(user_id) DO UPDATE SET password_hash=excluded.password_hash,"
-                        " changed_at=excluded.changed_at",
-                        parameters, 3, problem);
+    enum result result =
+        work_execute(work,
+                     "INSERT INTO fs_login(user_id, password_hash, changed_at) VALUES(?1,?2,?3)"
+                     " ON CONFLICT(user_id) DO UPDATE SET password_hash=excluded.password_hash,"
+                     " changed_at=max(excluded.changed_at, fs_login.changed_at + 1)",
+                     parameters, 3, problem);
+
+    return result == RESULT_OK ? audit_add(work, "password_changed", user_id, 0, NULL, problem)
+                               : result;
 }

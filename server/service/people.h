@@ -26,6 +26,6 @@ MUST_CHECK enum result people_grant(struct work *work, int64_t user_id, const ch
 /* One who isn't active receives nothing, may push nothing, and signs in nowhere. */
 MUST_CHECK enum result people_set_active(struct work *work, int64_t user_id, bool is_active,
                                          struct problem *problem);
-/* Older web sessions end. */
+/* The person's web sessions end (web_session.h); a line in the audit log. */
 MUST_CHECK enum result people_set_password(struct work *work, int64_t user_id, const char *hash,
                                            struct problem *problem);

@@ -336,16 +336,16 @@ class Device:
     def sql(self, *statements):
         return change(self.replica, *statements)
 
-    def run(self):
+    def run(self, *options):
         """Starts the agent, and waits until it is connected and has nothing to do."""
-        self.start()
+        self.start(*options)
         self.wait_idle()
 
-    def start(self):
+    def start(self, *options):
         state = os.path.join(self.folder, "agent.state")
         if os.path.exists(state):
             os.remove(state) # of the agent before
-        self.agent = Program([self.company.agent_program, "run", "--data", self.folder],
+        self.agent = Program([self.company.agent_program, "run", "--data", self.folder, *options],
                              os.path.join(self.folder, "agent.log"))
         self.company.programs.append(self.agent)
 

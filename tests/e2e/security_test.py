@@ -2,7 +2,9 @@
 """Who is confirmed, who is put out, and what becomes of his work: with the real programs."""
 
 import hashlib
+import json
 import os
+import pty
 import re
 import signal
 import sqlite3
@@ -296,6 +298,99 @@ def keys_under_a_passphrase_open_with_it_only(company):
     device.sync()
 
 
+def server_with(company, *arguments, code=0, env=None, **passphrases):
+    """A command of the server that gets passphrases through pipes: passphrase=..., new=..."""
+    ends, options = [], []
+    for name, option in (("passphrase", "--passphrase-fd"), ("new", "--new-passphrase-fd")):
+        if name in passphrases:
+            read, write = os.pipe()
+            os.write(write, passphrases[name].encode() + b"\n")
+            os.close(write)
+            os.set_inheritable(read, True)
+            ends.append(read)
+            options += [option, str(read)]
+    try:
+        return lib.run_program(company.server_program, *arguments, *options, "--data", company.data,
+                               code=code, pass_fds=ends, env=env, seconds=30)
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def at_terminal(answer, *command):
+    """Runs a command at a terminal of its own that answers its question; its exit status."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(command[0], command)
+    said = b""
+    try:
+        while b"Passphrase" not in said:
+            said += os.read(terminal, 1024)
+        os.write(terminal, answer.encode() + b"\n")
+        while True:
+            said += os.read(terminal, 1024) # ends with an error when the command has ended
+    except OSError:
+        pass
+    os.close(terminal)
+    expect(answer.encode() not in said, "the terminal shows it")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def the_server_key_may_be_under_a_passphrase(company):
+    device = company.device_add("anna")
+    key = os.path.join(company.data, "keys", "server.key")
+    passphrase = os.path.join(company.folder, "passphrase")
+    company.server.stop()
+    expect("10" in server_with(company, "key", "protect", new="short", code=None).err, "too short")
+    with open(key, encoding="ascii") as file:
+        before = file.read()
+    server_with(company, "key", "protect", new="horse battery staple")
+    with open(key, encoding="ascii") as file:
+        sealed = file.read()
+    values = re.findall("[0-9a-f]{64,}", before)
+    expect(len(values) >= 3 and not any(value in sealed for value in values), "it is readable")
+    start = ("serve", "--listen-port", "0", "--admin-port", "0")
+    output = server_with(company, *start, code=None)
+    expect(output.code != 0 and "keys.passphrase_file" in output.err, "no way out: " + output.err)
+    output = server_with(company, *start, code=None, passphrase="horse battery stapl")
+    expect(output.code != 0 and "passphrase" in output.err, "another passphrase: " + output.err)
+    with open(passphrase, "w", encoding="ascii") as file:
+        file.write("horse battery staple\n")
+    os.chmod(passphrase, 0o644)
+    output = server_with(company, *start, "--keys-passphrase-file", passphrase, code=None)
+    expect(output.code != 0 and "chmod 600" in output.err, "for everybody to read: " + output.err)
+    os.chmod(passphrase, 0o600)
+    company.serve("--keys-passphrase-file", passphrase)
+    device.sync()
+    device_two = company.device_add("bruno") # a code needs no passphrase
+    server_with(company, "key", "rotate", passphrase="horse battery staple")
+    company.server.signal(signal.SIGHUP) # nobody is asked again
+    lib.wait_for("the new key", lambda: "event=reloaded" in company.server.log())
+    device.sync()
+    with open("/proc/%d/cmdline" % company.server.pid, "rb") as words:
+        expect(b"horse" not in words.read(), "the passphrase is on the command line")
+    expect("horse battery" not in company.server.log(), "the passphrase is in the log")
+    company.server.stop()
+    credentials = os.path.join(company.folder, "credentials")
+    os.makedirs(credentials)
+    os.rename(passphrase, os.path.join(credentials, "fieldsync-passphrase"))
+    os.environ["CREDENTIALS_DIRECTORY"] = credentials # as systemd's LoadCredential= does
+    try:
+        company.serve()
+    finally:
+        del os.environ["CREDENTIALS_DIRECTORY"]
+    device_two.sync()
+    company.server.stop()
+    server_with(company, "key", "protect", passphrase="horse battery staple", new="another one 77")
+    expect(server_with(company, "key", "unprotect", passphrase="horse battery staple",
+                       code=None).code != 0, "the one before opens it")
+    expect_equal(at_terminal("another one 77", company.server_program, "key", "unprotect", "--data",
+                             company.data), 0, "unprotect at a terminal")
+    expect(not os.path.exists(os.path.join(company.data, "keys", "root.public")), "root.public")
+    company.serve()
+    device.sync()
+
+
 def a_page_of_somebody_else_reads_no_figures(company):
     url = "http://127.0.0.1:%d/metrics" % company.admin_port
     for headers, wanted in (({}, 200), ({"Host": "evil.example"}, 403),
@@ -310,6 +405,59 @@ def a_page_of_somebody_else_reads_no_figures(company):
     output = company.cli("serve", "--admin-address", "0.0.0.0", "--admin-port", "0",
                          "--listen-port", "0", code=None, seconds=20)
     expect(output.code != 0, "figures for everybody")
+
+
+def asks(port, headers, path="/api/status", method="GET"):
+    """Status and body of one request to a local port."""
+    request = urllib.request.Request("http://127.0.0.1:%d%s" % (port, path), headers=headers,
+                                     method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def an_agent_answers_only_who_may_read_its_folder(company):
+    device = company.device_add("anna")
+    port = lib.free_port()
+    token_path = os.path.join(device.folder, "http.token")
+    device.run()
+    expect(not os.path.exists(token_path), "a token though nothing listens")
+    expect_equal(device.stop(), 0, "its agent")
+    device.run("--http-listen", "127.0.0.1:%d" % port)
+    lib.wait_for("the token", lambda: os.path.exists(token_path))
+    expect_equal(stat.S_IMODE(os.stat(token_path).st_mode), 0o600, "mode of the token")
+    with open(token_path, encoding="ascii") as file:
+        token = file.read()
+    bearer = {"Authorization": "Bearer " + token}
+    lib.wait_for("the port", lambda: asks(port, bearer)[0] == 200)
+    found = json.loads(asks(port, bearer)[1])
+    said = json.loads(device.cli("status", "--json").out)
+    expect_equal(set(found), set(said), "what both say")
+    expect_equal((found["user"], found["is_running"], found["unsent"]), ("anna", True, 0), "status")
+    for headers in ({}, {"Authorization": "Bearer " + token[:-1]}, {"Authorization": token},
+                    {"Authorization": "Bearer " + "0" * 64}, {"Cookie": "token=" + token},
+                    {**bearer, "Host": "evil.example"}, {**bearer, "Origin": "http://evil.example"},
+                    {**bearer, "Origin": "null"},
+                    {**bearer, "Origin": "http://127.0.0.1:%d" % port}):
+        expect_equal(asks(port, headers)[0], 403, "with %r" % headers)
+    expect_equal(asks(port, {}, "/api/status?token=" + token)[0], 403, "in the query")
+    expect_equal(asks(port, bearer, "/other")[0], 404, "another path")
+    expect_equal(asks(port, bearer, method="DELETE")[0], 405, "another method")
+    expect_equal(device.stop(), 0, "its agent")
+    expect(not os.path.exists(token_path), "the token outlives the agent")
+    with open(os.path.join(device.folder, "agent.conf"), "w", encoding="ascii") as file:
+        file.write("[http]\nlisten = 127.0.0.1:%d\n" % port)
+    device.run()
+    lib.wait_for("the port", lambda: os.path.exists(token_path))
+    with open(token_path, encoding="ascii") as file:
+        expect(file.read() != token, "the token is the one before")
+    expect_equal(asks(port, bearer)[0], 403, "with the token of an earlier start")
+    expect_equal(device.stop(), 0, "its agent")
+    for wrong in ("0.0.0.0:%d" % port, "127.0.0.1", "192.0.2.1:80", "127.0.0.1:x"):
+        output = device.cli("run", "--http-listen", wrong, code=None, seconds=20)
+        expect(output.code != 0 and "http.listen" in output.err, wrong + ": " + output.err)
 
 
 def secrets_of(company):
@@ -381,7 +529,9 @@ if __name__ == "__main__":
         the_company_changes_its_root_key,
         a_device_without_contact_locks_until_the_office_answers,
         keys_under_a_passphrase_open_with_it_only,
+        the_server_key_may_be_under_a_passphrase,
         a_page_of_somebody_else_reads_no_figures,
+        an_agent_answers_only_who_may_read_its_folder,
         nothing_is_dumped_when_a_program_crashes,
         no_secret_stands_in_any_log_and_all_files_are_private,
     ), ("anna", "bruno", "carla"))

@@ -157,10 +157,39 @@ def agent_session():
         yield f"write-{choice}", bytes([4, choice, 3, 2, 2, choice, 0, 0, 1, 5, 4, choice + 1, 5])
 
 
+def report_file():
+    members = re.findall(r'^    {"(\w+)", VALUE_(INTEGER|TEXT|BLOB)},$',
+                         read("server", "cli", "report_file.c").decode(), re.MULTILINE)
+    values = {"INTEGER": "7", "TEXT": '"an \\u00e0 text"', "BLOB": '"00ff"'}
+    for name, choose in (("plain", lambda n, kind: values[kind]),
+                         ("empty", lambda n, kind: "null"),
+                         ("hashes", lambda n, kind: '"%s"' % ("ab" * 32) if kind == "TEXT"
+                          else values[kind])):
+        row = ",".join('"%s":%s' % (n, choose(n, kind)) for n, kind in members)
+        yield name, b"\0[{" + row.encode() + b"}]\n"
+        yield name + "-twice", b"\1[{" + row.encode() + b"},\n{" + row.encode() + b"}]\n"
+    yield "none", b"\0[]"
+
+
+def web():
+    yield "body", b'\0{"login":"anna","password":"correct horse"}'
+    yield "body-escapes", b'\0 { "password" : "\\ud83d\\ude00\\"\\\\\\/\\n" , "login" : "\\u00e0" } '
+    yield "cookie", b"\1\0" + b"\0\x52a=b; fieldsync=" + b"0a" * 32
+    yield "cookie-secure", b"\1\1" + b"\0\x51__Host-fieldsync=" + b"0a" * 32
+    for number, parts in enumerate((
+            ("/api/session", "office.example", "https://office.example", "", "same-origin"),
+            ("/api/session", "127.0.0.1:7743", "http://127.0.0.1:7743", "", ""),
+            ("/metrics", "[::1]:7743", "", "Bearer 0123456789abcdef", ""),
+            ("/healthz", "localhost", "", "", "none"))):
+        for flags in (0x04, 0x1f):
+            yield f"permit-{number}-{flags:02x}", bytes([2, flags]) + b"".join(
+                len(part).to_bytes(2, "big") + part.encode() for part in parts)
+
+
 TARGETS = {"agent_session": agent_session, "channel": channel, "config": config, "csv": csv,
            "frame": frame, "handshake": handshake, "http": http, "identity": identity,
            "import": imports, "messages": messages, "options": options, "pack": pack,
-           "reader": reader}
+           "reader": reader, "report_file": report_file, "web": web}
 
 
 def main(arguments):

@@ -462,6 +462,63 @@ static void the_outcome_says_whom_to_wake(void **state)
     assert_int_equal(world->outcome.work.seq, before + 1);
 }
 
+static enum result answer_head(struct store *store, struct job *job, struct problem *problem)
+{
+    struct store_result found = {0};
+    enum result result = store_query(store, "SELECT number FROM fs_state WHERE name='seq'", NULL, 0,
+                                     &job->arena, &found, problem);
+
+    *(int64_t *)job->context = store_integer_at(&found, 0, 0, -1);
+    return result;
+}
+
+static enum result act_and_agree(struct work *work, struct job *job, struct problem *problem)
+{
+    ++*(int *)job->context;
+    return work_execute(work, "INSERT INTO fs_audit(occurred_at, event) VALUES(1, 'agreed')", NULL,
+                        0, problem);
+}
+
+static enum result act_and_refuse(struct work *work, struct job *job, struct problem *problem)
+{
+    enum result result = work_execute(
+        work, "INSERT INTO fs_audit(occurred_at, event) VALUES(1, 'refused')", NULL, 0, problem);
+
+    (void)job;
+    return result == RESULT_OK ? problem_set(problem, RESULT_REFUSED, "not today") : result;
+}
+
+/* What pages ask and do goes the same ways as what devices send, and harms it as little. */
+static void what_a_page_does_is_undone_alone(void **state)
+{
+    struct world *world = *state;
+    int agreed = 0;
+    int64_t found = 0;
+    struct job *jobs[] = {make_job(world, JOB_ACT, ANNA), make_job(world, JOB_ACT, ANNA),
+                          make_job(world, JOB_ACT, ANNA)};
+    struct job *question = make_job(world, JOB_ASK, ANNA);
+
+    jobs[0]->act = jobs[2]->act = act_and_agree;
+    jobs[0]->context = jobs[2]->context = &agreed;
+    jobs[1]->act = act_and_refuse;
+    kit_ok(world,
+           master_write(world->master, jobs, 3, world->now, &world->outcome, &world->problem));
+    assert_int_equal(jobs[0]->result, RESULT_OK);
+    assert_int_equal(jobs[1]->result, RESULT_REFUSED);
+    assert_non_null(strstr(jobs[1]->problem.text, "not today"));
+    assert_int_equal(jobs[2]->result, RESULT_OK);
+    assert_int_equal(agreed, 2);
+    assert_int_equal(integer(world, "SELECT count(*) FROM fs_audit WHERE event='agreed'"), 2);
+    assert_int_equal(integer(world, "SELECT count(*) FROM fs_audit WHERE event='refused'"), 0);
+    question->ask = answer_head;
+    question->context = &found;
+    read_job(world, question);
+    assert_int_equal(found, head(world));
+    for (size_t i = 0; i < 3; i++)
+        job_destroy(jobs[i]);
+    job_destroy(question);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, world_create, world_destroy)
 
 int main(void)
@@ -479,6 +536,7 @@ int main(void)
         STORY(an_action_that_fails_leaves_nothing),
         STORY(a_locked_database_makes_the_group_wait),
         STORY(the_outcome_says_whom_to_wake),
+        STORY(what_a_page_does_is_undone_alone),
     };
 
     return cmocka_run_group_tests(tests, template_create, template_destroy);

@@ -23,7 +23,8 @@ struct desk {
     int64_t catch_up_seq;
     size_t caught_up; /* receipts that say so */
     bool publishes_again;
-    size_t pushes, deposits, feeds, receipts, adopts, rescopes, authentications;
+    size_t pushes, deposits, feeds, receipts, adopts, rescopes, authentications, notes;
+    char note[160]; /* the last line for the audit log */
     size_t send_room_least;
 };
 
@@ -129,6 +130,11 @@ static void answer(struct world *world, struct job *job)
         break;
     case JOB_RESCOPE:
         desk->rescopes++;
+        break;
+    case JOB_ACT:
+        desk->notes++;
+        (void)snprintf(desk->note, sizeof desk->note, "%s: %s", (const char *)job->context,
+                       job->peer);
         break;
     default:
         add_text(job, MESSAGE_NOTICE, "x");
@@ -302,6 +308,53 @@ static void twenty_wrong_codes_an_hour_close_an_address_to_enrolments(void **sta
     dial(world, 30);
     world_work(world);
     assert_string_equal(world->devices[30].heard, "ENROLLED ");
+}
+
+/* The audit log says who tried what, and can't be filled by trying. */
+static void wrong_codes_are_noted_and_many_are_counted(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    char peer[32];
+    char id[9];
+
+    for (int i = 0; i < 50; i++) {
+        struct device *device = &world->devices[0];
+
+        device->is_enrolment = true;
+        device->psk[0] = 1;
+        (void)snprintf(peer, sizeof peer, "192.0.2.%d:4000", i);
+        connect_from(world, 0, peer, bytes_of_text("hello"));
+        world_work(world);
+    }
+    assert_int_equal(desk->notes, TALLY_LINES_HOUR_MAX);
+    bytes_to_hex(bytes_of(world->devices[0].token_id, 4), id);
+    assert_non_null(strstr(desk->note, "enrolment_refused: code "));
+    assert_non_null(strstr(desk->note, id));
+    assert_non_null(strstr(desk->note, "from 192.0.2.19"));
+    world_pass(world, HOURS(1));
+    world_work(world);
+    assert_int_equal(desk->notes, TALLY_LINES_HOUR_MAX + 1);
+    assert_string_equal(desk->note, "enrolment_refused: 30 more in that hour");
+}
+
+static void a_stop_says_how_many_were_refused(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+
+    for (int i = 0; i < TALLY_LINES_HOUR_MAX + 7; i++)
+        world_step(world, (struct server_event){.kind = SERVER_EVENT_REFUSAL,
+                                                .refusal = TALLY_LOGIN,
+                                                .user_id = 5,
+                                                .text = "from 192.0.2.1"});
+    world_work(world);
+    assert_int_equal(desk->notes, TALLY_LINES_HOUR_MAX);
+    assert_string_equal(desk->note, "login_failed: from 192.0.2.1");
+    world_step(world, (struct server_event){.kind = SERVER_EVENT_STOP});
+    world_work(world);
+    assert_string_equal(desk->note, "login_failed: 7 more in that hour");
+    assert_true(server_status(world->server).is_stopped);
 }
 
 static void silent_stranger_is_cut_after_ten_seconds(void **state)
@@ -938,6 +991,8 @@ int main(void)
         CASE(wrong_key_and_unknown_device_look_alike),
         CASE(fifth_wrong_code_ends_the_token),
         CASE(twenty_wrong_codes_an_hour_close_an_address_to_enrolments),
+        CASE(wrong_codes_are_noted_and_many_are_counted),
+        CASE(a_stop_says_how_many_were_refused),
         CASE(silent_stranger_is_cut_after_ten_seconds),
         CASE(slow_reader_thread_counts_as_handshake_time),
         CASE(too_many_unfinished_of_one_address_are_told_to_come_later),
