@@ -62,16 +62,27 @@ static enum result result_of(int code)
     }
 }
 
+static const char *why(const struct sql_database *database, int code)
+{
+    const char *text = NULL;
+
+    if (code != SQLITE_IOERR_DATA ||
+        sqlite3_file_control(database->handle, "main", SQL_CONTROL_WHY, &text) != SQLITE_OK)
+        return NULL;
+    return text;
+}
+
 /* Problem: what was done, then SQLite's words. `what` is cut, statements may be long. */
 static enum result failed(const struct sql_database *database, int code, const char *what,
                           struct problem *problem)
 {
     enum { WHAT_SHOWN_MAX = 160 };
     enum result result = result_of(code);
+    const char *reason = why(database, code);
 
     invariant(result != RESULT_OK);
     return problem_set(problem, result, "%.*s: %s (SQLite %d)", (int)WHAT_SHOWN_MAX, what,
-                       sqlite3_errmsg(database->handle), code);
+                       reason != NULL ? reason : sqlite3_errmsg(database->handle), code);
 }
 
 /* ---- open and close ---- */

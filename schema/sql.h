@@ -18,6 +18,10 @@
 
 #include "schema/row.h"
 
+/* A file control for a VFS that knows more about SQLITE_IOERR_DATA than that code: the argument is
+ * a `const char **`, its text becomes part of the problem. */
+enum { SQL_CONTROL_WHY = 0x66730001 };
+
 struct sqlite3;
 struct sql_database;  /* owns its statements; sql_close ends them */
 struct sql_statement; /* taken with sql_prepare, given back with sql_release */

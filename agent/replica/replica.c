@@ -454,16 +454,34 @@ static const char *copy_text(struct arena *arena, const char *text)
     return text == NULL ? NULL : arena_format(arena, "%s", text);
 }
 
-enum result replica_open(const struct replica_options *options, struct replica **ret_replica,
-                         struct problem *problem)
+static enum result open_database(struct replica *replica, const struct replica_options *options,
+                                 struct problem *problem)
 {
-    struct replica *replica = calloc(1, sizeof *replica);
     struct sql_options sql = {.path = options->path,
                               .profile = SQL_PROFILE_AGENT,
                               .read_only = options->is_read_only,
                               .create = !options->is_read_only,
-                              .vfs = options->vfs_name,
                               .busy_timeout_ms = OPEN_BUSY_MS};
+    enum result result = RESULT_OK;
+
+    if (options->vault != NULL)
+        result = vault_create(options->vault, &replica->vault, problem);
+    if (result != RESULT_OK)
+        return result;
+    replica->vfs_name =
+        copy_text(&replica->open_arena,
+                  replica->vault != NULL ? vault_vfs_name(replica->vault) : options->vfs_name);
+    sql.vfs = replica->vfs_name;
+    result = sql_open(&sql, &replica->database, problem);
+    if (result != RESULT_OK && replica->vault != NULL && vault_trouble(replica->vault)[0] != '\0')
+        problem_add(problem, "%s", vault_trouble(replica->vault));
+    return result;
+}
+
+enum result replica_open(const struct replica_options *options, struct replica **ret_replica,
+                         struct problem *problem)
+{
+    struct replica *replica = calloc(1, sizeof *replica);
     enum result result = RESULT_OK;
 
     if (replica == NULL)
@@ -477,11 +495,10 @@ enum result replica_open(const struct replica_options *options, struct replica *
     replica->checkpoint_rows =
         options->checkpoint_rows != 0 ? options->checkpoint_rows : REPLICA_CHECKPOINT_EVERY;
     replica->path = copy_text(&replica->open_arena, options->path);
-    replica->vfs_name = copy_text(&replica->open_arena, options->vfs_name);
     if (!options->is_read_only && options->vfs_name == NULL)
         result = make_private(options->path, problem);
     if (result == RESULT_OK)
-        result = sql_open(&sql, &replica->database, problem);
+        result = open_database(replica, options, problem);
     if (result == RESULT_OK)
         result = set_up(replica, options, problem);
     if (result != RESULT_OK) {
@@ -501,6 +518,7 @@ void replica_close(struct replica *replica)
     sql_end(&replica->bulk.transaction);
     sql_close(replica->keeper);
     sql_close(replica->database);
+    vault_destroy(replica->vault);
     stage_done(&replica->stage);
     schemas_done(replica);
     arena_done(&replica->step_arena);

@@ -15,10 +15,12 @@
 #include "protocol/messages.h"
 
 struct replica;
+struct vault_options; /* vault.h */
 
 struct replica_options {
     const char *path;
     const char *vfs_name; /* NULL: the system's; the simulator's faulty disk otherwise */
+    const struct vault_options *vault; /* the file is encrypted; NULL: it is an ordinary one */
     bool is_read_only;
     int64_t checkpoint_rows; /* written from one checkpoint to the next, roughly; 0: 4,000 */
     size_t extra_count;      /* extra schema scripts (companies' own tables) */
