@@ -760,8 +760,8 @@ static enum result open_replica(struct daemon *daemon, struct problem *problem)
     if (result == RESULT_OK)
         result = blob_files_create(blobs, &daemon->blobs, problem);
     if (result == RESULT_OK)
-        result = open_folder(daemon->options->data_folder, false, &daemon->trace, &daemon->replica,
-                             problem);
+        result = open_folder(daemon->options->data_folder, daemon->options->keys, false,
+                             &daemon->trace, &daemon->replica, problem);
     if (result == RESULT_OK)
         result = replica_change_counter(daemon->replica, &daemon->change_counter, problem);
     return result;
@@ -828,7 +828,7 @@ static void make_watches(struct daemon *daemon)
 
     if (daemon->options->mode != DAEMON_RUN)
         return;
-    if (files_join(folder, REPLICA_FILE_NAME "-wal", path, &problem) != RESULT_OK ||
+    if (open_log_path(folder, daemon->replica, path, &problem) != RESULT_OK ||
         watch_create(daemon->loop, path, WATCH_EVERY_US, on_log_written, daemon, &daemon->log_watch,
                      &problem) != RESULT_OK)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "no_watch", RESULT_REFUSED, &problem);

@@ -320,6 +320,33 @@ static enum result compile(struct sql_database *database, const char *text,
     return RESULT_OK;
 }
 
+const char *sql_statement_end(const char *script)
+{
+    char *begun = malloc(STATEMENT_SIZE_MAX + 1);
+    size_t size = 0;
+    bool is_over = begun == NULL;
+
+    while (!is_over && script[size] != '\0' && size < STATEMENT_SIZE_MAX) {
+        begun[size] = script[size];
+        begun[++size] = '\0';
+        is_over = begun[size - 1] == ';' && sqlite3_complete(begun) != 0;
+    }
+    free(begun);
+    return is_over ? script + size : script + strlen(script);
+}
+
+bool sql_is_read_only(const struct sql_statement *statement)
+{
+    return sqlite3_stmt_readonly(statement->handle) != 0;
+}
+
+const char *sql_column_name(struct sql_statement *statement, int index)
+{
+    const char *name = sqlite3_column_name(statement->handle, index);
+
+    return name == NULL ? "" : name;
+}
+
 enum result sql_prepare(struct sql_database *database, const char *text,
                         struct sql_statement **ret_statement, struct problem *problem)
 {

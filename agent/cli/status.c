@@ -160,6 +160,8 @@ static enum result json_status(struct cli *cli, bool is_running, const struct st
     terminal_json_boolean(&json, room == RESERVE_ROOM_NONE || (is_running && state->is_disk_full));
     terminal_json_key(&json, "is_disk_low");
     terminal_json_boolean(&json, room != RESERVE_ROOM_AMPLE);
+    terminal_json_key(&json, "is_encrypted");
+    terminal_json_boolean(&json, replica_is_encrypted(cli->service.replica));
     json_time(&json, "connected_at", is_running ? state->connected_at : 0);
     json_time(&json, "unreachable_since", is_running ? state->unreachable_since : 0);
     json_time(&json, "next_try_at", is_running ? state->next_try_at : 0);
@@ -204,6 +206,9 @@ static enum result run_status(struct cli *cli, struct problem *problem)
         result = cli_say(cli, problem, "alarm      %s\n", state.alarm);
     if (result == RESULT_OK)
         result = say_counts(cli, &counts, problem);
+    if (result == RESULT_OK && replica_is_encrypted(cli->service.replica))
+        result = cli_say(cli, problem,
+                         "replica    encrypted; other programs use `fieldsync-agent sql`\n");
     return result;
 }
 

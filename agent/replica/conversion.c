@@ -64,7 +64,7 @@ static enum result take_alone(struct sql_database *database, struct problem *pro
     if (result == RESULT_OK)
         result = sql_query_integer(database, "SELECT journal_mode = 'wal' FROM pragma_journal_mode",
                                    NULL, 0, 1, &has_log, problem);
-    if (result == RESULT_OK && has_log != 0)
+    if (result == RESULT_WAIT || (result == RESULT_OK && has_log != 0))
         result = problem_set(problem, RESULT_WAIT, "another program has the replica open");
     if (result == RESULT_OK)
         result = sql_query_integer(database, "PRAGMA page_size", NULL, 0, 0, &page_size, problem);

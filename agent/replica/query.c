@@ -66,6 +66,111 @@ enum result replica_query(struct replica *replica, const char *sql, const struct
     return result;
 }
 
+/* ---- statements of a person ------------------------------------------------------------------ */
+
+static enum result read_table(struct sql_statement *statement, struct arena *arena,
+                              struct replica_table **ret_table, struct problem *problem)
+{
+    struct replica_table *table = arena_array(arena, 1, sizeof *table);
+    size_t count = (size_t)sql_column_count(statement);
+    const char **names = arena_array(arena, count + 1, sizeof *names);
+
+    if (table == NULL || names == NULL)
+        return arena_full(arena, problem);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = arena_format(arena, "%s", sql_column_name(statement, (int)i));
+        if (names[i] == NULL)
+            return arena_full(arena, problem);
+    }
+    *table = (struct replica_table){.names = names};
+    *ret_table = table;
+    return read_all(statement, arena, &table->rows, problem);
+}
+
+static bool is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n;")] == '\0';
+}
+
+struct script {
+    struct replica *replica;
+    struct arena *arena;
+    const char *rest;
+    const struct replica_table *first;
+    struct replica_table *last;
+    bool is_reading; /* outside of a transaction: only what reads may come */
+};
+
+static enum result run_next(struct script *script, struct problem *problem)
+{
+    const char *end = sql_statement_end(script->rest);
+    const char *text = arena_format(script->arena, "%.*s", (int)(end - script->rest), script->rest);
+    struct sql_statement *statement = NULL;
+    struct replica_table *table = NULL;
+    enum result result;
+
+    if (text == NULL)
+        return arena_full(script->arena, problem);
+    script->rest = end;
+    result = sql_prepare(script->replica->database, text, &statement, problem);
+    if (result == RESULT_OK && script->is_reading && !sql_is_read_only(statement))
+        result = RESULT_WAIT;
+    else if (result == RESULT_OK)
+        result = read_table(statement, script->arena, &table, problem);
+    sql_release(statement);
+    if (result != RESULT_OK || table->rows.column_count == 0)
+        return result;
+    if (script->last == NULL)
+        script->first = table;
+    else
+        script->last->next = table;
+    script->last = table;
+    return RESULT_OK;
+}
+
+static enum result run_all(struct script *script, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    while (result == RESULT_OK && !is_blank(script->rest))
+        result = run_next(script, problem);
+    return result;
+}
+
+/* A single statement that reads. RESULT_WAIT without words: it is something else. */
+static enum result read_only(struct script *script, struct problem *problem)
+{
+    if (!is_blank(sql_statement_end(script->rest)))
+        return RESULT_WAIT;
+    script->is_reading = true;
+    return run_all(script, problem);
+}
+
+enum result replica_run_script(struct replica *replica, const char *text, struct arena *arena,
+                               const struct replica_table **ret_tables, struct problem *problem)
+{
+    const struct script begun = {.replica = replica, .arena = arena, .rest = text};
+    struct script script = begun;
+    enum result result = read_only(&script, problem);
+
+    if (result == RESULT_WAIT && problem->text[0] == '\0') {
+        script = begun;
+        result = replica_begin(replica, problem);
+        if (result != RESULT_OK)
+            return result;
+        result = run_all(&script, problem);
+        if (result == RESULT_OK)
+            result = replica_commit(replica, true, problem);
+        if (result != RESULT_OK)
+            replica_rollback(replica);
+    }
+    if (result == RESULT_OK)
+        *ret_tables = script.first;
+    return result;
+}
+
+/* ---- transactions of our own ----------------------------------------------------------------- */
+
 /* What a person recorded is worth a flush: these transactions are all durable. */
 enum result replica_begin(struct replica *replica, struct problem *problem)
 {

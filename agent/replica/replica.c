@@ -526,6 +526,11 @@ void replica_close(struct replica *replica)
     free(replica);
 }
 
+bool replica_is_encrypted(const struct replica *replica)
+{
+    return replica->vault != NULL;
+}
+
 void replica_rest(struct replica *replica)
 {
     sql_release_memory(replica->database);

@@ -48,4 +48,6 @@ enum vault_look {
     VAULT_LOOK_PLAIN,   /* anything else: SQLite says what it is */
     VAULT_LOOK_SEALED,
 };
+/* Never while this process has the file open: closing it again would drop SQLite's locks on it
+ * (fcntl(2)), and the next program to close it would take away the log. */
 enum vault_look vault_look(const char *path);
