@@ -37,20 +37,36 @@ static enum result require_passphrase(const struct keys *keys, struct problem *p
                        "them would open it for anybody. Run `fieldsync-agent passphrase` first");
 }
 
-/* What a cut has left. The readable file is wiped, unless it is the replica itself. */
-static enum result tidy(const struct places *places, struct problem *problem)
+static enum result remove_beside(const char *replica, const char *const *ends, size_t end_count,
+                                 struct problem *problem)
 {
-    static const char *const ENDS[] = {"",     "-journal",           "-wal",
-                                       "-shm", VAULT_JOURNAL_SUFFIX, VAULT_LOG_SUFFIX};
     char path[FILES_PATH_SIZE + 16];
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; i < end_count && result == RESULT_OK; i++) {
+        (void)snprintf(path, sizeof path, "%s%s", replica, ends[i]);
+        result = wipe_file(path, problem);
+    }
+    return result;
+}
+
+/* What a cut has left: the file that was being made; the readable one, unless it is the replica
+ * itself; and what SQLite made beside the other kind of file than the replica is now. */
+static enum result tidy(const struct places *places, bool is_sealed, struct problem *problem)
+{
+    static const char *const PLAIN_ENDS[] = {"-journal", "-wal"};
+    static const char *const SEALED_ENDS[] = {VAULT_JOURNAL_SUFFIX, VAULT_LOG_SUFFIX};
+    static const char *const ALL_ENDS[] = {"",     "-journal",           "-wal",
+                                           "-shm", VAULT_JOURNAL_SUFFIX, VAULT_LOG_SUFFIX};
     enum result result = replace_is_same(places->replica, places->former)
                              ? files_remove(places->former, problem)
                              : wipe_file(places->former, problem);
 
-    for (size_t i = 0; i < sizeof ENDS / sizeof ENDS[0] && result == RESULT_OK; i++) {
-        (void)snprintf(path, sizeof path, "%s%s", places->fresh, ENDS[i]);
-        result = files_remove(path, problem);
-    }
+    if (result == RESULT_OK)
+        result =
+            remove_beside(places->fresh, ALL_ENDS, sizeof ALL_ENDS / sizeof ALL_ENDS[0], problem);
+    if (result == RESULT_OK)
+        result = remove_beside(places->replica, is_sealed ? PLAIN_ENDS : SEALED_ENDS, 2, problem);
     return result;
 }
 
@@ -102,14 +118,14 @@ enum result encryption_turn_on(const char *data_folder, struct keys *keys, bool 
     if (result == RESULT_OK && look == VAULT_LOOK_NOTHING)
         result = problem_set(problem, RESULT_REFUSED, "there is no replica yet");
     if (result == RESULT_OK)
-        result = tidy(&places, problem);
+        result = tidy(&places, look == VAULT_LOOK_SEALED, problem);
     if (result == RESULT_OK && look == VAULT_LOOK_PLAIN) {
         result = keys_make_replica(data_folder, keys, problem);
         vault = open_vault(keys);
         if (result == RESULT_OK)
             result = exchange(&places, NULL, &vault, problem);
         if (result == RESULT_OK)
-            result = tidy(&places, problem); /* the readable one */
+            result = tidy(&places, true, problem);
     }
     if (result == RESULT_OK)
         *ret_was = look == VAULT_LOOK_SEALED;
@@ -127,12 +143,14 @@ enum result encryption_turn_off(const char *data_folder, struct keys *keys, bool
     if (result == RESULT_OK)
         look = vault_look(places.replica);
     if (result == RESULT_OK)
-        result = tidy(&places, problem);
+        result = tidy(&places, look == VAULT_LOOK_SEALED, problem);
     if (result == RESULT_OK && look == VAULT_LOOK_SEALED) {
         vault = open_vault(keys);
         result = keys->has_replica_key ? exchange(&places, &vault, NULL, problem)
                                        : problem_set(problem, RESULT_REFUSED, "%s isn't there",
                                                      REPLICA_KEY_FILE_NAME);
+        if (result == RESULT_OK)
+            result = tidy(&places, false, problem);
     }
     if (result == RESULT_OK) /* only now: until here it opens the replica */
         result = keys_remove_replica(data_folder, keys, problem);

@@ -142,6 +142,15 @@ static void add_faults(const struct scenario_options *options, struct scenario *
     }
 }
 
+/* Drawn by itself, so that the rest of a seed means the same with it and without. */
+static bool draw_encryption(const struct scenario_options *options)
+{
+    struct prng prng;
+
+    prng_init(&prng, options->seed ^ UINT64_C(0x7a0175ea1));
+    return chance(&prng, 25) || options->is_encrypted;
+}
+
 void scenario_expand(const struct scenario_options *options, struct scenario *ret_scenario)
 {
     struct prng prng;
@@ -171,6 +180,7 @@ void scenario_expand(const struct scenario_options *options, struct scenario *re
         scenario.agent_count = options->agent_count;
     if (options->span_us != 0)
         scenario.span_us = options->span_us;
+    scenario.is_encrypted = draw_encryption(options);
     add_faults(options, &scenario);
     *ret_scenario = scenario;
 }
@@ -245,6 +255,8 @@ void scenario_format(const struct scenario *scenario, char ret_text[SCENARIO_TEX
         scenario->checkpoint_rows, scenario->checkpoint_bytes,
         scenario->departure_keep_us / SECONDS(1), scenario->rescope_every_us / SECONDS(1),
         (int)scenario->has_help_desk);
+    if (scenario->is_encrypted)
+        put(&line, ", encrypted");
     for (int i = 0; i < FAULT_COUNT; i++)
         put_fault(&line, scenario, (enum fault)i);
 }
