@@ -5,6 +5,7 @@
 #include "agent/cli/state_file.h"
 #include "edge/entropy.h"
 #include "edge/files.h"
+#include "edge/replace.h"
 #include "edge/secret.h"
 #include "edge/wipe.h"
 
@@ -110,18 +111,22 @@ enum result keys_make_replica(const char *data_folder, struct keys *keys, struct
     return result;
 }
 
+/* It gets another name first: a cut in the midst of the wiping must not leave a key file that can't
+ * be read. */
 enum result keys_remove_replica(const char *data_folder, struct keys *keys, struct problem *problem)
 {
-    static const char *const NAMES[] = {REPLICA_KEY_FILE_NAME KEYS_NEXT_SUFFIX,
-                                        REPLICA_KEY_FILE_NAME};
     char path[FILES_PATH_SIZE];
-    enum result result = RESULT_OK;
+    char going[FILES_PATH_SIZE];
+    enum result result = files_join(data_folder, REPLICA_KEY_FILE_NAME, path, problem);
 
-    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0] && result == RESULT_OK; i++) {
-        result = files_join(data_folder, NAMES[i], path, problem);
-        if (result == RESULT_OK)
-            result = wipe_file(path, problem);
-    }
+    if (result == RESULT_OK)
+        result = files_join(data_folder, REPLICA_KEY_FILE_NAME KEYS_NEXT_SUFFIX, going, problem);
+    if (result == RESULT_OK)
+        result = wipe_file(going, problem);
+    if (result == RESULT_OK && files_exists(path))
+        result = replace_file(path, going, problem);
+    if (result == RESULT_OK)
+        result = wipe_file(going, problem);
     keys->has_replica_key = false;
     identity_wipe(keys->replica_key, VAULT_KEY_SIZE);
     return result;

@@ -100,7 +100,8 @@ static const char EXAMPLES[] =
     "  fieldsync-agent part use T07-000123 FILTER-10 2\n"
     "  fieldsync-agent sign T07-000123 --name \"Maria Rossi\"\n"
     "  fieldsync-agent sync --now\n"
-    "  sqlite3 ~/.local/share/fieldsync/replica.db \"SELECT * FROM fs_sync\"\n";
+    "  sqlite3 ~/.local/share/fieldsync/replica.db \"SELECT * FROM fs_sync\"\n"
+    "  fieldsync-agent sql \"SELECT * FROM fs_sync\"    # the same, encrypted or not\n";
 
 static size_t all_commands(struct options_command commands[COMMANDS_MAX])
 {
