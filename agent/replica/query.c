@@ -4,6 +4,7 @@
 
 #include "base/invariant.h"
 
+#include <sqlite3.h>
 #include <string.h>
 
 enum { RESULT_ROWS_FIRST = 32 };
@@ -87,9 +88,29 @@ static enum result read_table(struct sql_statement *statement, struct arena *are
     return read_all(statement, arena, &table->rows, problem);
 }
 
+/* Behind a comment, if the text begins with one. */
+static const char *skip_comment(const char *text)
+{
+    const char *end = text;
+
+    if (strncmp(text, "--", 2) == 0)
+        return text + strcspn(text, "\n");
+    if (strncmp(text, "/*", 2) != 0)
+        return text;
+    end = strstr(text + 2, "*/");
+    return end == NULL ? text + strlen(text) : end + 2;
+}
+
+/* Nothing but blanks, semicolons and comments. */
 static bool is_blank(const char *text)
 {
-    return text[strspn(text, " \t\r\n;")] == '\0';
+    const char *before = NULL;
+
+    while (text != before) {
+        before = text;
+        text = skip_comment(text + strspn(text, " \t\r\n;"));
+    }
+    return *text == '\0';
 }
 
 struct script {
@@ -99,26 +120,51 @@ struct script {
     const struct replica_table *first;
     struct replica_table *last;
     bool is_reading; /* outside of a transaction: only what reads may come */
+    bool is_writing; /* and something else came */
 };
 
-static enum result run_next(struct script *script, struct problem *problem)
+/* The transaction is ours: a COMMIT in the midst would keep half a script. */
+static int refuse_transactions(void *context, int action, const char *first, const char *second,
+                               const char *database, const char *trigger)
 {
+    (void)context;
+    (void)first;
+    (void)second;
+    (void)database;
+    (void)trigger;
+    return action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT ? SQLITE_DENY : SQLITE_OK;
+}
+
+/* With a blank before it, so that it is none of our own statements that wait to be used again. */
+static enum result prepare_next(struct script *script, struct sql_statement **ret_statement,
+                                struct problem *problem)
+{
+    sqlite3 *handle = sql_handle(script->replica->database);
     const char *end = sql_statement_end(script->rest);
-    const char *text = arena_format(script->arena, "%.*s", (int)(end - script->rest), script->rest);
-    struct sql_statement *statement = NULL;
-    struct replica_table *table = NULL;
+    const char *text =
+        arena_format(script->arena, " %.*s", (int)(end - script->rest), script->rest);
     enum result result;
 
     if (text == NULL)
         return arena_full(script->arena, problem);
     script->rest = end;
-    result = sql_prepare(script->replica->database, text, &statement, problem);
-    if (result == RESULT_OK && script->is_reading && !sql_is_read_only(statement))
-        result = RESULT_WAIT;
-    else if (result == RESULT_OK)
+    (void)sqlite3_set_authorizer(handle, refuse_transactions, NULL);
+    result = sql_prepare(script->replica->database, text, ret_statement, problem);
+    (void)sqlite3_set_authorizer(handle, NULL, NULL);
+    return result;
+}
+
+static enum result run_next(struct script *script, struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    struct replica_table *table = NULL;
+    enum result result = prepare_next(script, &statement, problem);
+
+    script->is_writing = result == RESULT_OK && script->is_reading && !sql_is_read_only(statement);
+    if (result == RESULT_OK && !script->is_writing)
         result = read_table(statement, script->arena, &table, problem);
     sql_release(statement);
-    if (result != RESULT_OK || table->rows.column_count == 0)
+    if (result != RESULT_OK || table == NULL || table->rows.column_count == 0)
         return result;
     if (script->last == NULL)
         script->first = table;
@@ -137,13 +183,12 @@ static enum result run_all(struct script *script, struct problem *problem)
     return result;
 }
 
-/* A single statement that reads. RESULT_WAIT without words: it is something else. */
+/* A single statement that reads, or is_writing: it is something else. */
 static enum result read_only(struct script *script, struct problem *problem)
 {
-    if (!is_blank(sql_statement_end(script->rest)))
-        return RESULT_WAIT;
+    script->is_writing = !is_blank(sql_statement_end(script->rest));
     script->is_reading = true;
-    return run_all(script, problem);
+    return script->is_writing ? RESULT_OK : run_all(script, problem);
 }
 
 enum result replica_run_script(struct replica *replica, const char *text, struct arena *arena,
@@ -153,7 +198,7 @@ enum result replica_run_script(struct replica *replica, const char *text, struct
     struct script script = begun;
     enum result result = read_only(&script, problem);
 
-    if (result == RESULT_WAIT && problem->text[0] == '\0') {
+    if (result == RESULT_OK && script.is_writing) {
         script = begun;
         result = replica_begin(replica, problem);
         if (result != RESULT_OK)
