@@ -50,21 +50,28 @@ static enum result remove_beside(const char *replica, const char *const *ends, s
     return result;
 }
 
+static enum result remove_fresh(const struct places *places, struct problem *problem)
+{
+    static const char *const ENDS[] = {"",     "-journal",           "-wal",
+                                       "-shm", VAULT_JOURNAL_SUFFIX, VAULT_LOG_SUFFIX};
+
+    return remove_beside(places->fresh, ENDS, sizeof ENDS / sizeof ENDS[0], problem);
+}
+
 /* What a cut has left: the file that was being made; the readable one, unless it is the replica
  * itself; and what SQLite made beside the other kind of file than the replica is now. */
 static enum result tidy(const struct places *places, bool is_sealed, struct problem *problem)
 {
     static const char *const PLAIN_ENDS[] = {"-journal", "-wal"};
     static const char *const SEALED_ENDS[] = {VAULT_JOURNAL_SUFFIX, VAULT_LOG_SUFFIX};
-    static const char *const ALL_ENDS[] = {"",     "-journal",           "-wal",
-                                           "-shm", VAULT_JOURNAL_SUFFIX, VAULT_LOG_SUFFIX};
-    enum result result = replace_is_same(places->replica, places->former)
-                             ? files_remove(places->former, problem)
-                             : wipe_file(places->former, problem);
+    enum result result = files_sync_name(places->replica, problem); /* before the former is gone */
 
     if (result == RESULT_OK)
-        result =
-            remove_beside(places->fresh, ALL_ENDS, sizeof ALL_ENDS / sizeof ALL_ENDS[0], problem);
+        result = replace_is_same(places->replica, places->former)
+                     ? files_remove(places->former, problem)
+                     : wipe_file(places->former, problem);
+    if (result == RESULT_OK)
+        result = remove_fresh(places, problem);
     if (result == RESULT_OK)
         result = remove_beside(places->replica, is_sealed ? PLAIN_ENDS : SEALED_ENDS, 2, problem);
     return result;
@@ -84,11 +91,13 @@ enum result encryption_prepare(const char *data_folder, struct keys *keys, struc
     return result == RESULT_OK ? keys_make_replica(data_folder, keys, problem) : result;
 }
 
-/* The old one is locked until the new one has its name. */
+/* The old one is locked until the new one has its name. After a failure the readable one isn't
+ * wiped: the new name may not be on the disk. */
 static enum result exchange(const struct places *places, const struct vault_options *from_vault,
                             const struct vault_options *to_vault, struct problem *problem)
 {
     struct conversion *conversion = NULL;
+    struct problem ignored = {0};
     const struct conversion_options options = {.from = places->replica,
                                                .to = places->fresh,
                                                .from_vault = from_vault,
@@ -100,6 +109,8 @@ static enum result exchange(const struct places *places, const struct vault_opti
     if (result == RESULT_OK)
         result = replace_file(places->fresh, places->replica, problem);
     conversion_end(conversion);
+    if (result != RESULT_OK && remove_fresh(places, &ignored) != RESULT_OK)
+        problem_add(problem, "%s", ignored.text); /* the next call removes it */
     return result;
 }
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -454,6 +455,19 @@ static const char *copy_text(struct arena *arena, const char *text)
     return text == NULL ? NULL : arena_format(arena, "%s", text);
 }
 
+/* `encrypt` and `decrypt` put another file in its place. They don't while somebody reads it, as
+ * this connection does from now on; but they may have, since it was opened. */
+static enum result check_place(struct replica *replica, struct problem *problem)
+{
+    int has_moved = 0;
+
+    if (sqlite3_file_control(sql_handle(replica->database), "main", SQLITE_FCNTL_HAS_MOVED,
+                             &has_moved) == SQLITE_OK &&
+        has_moved != 0)
+        return problem_set(problem, RESULT_WAIT, "another file has just taken its place");
+    return RESULT_OK;
+}
+
 static enum result open_database(struct replica *replica, const struct replica_options *options,
                                  struct problem *problem)
 {
@@ -475,7 +489,7 @@ static enum result open_database(struct replica *replica, const struct replica_o
     result = sql_open(&sql, &replica->database, problem);
     if (result != RESULT_OK && replica->vault != NULL && vault_trouble(replica->vault)[0] != '\0')
         problem_add(problem, "%s", vault_trouble(replica->vault));
-    return result;
+    return result == RESULT_OK ? check_place(replica, problem) : result;
 }
 
 enum result replica_open(const struct replica_options *options, struct replica **ret_replica,
