@@ -75,8 +75,8 @@ static enum result open_replica(struct daemon *daemon, struct problem *problem)
     if (result == RESULT_OK)
         result = blob_files_create(blobs, &daemon->blobs, problem);
     if (result == RESULT_OK)
-        result = open_folder(daemon->options->data_folder, false, &daemon->trace, &daemon->replica,
-                             problem);
+        result = open_folder(daemon->options->data_folder, daemon->options->keys, false,
+                             &daemon->trace, &daemon->replica, problem);
     if (result == RESULT_OK)
         result = replica_change_counter(daemon->replica, &daemon->change_counter, problem);
     return result;

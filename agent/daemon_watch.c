@@ -113,7 +113,7 @@ static void make_watches(struct daemon *daemon)
 
     if (daemon->options->mode != DAEMON_RUN)
         return;
-    if (files_join(folder, REPLICA_FILE_NAME "-wal", path, &problem) != RESULT_OK ||
+    if (open_log_path(folder, daemon->replica, path, &problem) != RESULT_OK ||
         watch_create(daemon->loop, path, WATCH_EVERY_US, on_log_written, daemon, &daemon->log_watch,
                      &problem) != RESULT_OK)
         log_problem(daemon->options->log, LOG_LEVEL_WARNING, "no_watch", RESULT_REFUSED, &problem);

@@ -239,6 +239,8 @@ enum result keys_load(const char *data_folder, const struct keys_opener *opener,
     if (result == RESULT_OK)
         result = load_others(data_folder, opener, keys, problem);
     if (result == RESULT_OK)
+        result = keys_load_replica(data_folder, keys, problem);
+    if (result == RESULT_OK)
         result = load_server(data_folder, keys, problem);
     if (result != RESULT_OK) {
         keys_destroy(keys);

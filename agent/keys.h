@@ -7,12 +7,15 @@
  *   device.key.next      the pair that a rotation has begun with; psk zeros: not given yet
  *   device.key.previous  the pair before the last rotation: what a server that was restored from an
  *                        older backup still knows
+ *   replica.key          (0600) of an encrypted replica, always under the passphrase; .next while
+ *                        the passphrase changes
  *   server               (0600) lines "url ws://...", "key_serial N": the highest serial of a
  * server that has proven itself, "keys_made_at N": seconds since 1970
  *
  * In memory the keys are guarded, and wiped by keys_destroy. */
 #pragma once
 
+#include "agent/replica/vault_units.h"
 #include "protocol/identity.h"
 #include "protocol/sealed_file.h"
 
@@ -29,6 +32,8 @@ struct keys {
     bool has_previous;
     bool is_sealed; /* the files are written under `seal` */
     struct sealed_key seal;
+    bool has_replica_key;
+    uint8_t replica_key[VAULT_KEY_SIZE];
     char url[KEYS_URL_SIZE];
     int64_t key_serial;
     int64_t made_at_s; /* 0: not known */
@@ -85,6 +90,21 @@ MUST_CHECK enum result keys_revert(const char *data_folder, struct keys *keys,
                                    struct problem *problem);
 bool keys_pair_is_complete(const struct identity_file *file);
 
+/* ---- the replica's key (keys_replica.c): each is durable when it returns ----------------------
+ */
+
+/* Is there one? */
+bool keys_have_replica_file(const char *data_folder);
+/* A fresh one, unless there is one. The keys are under a passphrase. */
+MUST_CHECK enum result keys_make_replica(const char *data_folder, struct keys *keys,
+                                         struct problem *problem);
+/* What it has encrypted can't be read any more. */
+MUST_CHECK enum result keys_remove_replica(const char *data_folder, struct keys *keys,
+                                           struct problem *problem);
+/* keys_save, after the passphrase has changed. */
+MUST_CHECK enum result keys_reseal(const char *data_folder, const struct keys *keys,
+                                   struct problem *problem);
+
 /* ---- for keys*.c ------------------------------------------------------------------------------
  */
 
@@ -92,3 +112,5 @@ bool keys_pair_is_complete(const struct identity_file *file);
 MUST_CHECK enum result keys_write_file(const char *data_folder, const char *suffix,
                                        const struct keys *keys, const struct identity_file *file,
                                        struct problem *problem);
+MUST_CHECK enum result keys_load_replica(const char *data_folder, struct keys *keys,
+                                         struct problem *problem);

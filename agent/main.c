@@ -5,6 +5,7 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/state_file.h"
 #include "agent/daemon.h"
+#include "agent/encryption.h"
 #include "agent/keys.h"
 #include "agent/lease.h"
 #include "agent/open.h"
@@ -54,6 +55,7 @@ static const struct option_spec ENROL_OPTIONS[] = {
     {"again", 0, NULL, "the server has forgotten this device: a new number, all unsent work kept"},
     {"protect", 0, NULL, "put the keys under a passphrase: see the command passphrase"},
     {"new-passphrase-fd", 0, "FD", "read it from this open descriptor"},
+    {"encrypt", 0, NULL, "the replica is encrypted on the disk, too; needs --protect"},
 };
 static const struct option_spec RUN_OPTIONS[] = {
     {"http-listen", 0, "ADDRESS:PORT",
@@ -91,6 +93,10 @@ static const struct options_command OWN_COMMANDS[] = {
      .help = "set, change or remove the passphrase of this device's keys",
      .specs = PASSPHRASE_OPTIONS,
      .spec_count = sizeof PASSPHRASE_OPTIONS / sizeof PASSPHRASE_OPTIONS[0]},
+    {.name = "encrypt",
+     .help = "encrypt the replica on the disk: every command then asks for the passphrase, and"
+             " other programs use `fieldsync-agent sql`"},
+    {.name = "decrypt", .help = "make the replica an ordinary SQLite file again"},
 };
 enum { OWN_COMMAND_COUNT = sizeof OWN_COMMANDS / sizeof OWN_COMMANDS[0] };
 
@@ -102,7 +108,8 @@ static const char EXAMPLES[] =
     "  fieldsync-agent part use T07-000123 FILTER-10 2\n"
     "  fieldsync-agent sign T07-000123 --name \"Maria Rossi\"\n"
     "  fieldsync-agent sync --now\n"
-    "  sqlite3 ~/.local/share/fieldsync/replica.db \"SELECT * FROM fs_sync\"\n";
+    "  sqlite3 ~/.local/share/fieldsync/replica.db \"SELECT * FROM fs_sync\"\n"
+    "  fieldsync-agent sql \"SELECT * FROM fs_sync\"    # the same, encrypted or not\n";
 
 static size_t all_commands(struct options_command commands[COMMANDS_MAX])
 {
@@ -219,14 +226,15 @@ static enum result take_lock(const struct program *program, struct files_lock *l
 
 /* ---- enrol, run, sync ------------------------------------------------------------------------ */
 
-static enum exit_code say_enrolled(struct program *program, const struct daemon_outcome *outcome)
+static enum exit_code say_enrolled(struct program *program, const struct keys *keys,
+                                   const struct daemon_outcome *outcome)
 {
     char text[1024];
     struct replica_identity who = {0};
     struct problem problem = {0};
     struct replica *replica = NULL;
 
-    if (open_folder(program->data_folder, true, NULL, &replica, &problem) == RESULT_OK &&
+    if (open_folder(program->data_folder, keys, true, NULL, &replica, &problem) == RESULT_OK &&
         replica_identity(replica, &who, &problem) != RESULT_OK)
         who = (struct replica_identity){0};
     replica_close(replica);
@@ -269,7 +277,7 @@ static enum result prepare_again(struct program *program, const struct identity_
         !identity_equal(keys->file.root_public_key, code->root_public_key, IDENTITY_KEY_SIZE))
         result = problem_set(problem, RESULT_REFUSED, "the code is another company's");
     if (result == RESULT_OK)
-        result = open_folder(program->data_folder, true, NULL, &replica, problem);
+        result = open_folder(program->data_folder, keys, true, NULL, &replica, problem);
     if (result == RESULT_OK)
         result = replica_identity(replica, &who, problem);
     replica_close(replica);
@@ -317,16 +325,22 @@ static enum exit_code enrol_with(struct program *program, const struct identity_
             : keys_prepare(program->data_folder, code, options_value(&program->options, "server"),
                            &opener, seal, &keys, &problem);
     identity_wipe(&new_seal, sizeof new_seal);
+    if (result == RESULT_OK && options_count(&program->options, "encrypt") > 0)
+        result = encryption_prepare(program->data_folder, keys, &problem);
     if (result == RESULT_OK) {
         options.keys = keys;
         result = daemon_run(&options, &outcome, &problem);
+    }
+    if (result == RESULT_OK && outcome.is_enrolled) {
+        exit_code = say_enrolled(program, keys, &outcome);
+        keys_destroy(keys);
+        files_lock_close(&lock);
+        return exit_code;
     }
     keys_destroy(keys);
     files_lock_close(&lock);
     if (result != RESULT_OK)
         return fail(code_of(result), problem.text, next_step_of(result));
-    if (outcome.is_enrolled)
-        return say_enrolled(program, &outcome);
     exit_code = outcome.exit_code != EXIT_CODE_OK ? outcome.exit_code : EXIT_CODE_FAILURE;
     return fail(exit_code, outcome.reason[0] != '\0' ? outcome.reason : "stopped",
                 "This device isn't enrolled. Check the address and that the code is fresh, then "
@@ -567,7 +581,8 @@ static enum result run_family(struct cli *cli, const struct cli_family *family,
 }
 
 static enum exit_code run_opened(struct program *program, const struct cli_family *family,
-                                 struct replica *replica, struct blob_store *blobs)
+                                 struct replica *replica, struct blob_store *blobs,
+                                 struct keys *keys)
 {
     struct cli cli = {.options = &program->options,
                       .data_folder = program->data_folder,
@@ -575,7 +590,7 @@ static enum exit_code run_opened(struct program *program, const struct cli_famil
                       .exit_code = EXIT_CODE_OK};
     struct problem problem = {0};
     struct problem no_keys = {0};
-    struct keys *keys = NULL;
+    struct keys *own_keys = NULL;
     const struct keys_opener opener = passphrase_opener(&program->options);
     enum exit_code exit_code;
     enum result result = RESULT_OK;
@@ -584,15 +599,16 @@ static enum exit_code run_opened(struct program *program, const struct cli_famil
     buffer_init(&cli.out, CLI_OUT_SIZE_MAX);
     if (family != &CLI_STATUS)
         result = lease_check(replica, clock_wall_now(), &problem);
-    if (result == RESULT_OK && keys_load(program->data_folder, family == &CLI_SIGN ? &opener : NULL,
-                                         &keys, &no_keys) != RESULT_OK)
-        keys = NULL; /* only signing needs them, and says so */
+    if (result == RESULT_OK && keys == NULL &&
+        keys_load(program->data_folder, family == &CLI_SIGN ? &opener : NULL, &own_keys,
+                  &no_keys) == RESULT_OK)
+        keys = own_keys; /* only signing needs them, and says so */
     if (result == RESULT_OK)
         result = run_family(&cli, family, replica, blobs,
                             keys != NULL ? keys->file.sign_seed : NULL, &problem);
     else
         cli.exit_code = EXIT_CODE_AUTHENTICATION;
-    keys_destroy(keys);
+    keys_destroy(own_keys);
     exit_code = cli.exit_code;
     if (result != RESULT_OK)
         exit_code = fail(cli.exit_code != EXIT_CODE_OK ? cli.exit_code : code_of(result),
@@ -608,15 +624,21 @@ static enum exit_code run_on_replica(struct program *program, const struct cli_f
 {
     char path[FILES_PATH_SIZE];
     char blobs_path[FILES_PATH_SIZE];
+    const struct keys_opener opener = passphrase_opener(&program->options);
     struct replica *replica = NULL;
     struct blob_store *blobs = NULL;
     struct problem problem = {0};
+    struct keys *keys = NULL; /* only if the replica needs them */
     enum exit_code exit_code;
     enum result result = files_join(program->data_folder, REPLICA_FILE_NAME, path, &problem);
 
     if (result == RESULT_OK && !files_exists(path))
         return fail(EXIT_CODE_CONFIG, "this device isn't enrolled: there is no replica yet",
                     "Run `fieldsync-agent enrol CODE` with a code of your office.");
+    if (result == RESULT_OK && open_needs_keys(program->data_folder) &&
+        keys_load(program->data_folder, &opener, &keys, &problem) != RESULT_OK)
+        return fail(EXIT_CODE_AUTHENTICATION, problem.text,
+                    "The replica is encrypted. Nothing was changed.");
     if (result == RESULT_OK)
         result = files_join(program->data_folder, BLOBS_FOLDER_NAME, blobs_path, &problem);
     if (result == RESULT_OK)
@@ -624,13 +646,14 @@ static enum exit_code run_on_replica(struct program *program, const struct cli_f
     if (result == RESULT_OK)
         result = blob_files_create(blobs_path, &blobs, &problem);
     if (result == RESULT_OK)
-        result = open_folder(program->data_folder, false, NULL, &replica, &problem);
+        result = open_folder(program->data_folder, keys, false, NULL, &replica, &problem);
     exit_code = result == RESULT_OK
-                    ? run_opened(program, family, replica, blobs)
+                    ? run_opened(program, family, replica, blobs, keys)
                     : fail(result == RESULT_REFUSED ? EXIT_CODE_DATABASE : code_of(result),
                            problem.text, next_step_of(result));
     replica_close(replica);
     blob_files_destroy(blobs);
+    keys_destroy(keys);
     return exit_code;
 }
 
@@ -649,7 +672,7 @@ static enum exit_code run_unlock(struct program *program)
     snprintf(answer, sizeof answer, "%s%s", options->arguments[0],
              options->argument_count > 1 ? options->arguments[1] : "");
     if (result == RESULT_OK)
-        result = open_folder(program->data_folder, false, NULL, &replica, &problem);
+        result = open_folder(program->data_folder, keys, false, NULL, &replica, &problem);
     if (result == RESULT_OK)
         result = lease_unlock(replica, keys, answer, clock_wall_now(), &problem);
     replica_close(replica);
@@ -673,19 +696,67 @@ static enum exit_code run_passphrase(struct program *program)
     if (result != RESULT_OK)
         return fail(EXIT_CODE_TEMPORARY, problem.text, "Stop the agent first.");
     result = keys_load(program->data_folder, &opener, &keys, &problem);
+    if (result == RESULT_OK && is_removing && keys->has_replica_key)
+        result = problem_set(&problem, RESULT_REFUSED,
+                             "the replica is encrypted, and its key is under the passphrase: "
+                             "`fieldsync-agent decrypt` comes first");
     if (result == RESULT_OK) {
         keys->is_sealed = !is_removing;
         if (!is_removing)
             result = passphrase_choose(&program->options, &keys->seal, &problem);
     }
     if (result == RESULT_OK)
-        result = keys_save(program->data_folder, keys, &problem);
+        result = keys_reseal(program->data_folder, keys, &problem);
     keys_destroy(keys);
     files_lock_close(&lock);
     if (result != RESULT_OK)
         return fail(EXIT_CODE_AUTHENTICATION, problem.text, "Nothing was changed.");
     return print(is_removing ? "the keys are no longer under a passphrase\n"
                              : "the keys are under this passphrase now\n");
+}
+
+/* ---- encryption ------------------------------------------------------------------------------ */
+
+static enum exit_code convert(struct program *program, bool is_on)
+{
+    const struct keys_opener opener = passphrase_opener(&program->options);
+    struct problem problem = {0};
+    struct files_lock lock;
+    struct keys *keys = NULL;
+    bool was = false;
+    enum result result = take_lock(program, &lock, &problem);
+
+    if (result != RESULT_OK)
+        return fail(EXIT_CODE_TEMPORARY, problem.text, "Stop the agent first.");
+    result = keys_load(program->data_folder, &opener, &keys, &problem);
+    if (result != RESULT_OK) {
+        files_lock_close(&lock);
+        return fail(EXIT_CODE_AUTHENTICATION, problem.text, "Nothing was changed.");
+    }
+    result = is_on ? encryption_turn_on(program->data_folder, keys, &was, &problem)
+                   : encryption_turn_off(program->data_folder, keys, &was, &problem);
+    keys_destroy(keys);
+    files_lock_close(&lock);
+    if (result == RESULT_WAIT)
+        return fail(EXIT_CODE_TEMPORARY, problem.text,
+                    "Nothing was changed. Close it and try again.");
+    if (result != RESULT_OK)
+        return fail(code_of(result), problem.text, next_step_of(result));
+    if (is_on)
+        return print(was ? "the replica was encrypted already\n"
+                         : "the replica is encrypted now\n");
+    return print(was ? "the replica wasn't encrypted\n"
+                     : "the replica is an ordinary SQLite file again\n");
+}
+
+static enum exit_code run_encrypt(struct program *program)
+{
+    return convert(program, true);
+}
+
+static enum exit_code run_decrypt(struct program *program)
+{
+    return convert(program, false);
 }
 
 /* ---- main ------------------------------------------------------------------------------------ */
@@ -699,7 +770,9 @@ static enum exit_code run(struct program *program)
                {"run", run_run},
                {"sync", run_sync},
                {"unlock", run_unlock},
-               {"passphrase", run_passphrase}};
+               {"passphrase", run_passphrase},
+               {"encrypt", run_encrypt},
+               {"decrypt", run_decrypt}};
     const struct cli_family *family;
     struct problem problem = {0};
 

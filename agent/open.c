@@ -2,7 +2,7 @@
 #include "agent/open.h"
 
 #include "agent/cli/state_file.h"
-#include "edge/files.h"
+#include "edge/entropy.h"
 #include "edge/scripts.h"
 
 /* All scripts together; they are needed only while the replica is opened. */
@@ -28,14 +28,56 @@ static enum result read_scripts(const char *data_folder, struct arena *arena,
     return RESULT_OK;
 }
 
-enum result open_folder(const char *data_folder, bool is_read_only, const struct trace *trace,
-                        struct replica **ret_replica, struct problem *problem)
+static void draw(void *context, void *bytes, size_t size)
+{
+    (void)context;
+    entropy_fill(bytes, size);
+}
+
+struct vault_options open_vault(const struct keys *keys)
+{
+    return (struct vault_options){.key = keys->replica_key, .draw = draw};
+}
+
+bool open_needs_keys(const char *data_folder)
+{
+    char path[FILES_PATH_SIZE];
+    struct problem ignored = {0};
+    enum vault_look look;
+
+    if (files_join(data_folder, REPLICA_FILE_NAME, path, &ignored) != RESULT_OK)
+        return false;
+    look = vault_look(path);
+    return look == VAULT_LOOK_SEALED ||
+           (look == VAULT_LOOK_NOTHING && keys_have_replica_file(data_folder));
+}
+
+enum result open_log_path(const char *data_folder, const struct replica *replica,
+                          char ret_path[FILES_PATH_SIZE], struct problem *problem)
+{
+    return files_join(data_folder,
+                      replica_is_encrypted(replica) ? REPLICA_FILE_NAME VAULT_LOG_SUFFIX
+                                                    : REPLICA_FILE_NAME "-wal",
+                      ret_path, problem);
+}
+
+enum result open_folder(const char *data_folder, const struct keys *keys, bool is_read_only,
+                        const struct trace *trace, struct replica **ret_replica,
+                        struct problem *problem)
 {
     char path[FILES_PATH_SIZE];
     struct arena arena;
+    struct vault_options vault;
     struct replica_options options = {.path = path, .is_read_only = is_read_only, .trace = trace};
     enum result result = files_join(data_folder, REPLICA_FILE_NAME, path, problem);
 
+    if (result == RESULT_OK && open_needs_keys(data_folder)) {
+        if (keys == NULL || !keys->has_replica_key)
+            return problem_set(problem, RESULT_REFUSED, "%s is encrypted and %s isn't there", path,
+                               REPLICA_KEY_FILE_NAME);
+        vault = open_vault(keys);
+        options.vault = &vault;
+    }
     arena_init(&arena, SCRIPTS_ARENA_SIZE_MAX);
     if (result == RESULT_OK && !is_read_only)
         result = read_scripts(data_folder, &arena, &options, problem);

@@ -6,6 +6,7 @@
 #include "agent/keys.h"
 #include "agent/local_http.h"
 #include "agent/renewal.h"
+#include "agent/replica/vault.h"
 #include "edge/files.h"
 #include "edge/reserve.h"
 #include "edge/wipe.h"
@@ -35,11 +36,17 @@ enum result wipe_device(const char *data_folder, struct problem *problem)
         KEY_FILE_NAME,
         KEY_FILE_NAME KEYS_NEXT_SUFFIX,
         KEY_FILE_NAME KEYS_PREVIOUS_SUFFIX,
+        REPLICA_KEY_FILE_NAME,
+        REPLICA_KEY_FILE_NAME KEYS_NEXT_SUFFIX,
         RENEWAL_KEY_FILE_NAME,
         RENEWAL_FILE_NAME,
         REPLICA_FILE_NAME,
         REPLICA_FILE_NAME "-wal",
         REPLICA_FILE_NAME "-shm",
+        REPLICA_FILE_NAME VAULT_LOG_SUFFIX,
+        REPLICA_FILE_NAME VAULT_JOURNAL_SUFFIX,
+        REPLICA_FORMER_FILE_NAME,
+        REPLICA_FRESH_FILE_NAME,
         SERVER_FILE_NAME,
         STATE_FILE_NAME,
         REQUEST_FILE_NAME,

@@ -62,16 +62,27 @@ static enum result result_of(int code)
     }
 }
 
+static const char *why(const struct sql_database *database, int code)
+{
+    const char *text = NULL;
+
+    if (code != SQLITE_IOERR_DATA ||
+        sqlite3_file_control(database->handle, "main", SQL_CONTROL_WHY, &text) != SQLITE_OK)
+        return NULL;
+    return text;
+}
+
 /* Problem: what was done, then SQLite's words. `what` is cut, statements may be long. */
 static enum result failed(const struct sql_database *database, int code, const char *what,
                           struct problem *problem)
 {
     enum { WHAT_SHOWN_MAX = 160 };
     enum result result = result_of(code);
+    const char *reason = why(database, code);
 
     invariant(result != RESULT_OK);
     return problem_set(problem, result, "%.*s: %s (SQLite %d)", (int)WHAT_SHOWN_MAX, what,
-                       sqlite3_errmsg(database->handle), code);
+                       reason != NULL ? reason : sqlite3_errmsg(database->handle), code);
 }
 
 /* ---- open and close ---- */
@@ -308,6 +319,33 @@ static enum result compile(struct sql_database *database, const char *text,
     statement->handle = handle;
     *ret_statement = statement;
     return RESULT_OK;
+}
+
+const char *sql_statement_end(const char *script)
+{
+    char *begun = malloc(STATEMENT_SIZE_MAX + 1);
+    size_t size = 0;
+    bool is_over = begun == NULL;
+
+    while (!is_over && script[size] != '\0' && size < STATEMENT_SIZE_MAX) {
+        begun[size] = script[size];
+        begun[++size] = '\0';
+        is_over = begun[size - 1] == ';' && sqlite3_complete(begun) != 0;
+    }
+    free(begun);
+    return is_over ? script + size : script + strlen(script);
+}
+
+bool sql_is_read_only(const struct sql_statement *statement)
+{
+    return sqlite3_stmt_readonly(statement->handle) != 0;
+}
+
+const char *sql_column_name(struct sql_statement *statement, int index)
+{
+    const char *name = sqlite3_column_name(statement->handle, index);
+
+    return name == NULL ? "" : name;
 }
 
 enum result sql_prepare(struct sql_database *database, const char *text,

@@ -18,6 +18,10 @@
 
 #include "schema/row.h"
 
+/* A file control for a VFS that knows more about SQLITE_IOERR_DATA than that code: the argument is
+ * a `const char **`, its text becomes part of the problem. */
+enum { SQL_CONTROL_WHY = 0x66730001 };
+
 struct sqlite3;
 struct sql_database;  /* owns its statements; sql_close ends them */
 struct sql_statement; /* taken with sql_prepare, given back with sql_release */
@@ -84,6 +88,11 @@ enum { SQL_STATEMENTS_KEPT_MAX = 96 }; /* idle ones; the longest unused is ended
  * once. RESULT_REFUSED: it doesn't compile, or is more than one statement. */
 MUST_CHECK enum result sql_prepare(struct sql_database *database, const char *text,
                                    struct sql_statement **ret_statement, struct problem *problem);
+/* Where the first statement of a script ends, with its semicolon: never beyond the closing NUL.
+ * Semicolons in texts, comments and triggers end nothing. */
+const char *sql_statement_end(const char *script);
+/* Does it leave the database as it is? */
+bool sql_is_read_only(const struct sql_statement *statement);
 /* Gives it back, reset and without bindings; NULL is allowed. */
 void sql_release(struct sql_statement *statement);
 /* Ready to be stepped from the start again; bindings stay. */
@@ -113,6 +122,8 @@ int sql_column_count(const struct sql_statement *statement);
 struct value sql_column(struct sql_statement *statement, int index);
 int64_t sql_column_integer(struct sql_statement *statement, int index); /* NULL: 0 */
 bool sql_column_is_null(struct sql_statement *statement, int index);
+/* As the statement calls it; borrowed until the release. */
+const char *sql_column_name(struct sql_statement *statement, int index);
 /* NULL stays a NULL pointer; with a closing NUL in `arena`. */
 MUST_CHECK enum result sql_column_text(struct sql_statement *statement, int index,
                                        struct arena *arena, const char **ret_text,

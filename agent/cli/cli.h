@@ -101,3 +101,4 @@ extern const struct cli_family CLI_VERIFY;
 extern const struct cli_family CLI_EXPLAIN;
 extern const struct cli_family CLI_FATE;
 extern const struct cli_family CLI_NEW_ID;
+extern const struct cli_family CLI_SQL;

@@ -5,13 +5,17 @@
 
 #include "agent/core/agent.h"
 
-#define STATE_FILE_NAME   "agent.state"
-#define REQUEST_FILE_NAME "sync-now" /* a person asks: holds a number that the answer repeats */
-#define LOCK_FILE_NAME    "agent.lock"
-#define REPLICA_FILE_NAME "replica.db"
-#define BLOBS_FOLDER_NAME "blobs"
-#define KEY_FILE_NAME     "device.key"
-#define SERVER_FILE_NAME  "server"
+#define STATE_FILE_NAME "agent.state"
+/* a person asks: holds a number that the answer repeats */
+#define REQUEST_FILE_NAME        "sync-now"
+#define LOCK_FILE_NAME           "agent.lock"
+#define REPLICA_FILE_NAME        "replica.db"
+#define REPLICA_FRESH_FILE_NAME  "replica.db.new" /* while it is encrypted or decrypted */
+#define REPLICA_FORMER_FILE_NAME "replica.db.old" /* what it was before it was encrypted */
+#define BLOBS_FOLDER_NAME        "blobs"
+#define KEY_FILE_NAME            "device.key"
+#define REPLICA_KEY_FILE_NAME    "replica.key" /* of an encrypted replica */
+#define SERVER_FILE_NAME         "server"
 
 struct state_file {
     bool is_there;

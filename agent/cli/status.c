@@ -153,6 +153,9 @@ static enum result run_status(struct cli *cli, struct problem *problem)
         result = cli_say(cli, problem, "alarm      %s\n", state.alarm);
     if (result == RESULT_OK)
         result = say_counts(cli, &counts, problem);
+    if (result == RESULT_OK && replica_is_encrypted(cli->service.replica))
+        result = cli_say(cli, problem,
+                         "replica    encrypted; other programs use `fieldsync-agent sql`\n");
     return result;
 }
 

@@ -78,6 +78,7 @@ enum result status_json(struct replica *replica, const char *data_folder, bool i
     terminal_json_object_begin(&json);
     terminal_json_key(&json, "user");
     terminal_json_text(&json, who.user_login);
+    put_boolean(&json, "is_encrypted", replica_is_encrypted(replica));
     put_state(&json, is_running, state, data_folder);
     put_counts(&json, &counts);
     terminal_json_object_end(&json);

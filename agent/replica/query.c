@@ -4,6 +4,7 @@
 
 #include "base/invariant.h"
 
+#include <sqlite3.h>
 #include <string.h>
 
 enum { RESULT_ROWS_FIRST = 32 };
@@ -65,6 +66,155 @@ enum result replica_query(struct replica *replica, const char *sql, const struct
         trace_line(replica->trace, "replica: stays read-only: %s", ignored.text);
     return result;
 }
+
+/* ---- statements of a person ------------------------------------------------------------------ */
+
+static enum result read_table(struct sql_statement *statement, struct arena *arena,
+                              struct replica_table **ret_table, struct problem *problem)
+{
+    struct replica_table *table = arena_array(arena, 1, sizeof *table);
+    size_t count = (size_t)sql_column_count(statement);
+    const char **names = arena_array(arena, count + 1, sizeof *names);
+
+    if (table == NULL || names == NULL)
+        return arena_full(arena, problem);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = arena_format(arena, "%s", sql_column_name(statement, (int)i));
+        if (names[i] == NULL)
+            return arena_full(arena, problem);
+    }
+    *table = (struct replica_table){.names = names};
+    *ret_table = table;
+    return read_all(statement, arena, &table->rows, problem);
+}
+
+/* Behind a comment, if the text begins with one. */
+static const char *skip_comment(const char *text)
+{
+    const char *end = text;
+
+    if (strncmp(text, "--", 2) == 0)
+        return text + strcspn(text, "\n");
+    if (strncmp(text, "/*", 2) != 0)
+        return text;
+    end = strstr(text + 2, "*/");
+    return end == NULL ? text + strlen(text) : end + 2;
+}
+
+/* Nothing but blanks, semicolons and comments. */
+static bool is_blank(const char *text)
+{
+    const char *before = NULL;
+
+    while (text != before) {
+        before = text;
+        text = skip_comment(text + strspn(text, " \t\r\n;"));
+    }
+    return *text == '\0';
+}
+
+struct script {
+    struct replica *replica;
+    struct arena *arena;
+    const char *rest;
+    const struct replica_table *first;
+    struct replica_table *last;
+    bool is_reading; /* outside of a transaction: only what reads may come */
+    bool is_writing; /* and something else came */
+};
+
+/* The transaction is ours: a COMMIT in the midst would keep half a script. */
+static int refuse_transactions(void *context, int action, const char *first, const char *second,
+                               const char *database, const char *trigger)
+{
+    (void)context;
+    (void)first;
+    (void)second;
+    (void)database;
+    (void)trigger;
+    return action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT ? SQLITE_DENY : SQLITE_OK;
+}
+
+/* With a blank before it, so that it is none of our own statements that wait to be used again. */
+static enum result prepare_next(struct script *script, struct sql_statement **ret_statement,
+                                struct problem *problem)
+{
+    sqlite3 *handle = sql_handle(script->replica->database);
+    const char *end = sql_statement_end(script->rest);
+    const char *text =
+        arena_format(script->arena, " %.*s", (int)(end - script->rest), script->rest);
+    enum result result;
+
+    if (text == NULL)
+        return arena_full(script->arena, problem);
+    script->rest = end;
+    (void)sqlite3_set_authorizer(handle, refuse_transactions, NULL);
+    result = sql_prepare(script->replica->database, text, ret_statement, problem);
+    (void)sqlite3_set_authorizer(handle, NULL, NULL);
+    return result;
+}
+
+static enum result run_next(struct script *script, struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    struct replica_table *table = NULL;
+    enum result result = prepare_next(script, &statement, problem);
+
+    script->is_writing = result == RESULT_OK && script->is_reading && !sql_is_read_only(statement);
+    if (result == RESULT_OK && !script->is_writing)
+        result = read_table(statement, script->arena, &table, problem);
+    sql_release(statement);
+    if (result != RESULT_OK || table == NULL || table->rows.column_count == 0)
+        return result;
+    if (script->last == NULL)
+        script->first = table;
+    else
+        script->last->next = table;
+    script->last = table;
+    return RESULT_OK;
+}
+
+static enum result run_all(struct script *script, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    while (result == RESULT_OK && !is_blank(script->rest))
+        result = run_next(script, problem);
+    return result;
+}
+
+/* A single statement that reads, or is_writing: it is something else. */
+static enum result read_only(struct script *script, struct problem *problem)
+{
+    script->is_writing = !is_blank(sql_statement_end(script->rest));
+    script->is_reading = true;
+    return script->is_writing ? RESULT_OK : run_all(script, problem);
+}
+
+enum result replica_run_script(struct replica *replica, const char *text, struct arena *arena,
+                               const struct replica_table **ret_tables, struct problem *problem)
+{
+    const struct script begun = {.replica = replica, .arena = arena, .rest = text};
+    struct script script = begun;
+    enum result result = read_only(&script, problem);
+
+    if (result == RESULT_OK && script.is_writing) {
+        script = begun;
+        result = replica_begin(replica, problem);
+        if (result != RESULT_OK)
+            return result;
+        result = run_all(&script, problem);
+        if (result == RESULT_OK)
+            result = replica_commit(replica, true, problem);
+        if (result != RESULT_OK)
+            replica_rollback(replica);
+    }
+    if (result == RESULT_OK)
+        *ret_tables = script.first;
+    return result;
+}
+
+/* ---- transactions of our own ----------------------------------------------------------------- */
 
 /* What a person recorded is worth a flush: these transactions are all durable. */
 enum result replica_begin(struct replica *replica, struct problem *problem)

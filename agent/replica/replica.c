@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -454,16 +455,47 @@ static const char *copy_text(struct arena *arena, const char *text)
     return text == NULL ? NULL : arena_format(arena, "%s", text);
 }
 
-enum result replica_open(const struct replica_options *options, struct replica **ret_replica,
-                         struct problem *problem)
+/* `encrypt` and `decrypt` put another file in its place. They don't while somebody reads it, as
+ * this connection does from now on; but they may have, since it was opened. */
+static enum result check_place(struct replica *replica, struct problem *problem)
 {
-    struct replica *replica = calloc(1, sizeof *replica);
+    int has_moved = 0;
+
+    if (sqlite3_file_control(sql_handle(replica->database), "main", SQLITE_FCNTL_HAS_MOVED,
+                             &has_moved) == SQLITE_OK &&
+        has_moved != 0)
+        return problem_set(problem, RESULT_WAIT, "another file has just taken its place");
+    return RESULT_OK;
+}
+
+static enum result open_database(struct replica *replica, const struct replica_options *options,
+                                 struct problem *problem)
+{
     struct sql_options sql = {.path = options->path,
                               .profile = SQL_PROFILE_AGENT,
                               .read_only = options->is_read_only,
                               .create = !options->is_read_only,
-                              .vfs = options->vfs_name,
                               .busy_timeout_ms = OPEN_BUSY_MS};
+    enum result result = RESULT_OK;
+
+    if (options->vault != NULL)
+        result = vault_create(options->vault, &replica->vault, problem);
+    if (result != RESULT_OK)
+        return result;
+    replica->vfs_name =
+        copy_text(&replica->open_arena,
+                  replica->vault != NULL ? vault_vfs_name(replica->vault) : options->vfs_name);
+    sql.vfs = replica->vfs_name;
+    result = sql_open(&sql, &replica->database, problem);
+    if (result != RESULT_OK && replica->vault != NULL && vault_trouble(replica->vault)[0] != '\0')
+        problem_add(problem, "%s", vault_trouble(replica->vault));
+    return result == RESULT_OK ? check_place(replica, problem) : result;
+}
+
+enum result replica_open(const struct replica_options *options, struct replica **ret_replica,
+                         struct problem *problem)
+{
+    struct replica *replica = calloc(1, sizeof *replica);
     enum result result = RESULT_OK;
 
     if (replica == NULL)
@@ -477,11 +509,10 @@ enum result replica_open(const struct replica_options *options, struct replica *
     replica->checkpoint_rows =
         options->checkpoint_rows != 0 ? options->checkpoint_rows : REPLICA_CHECKPOINT_EVERY;
     replica->path = copy_text(&replica->open_arena, options->path);
-    replica->vfs_name = copy_text(&replica->open_arena, options->vfs_name);
     if (!options->is_read_only && options->vfs_name == NULL)
         result = make_private(options->path, problem);
     if (result == RESULT_OK)
-        result = sql_open(&sql, &replica->database, problem);
+        result = open_database(replica, options, problem);
     if (result == RESULT_OK)
         result = set_up(replica, options, problem);
     if (result != RESULT_OK) {
@@ -501,11 +532,17 @@ void replica_close(struct replica *replica)
     sql_end(&replica->bulk.transaction);
     sql_close(replica->keeper);
     sql_close(replica->database);
+    vault_destroy(replica->vault);
     stage_done(&replica->stage);
     schemas_done(replica);
     arena_done(&replica->step_arena);
     arena_done(&replica->open_arena);
     free(replica);
+}
+
+bool replica_is_encrypted(const struct replica *replica)
+{
+    return replica->vault != NULL;
 }
 
 void replica_rest(struct replica *replica)

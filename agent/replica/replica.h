@@ -15,10 +15,12 @@
 #include "protocol/messages.h"
 
 struct replica;
+struct vault_options; /* vault.h */
 
 struct replica_options {
     const char *path;
     const char *vfs_name; /* NULL: the system's; the simulator's faulty disk otherwise */
+    const struct vault_options *vault; /* the file is encrypted; NULL: it is an ordinary one */
     bool is_read_only;
     int64_t checkpoint_rows; /* written from one checkpoint to the next, roughly; 0: 4,000 */
     size_t extra_count;      /* extra schema scripts (companies' own tables) */
@@ -34,6 +36,7 @@ struct replica_options {
 MUST_CHECK enum result replica_open(const struct replica_options *options,
                                     struct replica **ret_replica, struct problem *problem);
 void replica_close(struct replica *replica); /* takes NULL */
+bool replica_is_encrypted(const struct replica *replica);
 const struct catalog *replica_catalog(const struct replica *replica);
 
 /* --- other schemas (docs/SCHEMA.md) ----------------------------------------------------------- */
@@ -255,6 +258,19 @@ MUST_CHECK enum result replica_query(struct replica *replica, const char *sql,
                                      const struct value *parameters, size_t parameter_count,
                                      struct arena *arena, struct replica_result *ret_result,
                                      struct problem *problem);
+/* Statements of a person, as any program may give them: one transaction, whole or not at all; one
+ * that only reads takes no lock. Texts and tables live in `arena`.
+ *
+ * RESULT_REFUSED: SQLite's words about one of them; nothing was written */
+struct replica_table {
+    const char *const *names; /* of its columns */
+    struct replica_result rows;
+    const struct replica_table *next;
+};
+MUST_CHECK enum result replica_run_script(struct replica *replica, const char *script,
+                                          struct arena *arena,
+                                          const struct replica_table **ret_tables,
+                                          struct problem *problem);
 MUST_CHECK enum result replica_begin(struct replica *replica, struct problem *problem);
 MUST_CHECK enum result replica_execute(struct replica *replica, const char *sql,
                                        const struct value *parameters, size_t parameter_count,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "agent/replica/replica.h"
+#include "agent/replica/vault.h"
 #include "base/lookup.h"
 #include "schema/catalog_version.h"
 #include "schema/sql.h"
@@ -83,6 +84,7 @@ struct replica {
     struct sql_database *keeper; /* for checkpoints only; NULL: not opened yet */
     const char *path;
     const char *vfs_name;
+    struct vault *vault; /* NULL: the file isn't encrypted */
     const struct trace *trace;
     struct arena open_arena; /* catalog and SQL texts */
     struct arena step_arena; /* one operation */

@@ -9,6 +9,7 @@ Prints one table and writes bench.json. --quick is a smoke test with a fiftieth 
 shows that everything runs, its figures mean nothing. Every process started here is ended here.
 """
 import argparse
+import collections
 import json
 import os
 import random
@@ -156,6 +157,7 @@ class Bench:
         self.server_program = os.path.join(options.build, "fieldsync-server")
         self.agent_program = os.path.join(options.build, "fieldsync-agent")
         self.swarm_program = os.path.join(options.build, "tests", "bench", "swarm")
+        self.vault_program = os.path.join(options.build, "tests", "bench", "vault_cost")
         self.data = os.path.join(folder, "server")
         self.master = os.path.join(self.data, "fieldsync.db")
         self.port = free_port()
@@ -669,6 +671,44 @@ class Bench:
         os.remove(path)
         return seconds
 
+    # ---- T17: encryption at rest ----
+
+    def t17(self):
+        """The same work on an ordinary file and an encrypted one; and a first sync into one."""
+        samples = collections.defaultdict(list)
+        part = "50" if self.options.quick else "1"
+        for _ in range(self.runs):
+            for line in run(self.vault_program, self.path(), part).splitlines():
+                name, kind, *milliseconds = line.split()
+                for metric, value in zip(("ms", "cpu_ms"), milliseconds):
+                    samples[name, metric, kind].append(float(value))
+        for name, metric in dict.fromkeys(key[:2] for key in samples):
+            plain = samples[name, metric, "plain"]
+            self.figures.add("T17/" + name, "plain_" + metric, plain)
+            self.figures.add("T17/" + name, metric, samples[name, metric, "sealed"],
+                             "the same, not encrypted", statistics.median(plain))
+        self.sealed_syncs()
+
+    def sealed_syncs(self):
+        """Both derive a key of the passphrase: what differs is the replica."""
+        secret = self.path("passphrase")
+        with open(secret, "w", encoding="ascii") as file:
+            file.write("a passphrase of the bench\n")
+        walls, cpus = {"plain": [], "sealed": []}, {"plain": [], "sealed": []}
+        for _ in range(self.runs):
+            for kind, options in (("plain", ()), ("sealed", ("--encrypt",))):
+                folder, code = self.new_device("boss")
+                wall, cpu = timed("sh", "-c", 'exec 9<"$1"; shift; exec "$@"', "sh", secret,
+                                  self.agent_program, "enrol", code, "--data", folder, "--server",
+                                  self.url(), "--protect", "--new-passphrase-fd", "9", *options)
+                walls[kind].append(wall)
+                cpus[kind].append(cpu)
+                shutil.rmtree(folder)
+        for metric, values in (("wall_s", walls), ("cpu_agent_s", cpus)):
+            self.figures.add("T17/first_sync", "plain_" + metric, values["plain"])
+            self.figures.add("T17/first_sync", metric, values["sealed"], "the same, not encrypted",
+                             statistics.median(values["plain"]))
+
     # ---- all ----
 
     def measure(self):
@@ -676,7 +716,7 @@ class Bench:
         self.make_master()
         self.start_server()
         wanted = self.options.only.split(",") if self.options.only else None
-        for name in ("t1", "t2", "t4", "t6", "t5", "t9"):
+        for name in ("t1", "t2", "t4", "t6", "t5", "t9", "t17"):
             if wanted is None or name.upper() in wanted:
                 getattr(self, name)()
 
@@ -700,7 +740,7 @@ def main():
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="a smoke test, a fiftieth of the data")
-    parser.add_argument("--only", help="some of T1,T2,T4,T5,T6,T9 (T1 brings T1b and T7)")
+    parser.add_argument("--only", help="some of T1,T2,T4,T5,T6,T9,T17 (T1 brings T1b and T7)")
     parser.add_argument("--json", default="bench.json", help="where to write the figures")
     parser.add_argument("--keep", action="store_true", help="leave the working folder")
     options = parser.parse_args()

@@ -38,9 +38,11 @@ void agent_node_init(struct world *world, int number)
     if (crypto_sign_seed_keypair(agent->sign_public, secret, seed) != 0)
         world_fail(world, "no keys");
     (void)snprintf(agent->path, sizeof agent->path, "%s/agent%d.db", world->folder, number);
-    (void)snprintf(template_path, sizeof template_path, "%s/agent.db", world->template_folder);
+    (void)snprintf(template_path, sizeof template_path, "%s/%s", world->template_folder,
+                   world->scenario.is_encrypted ? "agent-sealed.db" : "agent.db");
     sim_copy_file(world, template_path, agent->path);
     disk_attach(&world->disk, world_machine(number), agent->path);
+    world_disk(world, number)->log_end = world->scenario.is_encrypted ? VAULT_LOG_SUFFIX : "-wal";
     sim_blobs_init(&agent->blobs, &world->disk, world_machine(number));
 }
 
@@ -55,7 +57,9 @@ static void start_later(struct world *world, int number)
 static enum result open_core(struct world *world, int number, struct problem *problem)
 {
     struct world_agent *agent = &world->agents[number];
+    const struct vault_options vault = sim_vault_options(&world->vault_prng);
     struct replica_options replica_options = {.path = agent->path,
+                                              .vault = world->vault != NULL ? &vault : NULL,
                                               .checkpoint_rows = world->scenario.checkpoint_rows,
                                               .trace = &agent->trace};
     struct agent_options options = {

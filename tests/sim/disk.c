@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/disk.h"
 
+#include "agent/replica/vault_units.h"
 #include "base/invariant.h"
 
 #include <stdio.h>
@@ -99,6 +100,8 @@ static uint8_t *page_kind(void *bytes, int size, sqlite3_int64 offset)
 {
     uint8_t *kind = (uint8_t *)bytes + (offset == 0 ? 100 : 0);
 
+    if (size == VAULT_SEALED_SIZE_MAX) /* of an encrypted file: each bit is guarded */
+        return bytes;
     if (size < 512 || (*kind != 2 && *kind != 5 && *kind != 10 && *kind != 13))
         return NULL;
     return kind;
@@ -273,6 +276,11 @@ static const sqlite3_io_methods METHODS = {
 
 /* ---- the file system ---- */
 
+static const char *log_end(const struct disk_machine *machine)
+{
+    return machine->log_end == NULL ? "-wal" : machine->log_end;
+}
+
 static void find_machine(struct disk_file *file, const char *name)
 {
     file->machine = DISK_NOBODY;
@@ -282,7 +290,7 @@ static void find_machine(struct disk_file *file, const char *name)
 
         if (size == 0 || strncmp(name, path, size) != 0)
             continue;
-        if (name[size] == '\0' || strcmp(name + size, "-wal") == 0) {
+        if (name[size] == '\0' || strcmp(name + size, log_end(&file->disk->machines[i])) == 0) {
             file->machine = i;
             file->part = name[size] == '\0' ? DATABASE : LOG;
         }
@@ -526,14 +534,14 @@ bool disk_strikes(struct disk *disk, int machine, enum disk_trouble trouble)
 
 size_t disk_damage(struct disk *disk, int machine)
 {
-    static const char *const ENDS[] = {".crash", "-wal.crash"};
     struct disk_machine *self = &disk->machines[machine];
     size_t count = 0;
 
     for (int part = DATABASE; part <= LOG; part++) {
         char path[200];
 
-        (void)snprintf(path, sizeof path, "%s%s", self->path, ENDS[part]);
+        (void)snprintf(path, sizeof path, "%s%s.crash", self->path,
+                       part == DATABASE ? "" : log_end(self));
         count += sectors_damage(&self->unsynced[part], &disk->damage, path);
     }
     return count;

@@ -35,6 +35,7 @@ enum { DISK_MACHINES_MAX = 40, DISK_NOBODY = -1, DISK_ALWAYS = -1, DISK_FOLDER_S
 
 struct disk_machine {
     char path[160];                    /* empty: there is none */
+    const char *log_end;               /* of the log's name; NULL: as SQLite has it */
     struct sectors unsynced[2];        /* database, log */
     int64_t skips[DISK_TROUBLE_COUNT]; /* chances that go by before it strikes */
     int64_t times[DISK_TROUBLE_COUNT]; /* how often it strikes then, or DISK_ALWAYS */

@@ -10,7 +10,7 @@
 
 void life_copy_database(struct world *world, const char *from, const char *to)
 {
-    static const char *const ENDS[] = {"", "-wal"};
+    static const char *const ENDS[] = {"", "-wal", VAULT_LOG_SUFFIX};
 
     for (size_t i = 0; i < sizeof ENDS / sizeof ENDS[0]; i++) {
         struct sim_text source = {0};

@@ -29,6 +29,7 @@ struct command {
     bool is_twice;
     bool is_verbose;
     bool is_minimising;
+    bool is_encrypted;
 };
 
 struct totals {
@@ -55,7 +56,8 @@ struct task {
 
 static const char HELP[] =
     "usage: sim [--seed S | --seeds N [--first S]] [--agents N] [--seconds N] [--no-faults]\n"
-    "           [--without KIND]... [--trace] [--twice] [--minimise] [--jobs N] [--verbose]\n"
+    "           [--without KIND]... [--trace] [--twice] [--minimise] [--encrypted] [--jobs N]\n"
+    "           [--verbose]\n"
     "\n"
     "  --seed S        one run; --trace tells its story\n"
     "  --seeds N       N runs from seed 1, or from --first\n"
@@ -63,6 +65,7 @@ static const char HELP[] =
     "  --seconds N     so long a workload; otherwise 2 to 8 minutes of virtual time\n"
     "  --no-faults     nothing goes wrong\n"
     "  --without KIND  this kind of fault stays off, the others are as without this word\n"
+    "  --encrypted     all replicas are; otherwise those of a quarter of the seeds\n"
     "  --twice         each seed twice: both runs must tell the same story\n"
     "  --minimise      with --seed: the fewest kinds, devices and seconds that still fail\n"
     "  --jobs N        worker processes, 2 if not said\n"
@@ -106,10 +109,15 @@ static bool take_word(int count, char **words, int *at, struct command *command)
         bool *flag;
         uint64_t *number;
     } options[] = {
-        {"--trace", &command->is_traced, NULL},    {"--twice", &command->is_twice, NULL},
-        {"--verbose", &command->is_verbose, NULL}, {"--minimise", &command->is_minimising, NULL},
-        {"--seeds", NULL, &command->seed_count},   {"--first", NULL, &command->first_seed},
-        {"--agents", NULL, &command->agents},      {"--seconds", NULL, &command->seconds},
+        {"--trace", &command->is_traced, NULL},
+        {"--twice", &command->is_twice, NULL},
+        {"--verbose", &command->is_verbose, NULL},
+        {"--minimise", &command->is_minimising, NULL},
+        {"--seeds", NULL, &command->seed_count},
+        {"--first", NULL, &command->first_seed},
+        {"--encrypted", &command->is_encrypted, NULL},
+        {"--agents", NULL, &command->agents},
+        {"--seconds", NULL, &command->seconds},
         {"--jobs", NULL, &command->workers},
     };
 
@@ -152,6 +160,7 @@ static void expand(const struct command *command, uint64_t seed, struct scenario
         .agent_count = (size_t)command->agents,
         .span_us = SECONDS((int64_t)command->seconds),
         .without = command->without,
+        .is_encrypted = command->is_encrypted,
     };
 
     scenario_expand(&options, ret_scenario);
@@ -198,6 +207,8 @@ static void print_options(FILE *file, const struct command *command)
         (void)fprintf(file, " --agents %" PRIu64, command->agents);
     if (command->seconds != 0)
         (void)fprintf(file, " --seconds %" PRIu64, command->seconds);
+    if (command->is_encrypted)
+        (void)fprintf(file, " --encrypted");
     if (command->without == UINT64_MAX)
         (void)fputs(" --no-faults", file);
     for (int i = 0; command->without != UINT64_MAX && i < FAULT_COUNT; i++)

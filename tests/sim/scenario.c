@@ -158,6 +158,7 @@ static void add_company(struct scenario *scenario)
         scenario->rescope_every_us = between(&prng, SECONDS(5), SECONDS(30));
         scenario->departure_keep_us = between(&prng, SECONDS(10), SECONDS(90));
     }
+    scenario->is_encrypted = chance(&prng, 25);
 }
 
 void scenario_expand(const struct scenario_options *options, struct scenario *ret_scenario)
@@ -182,6 +183,7 @@ void scenario_expand(const struct scenario_options *options, struct scenario *re
         scenario.agent_count = options->agent_count;
     if (options->span_us != 0)
         scenario.span_us = options->span_us;
+    scenario.is_encrypted = scenario.is_encrypted || options->is_encrypted;
     add_faults(options, &scenario);
     *ret_scenario = scenario;
 }
@@ -205,6 +207,7 @@ void scenario_found(const struct scenario *scenario, struct scenario *ret_beginn
     ret_beginning->company = scenario->company;
     ret_beginning->site_count = scenario->site_count;
     ret_beginning->has_help_desk = scenario->has_help_desk;
+    ret_beginning->is_encrypted = scenario->is_encrypted;
     ret_beginning->checkpoint_rows = scenario->checkpoint_rows;
     ret_beginning->checkpoint_bytes = scenario->checkpoint_bytes;
     ret_beginning->rescope_every_us = scenario->rescope_every_us;
@@ -268,6 +271,8 @@ void scenario_format(const struct scenario *scenario, char ret_text[SCENARIO_TEX
         scenario->bytes_per_second, scenario->job_delay_us, scenario->checkpoint_rows,
         scenario->checkpoint_bytes, scenario->departure_keep_us / SECONDS(1),
         scenario->rescope_every_us / SECONDS(1), (int)scenario->has_help_desk);
+    if (scenario->is_encrypted)
+        put(&line, ", encrypted");
     for (int i = 0; i < FAULT_COUNT; i++)
         put_fault(&line, scenario, (enum fault)i);
 }

@@ -85,6 +85,7 @@ struct scenario {
     int64_t departure_keep_us; /* the master forgets deletions after that; 0: never */
     int64_t rescope_every_us;  /* the server looks after its subscriptions and departures */
     bool has_help_desk;        /* the first agent sees everything and may move calls */
+    bool is_encrypted;         /* the replicas are (agent/replica/vault.h) */
     struct scenario_fault faults[FAULT_COUNT];
     int64_t skew_us[SCENARIO_AGENTS_MAX]; /* with FAULT_CLOCK_WRONG */
     int64_t drift_ppm[SCENARIO_AGENTS_MAX];
@@ -95,6 +96,7 @@ struct scenario_options {
     size_t agent_count; /* 0: as the seed says */
     int64_t span_us;    /* 0: as the seed says */
     uint64_t without;   /* bit by kind: these stay off */
+    bool is_encrypted;  /* false: as the seed says */
 };
 
 void scenario_expand(const struct scenario_options *options, struct scenario *ret_scenario);

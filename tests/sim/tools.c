@@ -88,12 +88,26 @@ void sim_copy_file(struct world *world, const char *from, const char *to)
     (void)close(out);
 }
 
-static const char *const ENDS[] = {"", "-wal", "-shm"};
+static void draw(void *context, void *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        ((uint8_t *)bytes)[i] = (uint8_t)prng_next(context);
+}
+
+struct vault_options sim_vault_options(struct prng *prng)
+{
+    static const uint8_t KEY[VAULT_KEY_SIZE] = "the key of all devices here";
+
+    return (struct vault_options){.key = KEY, .draw = draw, .context = prng};
+}
+
+static const char *const ENDS[] = {"", "-wal", VAULT_LOG_SUFFIX, "-shm"};
+enum { ENDS_COUNT = sizeof ENDS / sizeof ENDS[0], KEPT_COUNT = ENDS_COUNT - 1 };
 
 /* A database as a crash leaves it: file and log of this moment, no shared memory. */
 void sim_keep_files(struct world *world, const char *path)
 {
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < KEPT_COUNT; i++) {
         struct sim_text from = {0};
         struct sim_text to = {0};
 
@@ -107,7 +121,7 @@ void sim_keep_files(struct world *world, const char *path)
 
 void sim_restore_files(struct world *world, const char *path)
 {
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < ENDS_COUNT; i++) {
         struct sim_text file = {0};
         struct sim_text copy = {0};
 
@@ -121,11 +135,20 @@ void sim_restore_files(struct world *world, const char *path)
     }
 }
 
+static bool is_replica(const struct world *world, const char *path)
+{
+    size_t size = strlen(world->folder);
+
+    return strncmp(path, world->folder, size) == 0 && strncmp(path + size, "/agent", 6) == 0;
+}
+
 sqlite3 *sim_open(struct world *world, const char *path)
 {
     sqlite3 *database = NULL;
+    const char *vfs =
+        world->vault != NULL && is_replica(world, path) ? vault_vfs_name(world->vault) : NULL;
 
-    if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, vfs) != SQLITE_OK)
         world_fail(world, "can't open %s: %s", path, sqlite3_errmsg(database));
     (void)sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     (void)sqlite3_wal_autocheckpoint(database, 0);

@@ -531,28 +531,49 @@ static void prepare_server(const char *path)
     arena_done(&arena);
 }
 
-void world_prepare(const char *folder)
+static void prepare_agent(const char *folder, const char *name, const struct vault_options *vault)
 {
-    struct replica_options options = {0};
+    char path[200];
+    struct replica_options options = {.path = path, .vault = vault};
     struct replica *replica = NULL;
     struct problem problem = {0};
+
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (replica_open(&options, &replica, &problem) != RESULT_OK)
+        prepare_failed(&problem);
+    replica_close(replica);
+}
+
+void world_prepare(const char *folder)
+{
     char path[200];
     struct disk *disk = sim_zero(sizeof *disk);
+    struct prng prng;
+    const struct vault_options vault = sim_vault_options(&prng);
 
     if (sodium_init() < 0)
         exit(2);
     memory_install();
     disk_install(disk, 1);
     disk->now.us = BASE_US;
+    prng_init(&prng, 1);
     (void)snprintf(path, sizeof path, "%s/server.db", folder);
     prepare_server(path);
-    (void)snprintf(path, sizeof path, "%s/agent.db", folder);
-    options.path = path;
-    if (replica_open(&options, &replica, &problem) != RESULT_OK)
-        prepare_failed(&problem);
-    replica_close(replica);
+    prepare_agent(folder, "agent.db", NULL);
+    prepare_agent(folder, "agent-sealed.db", &vault);
     disk_remove(disk);
     free(disk);
+}
+
+static void make_vault(struct world *world)
+{
+    const struct vault_options options = sim_vault_options(&world->vault_prng);
+    struct problem problem = {0};
+
+    prng_init(&world->vault_prng, world->scenario.seed ^ UINT64_C(0x5ea1ed));
+    if (world->scenario.is_encrypted &&
+        vault_create(&options, &world->vault, &problem) != RESULT_OK)
+        world_fail(world, "%s", problem.text);
 }
 
 static void enrol_all(struct world *world)
@@ -606,6 +627,7 @@ struct world *world_found(const struct scenario *scenario, const char *folder, b
     disk_install(&world->disk, scenario->seed);
     world->disk.on_death = faults_on_death;
     world->disk.context = world;
+    make_vault(world);
     world->agents = sim_zero(scenario->agent_count * sizeof *world->agents);
     (void)snprintf(world->server.path, sizeof world->server.path, "%s/server.db", world->folder);
     (void)snprintf(from, sizeof from, "%s/server.db", folder);
@@ -669,6 +691,7 @@ void world_live(struct world *world, const struct scenario *scenario, bool is_tr
     world->scenario = *scenario;
     world->is_traced = is_traced;
     prng_init(&world->prng, scenario->seed);
+    prng_init(&world->vault_prng, scenario->seed ^ UINT64_C(0x5ea1ed) << 32);
     begin(world);
 }
 
@@ -708,6 +731,7 @@ void world_destroy(struct world *world)
     network_free(world);
     history_free(&world->history);
     arena_done(&world->server.catalog_arena);
+    vault_destroy(world->vault);
     disk_remove(&world->disk);
     free(world->server.writes);
     free(world->server.running);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "agent/core/agent.h"
+#include "agent/replica/vault.h"
 #include "server/core/server.h"
 
 #include "tests/sim/blobs.h"
@@ -35,6 +36,8 @@ void sim_text_add(struct sim_text *text, const char *format, ...)
 void *sim_zero(size_t size);
 void *sim_grow(void *memory, size_t count, size_t size);
 char *sim_copy(const char *text); /* NULL gives "" */
+/* How replicas are encrypted here; their nonces are drawn from `prng`. */
+struct vault_options sim_vault_options(struct prng *prng);
 void sim_copy_file(struct world *world, const char *from, const char *to);
 bool sim_has_file(const char *path);
 /* What a kill leaves of a database: keep it, close everything, put it back. */
@@ -203,6 +206,8 @@ struct world {
     struct scenario scenario;
     struct prng prng;
     struct disk disk;
+    struct prng vault_prng; /* of encrypted replicas: their nonces */
+    struct vault *vault;    /* how programs on a device open one; NULL: they are ordinary files */
     char folder[128];
     char template_folder[128];
     int64_t now_us;

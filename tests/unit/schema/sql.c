@@ -309,6 +309,32 @@ static void identifiers_are_quoted(void **state)
     buffer_done(&text);
 }
 
+static void expect_first(const char *script, size_t size)
+{
+    assert_int_equal(sql_statement_end(script) - script, size);
+}
+
+static void a_script_is_cut_where_a_statement_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct sql_statement *statement = NULL;
+
+    expect_first("", 0);
+    expect_first("SELECT 1", 8);
+    expect_first("SELECT 1; SELECT 2", 9);
+    expect_first("SELECT ';'; x", 11);
+    expect_first("SELECT 1 -- ;\n; x", 15);
+    expect_first("SELECT \"a;b\", [c;d] /* ; */; x", 28);
+    expect_first("CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END; x", 65);
+    fixture_ok(f, sql_prepare(f->database, "SELECT v, 7 AS seven FROM t", &statement, &f->problem));
+    assert_true(sql_is_read_only(statement));
+    assert_string_equal(sql_column_name(statement, 1), "seven");
+    sql_release(statement);
+    fixture_ok(f, sql_prepare(f->database, "INSERT INTO t(v) VALUES (1)", &statement, &f->problem));
+    assert_false(sql_is_read_only(statement));
+    sql_release(statement);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(vacuum_works_in_place_and_into_a_file, setup, teardown),
         cmocka_unit_test(identifiers_are_quoted),
+        cmocka_unit_test_setup_teardown(a_script_is_cut_where_a_statement_ends, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("sql", tests, NULL, NULL);

@@ -142,6 +142,52 @@ static void contents_of_erased_rows_are_to_be_destroyed(void **state)
     assert_memory_equal(blob.hash, fetched, sizeof fetched);
 }
 
+static void a_script_is_captured_whole_or_not_at_all(void **state)
+{
+    struct kit *kit = *state;
+    const struct replica_table *tables = NULL;
+
+    first_snapshot(kit);
+    OK(kit, replica_run_script(kit->replica,
+                               "UPDATE memo SET title = 'a;b' WHERE id = 1;"
+                               "SELECT title AS what FROM memo WHERE id = 1;"
+                               "UPDATE memo SET title = 'c' WHERE id = 2 RETURNING id; -- the end",
+                               &kit->arena, &tables, &kit->problem));
+    assert_string_equal(tables->names[0], "what");
+    assert_true(bytes_equal(tables->rows.values[0].bytes, bytes_of_text("a;b")));
+    assert_int_equal(tables->next->rows.values[0].integer, 2);
+    assert_null(tables->next->next);
+    assert_string_equal(changes(kit, seal(kit)), "update memo 1 title=a;b;update memo 2 title=c");
+    assert_int_equal(replica_run_script(kit->replica,
+                                        "UPDATE memo SET title = 'half'; DELETE FROM nowhere",
+                                        &kit->arena, &tables, &kit->problem),
+                     RESULT_REFUSED);
+    assert_int_equal(replica_run_script(kit->replica, "UPDATE memo SET title = 'half'; COMMIT",
+                                        &kit->arena, &tables, &kit->problem),
+                     RESULT_REFUSED);
+    assert_string_equal(rows(kit, "SELECT count(*) FROM memo WHERE title = 'half'"), "0");
+    sql(kit, "UPDATE memo SET title = 'after' WHERE id = 1"); /* nothing is left open */
+}
+
+/* Another program has the write lock, and reading goes on. */
+static void a_statement_that_reads_waits_for_nobody(void **state)
+{
+    struct kit *kit = *state;
+    const struct replica_table *tables = NULL;
+    sqlite3 *other = NULL;
+
+    first_snapshot(kit);
+    assert_int_equal(sqlite3_open(kit->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    OK(kit, replica_run_script(kit->replica, "SELECT count(*) FROM memo;", &kit->arena, &tables,
+                               &kit->problem));
+    assert_int_equal(tables->rows.row_count, 1);
+    assert_int_equal(
+        replica_run_script(kit->replica, "DELETE FROM memo", &kit->arena, &tables, &kit->problem),
+        RESULT_WAIT);
+    (void)sqlite3_close(other);
+}
+
 /* The sqlite3 shell and python see and write the same file. */
 static void other_programs_take_part(void **state)
 {
@@ -169,6 +215,8 @@ int main(void)
         TEST(the_change_counter_moves_when_another_program_commits),
         TEST(an_attachment_is_offered_once_its_row_is_acknowledged),
         TEST(contents_of_erased_rows_are_to_be_destroyed),
+        TEST(a_script_is_captured_whole_or_not_at_all),
+        TEST(a_statement_that_reads_waits_for_nobody),
         TEST(other_programs_take_part),
     };
 
