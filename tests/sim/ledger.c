@@ -36,6 +36,8 @@ struct ledger_edit *ledger_add(struct world *world, int agent, char op, size_t t
         .row_count = 1,
         .op = op,
         .base = agent_node_state(world, agent, "published_seq"),
+        .recorded_us = world_wall(world, agent).us,
+        .true_us = world_wall(world, WORLD_OFFICE).us,
     };
     (void)snprintf(edit->value, sizeof edit->value, "%s", value == NULL ? "" : value);
     return edit;
@@ -130,6 +132,7 @@ void ledger_commit(struct world *world)
         if (decided != 0)
             note_joins(world, (int)a);
     }
+    judge_commit(world);
 }
 
 /* ---- what became of them ---- */
@@ -333,7 +336,7 @@ static void check_edit(struct world *world, const struct ledger_edit *edit)
                edit->commit_seq);
 }
 
-void ledger_check(struct world *world)
+void ledger_verify(struct world *world)
 {
     for (size_t i = 0; i < world->ledger.count; i++)
         check_edit(world, &world->ledger.edits[i]);

@@ -132,6 +132,13 @@ static int64_t pick(struct world *world, const char *table, const char *conditio
     return sim_integer(world, world->server.office, sql);
 }
 
+static void write_text(struct world *world, const char *table, int64_t id, const char *column,
+                       const char *text)
+{
+    run(world, "UPDATE \"%s\" SET \"%s\" = '%s' WHERE id = %" PRId64, table, column, text, id);
+    judge_office(world, table, id, column, text);
+}
+
 static void set_text(struct world *world, const char *table, const char *column)
 {
     int64_t id = pick(world, table, "1");
@@ -139,8 +146,7 @@ static void set_text(struct world *world, const char *table, const char *column)
 
     world_marker(world, 'o', marker);
     if (id != 0)
-        run(world, "UPDATE \"%s\" SET \"%s\" = '%s' WHERE id = %" PRId64, table, column, marker,
-            id);
+        write_text(world, table, id, column, marker);
 }
 
 static void reassign(struct world *world)
@@ -154,16 +160,33 @@ static void reassign(struct world *world)
             some_user(world), activity);
 }
 
+/* Noted only if it is another value than before: the same again is no edit. */
+static void note_moved(struct world *world, int64_t call, const char *column, int64_t value)
+{
+    char sql[120];
+    char text[LEDGER_VALUE_SIZE];
+
+    (void)snprintf(sql, sizeof sql, "SELECT %s FROM call WHERE id = %" PRId64, column, call);
+    (void)snprintf(text, sizeof text, "%" PRId64, value);
+    if (sim_integer(world, world->server.office, sql) != value)
+        judge_office(world, "call", call, column, text);
+}
+
 static void move_call(struct world *world)
 {
     int64_t call = pick(world, "call", "1");
     int64_t site = some_site(world);
+    char sql[120];
 
-    if (call != 0)
-        run(world,
-            "UPDATE call SET site_id = %" PRId64
-            ", party_id = (SELECT party_id FROM site WHERE id = %" PRId64 ") WHERE id = %" PRId64,
-            site, site, call);
+    if (call == 0)
+        return;
+    (void)snprintf(sql, sizeof sql, "SELECT party_id FROM site WHERE id = %" PRId64, site);
+    note_moved(world, call, "site_id", site);
+    note_moved(world, call, "party_id", sim_integer(world, world->server.office, sql));
+    run(world,
+        "UPDATE call SET site_id = %" PRId64
+        ", party_id = (SELECT party_id FROM site WHERE id = %" PRId64 ") WHERE id = %" PRId64,
+        site, site, call);
 }
 
 static void delete_contact(struct world *world)

@@ -16,6 +16,7 @@
 #include "tests/sim/blobs.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/history.h"
+#include "tests/sim/judge.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/scenario.h"
 
@@ -225,6 +226,7 @@ struct world {
     struct world_agent *agents;
     struct history history;
     struct ledger ledger;
+    struct judge judge;
     struct world_counts counts;
     uint64_t marker_last;
     size_t same_time_count;
