@@ -486,6 +486,7 @@ void check_end(struct world *world)
         run_check(world, (int)i, world->history.head, true);
         check_file(world, agent->database, agent->name);
     }
+    check_books(world);
     ledger_verify(world);
     judge_verify(world);
 }

@@ -24,6 +24,7 @@ struct judged_change {
     int64_t base;
     int64_t edited_us;
     bool is_insert;
+    bool is_delete;   /* whatever was edited before it */
     bool is_same_key; /* an insert that turned out to be a row that is there */
     size_t column_count;
     struct judge_value columns[CHANGE_COLUMNS_MAX];
@@ -298,6 +299,22 @@ static enum verdict_kind verdict_of(struct world *world, const struct ledger_edi
     return kind;
 }
 
+/* All tables that people delete from say "edit_revives". */
+static void judge_delete(struct hearing *hearing, const struct judged_change *change,
+                         const struct ledger_edit *edit)
+{
+    for (size_t i = 0; i < hearing->judge->value_count; i++) {
+        const struct judge_value *value = &hearing->judge->values[i];
+
+        if (value->table == change->table && value->row_id == edit->row_id &&
+            value->seq > change->base && value->agent != change->agent)
+            world_fail(hearing->world, "merge: %s deleted %s %" PRId64 " and '%s' by %s unseen",
+                       hearing->world->agents[change->agent].name,
+                       hearing->world->history.tables[change->table].name, edit->row_id,
+                       value->text, author_name(hearing->world, value->agent));
+    }
+}
+
 static void judge_change(struct hearing *hearing, struct judged_change *change,
                          const struct ledger_edit *edit, int64_t lcn_last)
 {
@@ -306,7 +323,10 @@ static void judge_change(struct hearing *hearing, struct judged_change *change,
     enum verdict_kind kind = verdict_of(world, edit, lcn_last, &merged_into);
     size_t lost_count = 0;
 
-    if (kind == VERDICT_REFUSED || kind == VERDICT_GONE || change->column_count == 0)
+    if (change->is_delete && kind == VERDICT_APPLIED)
+        judge_delete(hearing, change, edit);
+    if (kind == VERDICT_REFUSED || kind == VERDICT_GONE || change->is_delete ||
+        change->column_count == 0)
         return;
     change->row_id = merged_into != 0 ? merged_into : edit->row_id;
     change->is_same_key = change->is_insert && merged_into != 0;
@@ -348,6 +368,7 @@ static void judge_row(struct hearing *hearing, size_t first)
         other->is_judged = true;
         lcn_last = other->lcn;
         change.is_insert = change.is_insert || other->op == 'I';
+        change.is_delete = other->op == 'D';
         if (other->base < change.base)
             change.base = other->base;
         add_column(hearing->world, &change, other);
@@ -411,9 +432,12 @@ static void look_at_loss(struct hearing *hearing, sqlite3_stmt *found)
     struct world *world = hearing->world;
     size_t table = history_table_no(&world->history, (const char *)sqlite3_column_text(found, 1));
     int64_t row_id = sqlite3_column_int64(found, 2);
-    size_t column = history_column_no(&world->history.tables[table],
-                                      (const char *)sqlite3_column_text(found, 3));
+    size_t column = HISTORY_NOTHING;
 
+    if (table == HISTORY_NOTHING)
+        return; /* of a company's own, made since: nobody's edits of it are in the ledger */
+    column = history_column_no(&world->history.tables[table],
+                               (const char *)sqlite3_column_text(found, 3));
     for (size_t i = 0; i < hearing->loss_count; i++) {
         struct loss *loss = &hearing->losses[i];
 

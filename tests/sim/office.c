@@ -205,9 +205,25 @@ static void new_call(struct world *world)
     add_call(world, call, some_site(world), call + 1, some_user(world));
 }
 
+/* Goods go onto a van. */
+static void load_van(struct world *world)
+{
+    int64_t van = pick(world, "location", "kind = 'van'");
+
+    run(world,
+        "INSERT INTO stock_move (id, item_id, quantity_m, from_location_id, to_location_id,"
+        " ledger_location_id, kind, occurred_at) VALUES (%" PRId64 ", %" PRId64 ", %" PRId64
+        ", 1, %" PRId64 ", %" PRId64 ", 'load', %" PRId64 ")",
+        new_id(world), world_draw(world, 1, 3), 1000 * world_draw(world, 1, 3), van, van,
+        world_wall(world, WORLD_OFFICE).us);
+}
+
 static void edit_once(struct world *world)
 {
-    switch (world_draw(world, 0, 11)) {
+    switch (world_draw(world, 0, 12)) {
+    case 12:
+        load_van(world);
+        break;
     case 0:
         new_call(world);
         break;

@@ -391,5 +391,6 @@ int main(void)
         STORY(whoever_upgrades_when_all_end_with_the_same),
     };
 
+    cmocka_set_test_filter(getenv("STORY")); /* one alone, or all */
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }

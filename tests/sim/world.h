@@ -351,6 +351,9 @@ void office_edit(struct world *world);
 /* "e17~": a text that occurs nowhere else. */
 void world_marker(struct world *world, char kind, char ret_text[32]);
 
+/* books.c */
+void check_books(struct world *world);
+
 /* check.c */
 void check_replica(struct world *world, int agent);
 void check_end(struct world *world);
