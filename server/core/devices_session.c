@@ -387,7 +387,8 @@ enum result devices_welcome(struct store *store, struct job *job, int64_t head,
                                          job->schema_version, &catch_up, problem);
     if (result != RESULT_OK)
         return result;
-    job->catch_up_seq = catch_up.before != 0 ? head : 0;
+    if (catch_up.before != 0) /* its first receipt, of what it had before, says nothing of it */
+        job->catch_up_seq = resume.published_seq < head ? head : resume.published_seq + 1;
     is_epoch_same = bytes_equal(resume.epoch, standing.epoch);
     is_behind = resume.lcn_last < standing.replica.lcn_high;
     job->feed = feed_create(job->user_id, job->replica_no);

@@ -152,6 +152,19 @@ void judge_office(struct world *world, const char *table, int64_t row_id, const 
     (void)snprintf(edit->text, sizeof edit->text, "%s", text);
 }
 
+void judge_office_delete(struct world *world, const char *table, int64_t row_id)
+{
+    struct judge *judge = &world->judge;
+    size_t table_no = history_table_no(&world->history, table);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < judge->edit_count; i++)
+        if (judge->edits[i].table != table_no || judge->edits[i].row_id != row_id)
+            judge->edits[kept++] = judge->edits[i];
+    judge->edit_count = kept;
+    forget_row(judge, table_no, row_id);
+}
+
 /* A program on the master sees what is there: its edits are informed. All columns that were set in
  * a row since the last commit have the time of the last one. */
 static void adopt(struct hearing *hearing)
@@ -313,6 +326,7 @@ static void judge_delete(struct hearing *hearing, const struct judged_change *ch
                        hearing->world->history.tables[change->table].name, edit->row_id,
                        value->text, author_name(hearing->world, value->agent));
     }
+    forget_row(hearing->judge, change->table, edit->row_id);
 }
 
 static void judge_change(struct hearing *hearing, struct judged_change *change,

@@ -50,6 +50,8 @@ struct judge {
 /* A program on the master has set the column in its open transaction. */
 void judge_office(struct world *world, const char *table, int64_t row_id, const char *column,
                   const char *text);
+/* It has deleted the row. */
+void judge_office_delete(struct world *world, const char *table, int64_t row_id);
 /* The server's writer begins a group: in which order will it take what? */
 void judge_group(struct world *world);
 /* A device's file has changed: is what it has sealed what was recorded? */

@@ -194,8 +194,10 @@ static void delete_contact(struct world *world)
     int64_t contact =
         pick(world, "contact", "NOT EXISTS (SELECT 1 FROM call WHERE contact_id = contact.id)");
 
-    if (contact != 0)
-        run(world, "DELETE FROM contact WHERE id = %" PRId64, contact);
+    if (contact == 0)
+        return;
+    run(world, "DELETE FROM contact WHERE id = %" PRId64, contact);
+    judge_office_delete(world, "contact", contact);
 }
 
 static void new_call(struct world *world)

@@ -332,6 +332,29 @@ static void what_was_read_before_an_edit_comes_after_its_answer(void **state)
     the_end(world);
 }
 
+/* What a rule sets in a new row doesn't make the rest of it the server's: its author changes what
+ * he wrote himself, though the server's head that holds it isn't here yet. */
+static void a_rule_that_follows_an_insert_does_not_take_it_over(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    sql(world, ANNA,
+        "BEGIN; INSERT INTO call (id, channel, party_id, site_id, subject, description, opened_at,"
+        " opened_by_id) SELECT id, 'visit', 1, 1, 'new', 'first', 1, 1 FROM new_id;"
+        "INSERT INTO call_event (id, call_id, kind, waiting_for, occurred_at, by_id) SELECT id,"
+        " (SELECT id FROM call WHERE subject = 'new'), 'hold', 'customer', 1, 1 FROM new_id;"
+        "COMMIT");
+    while (sim_integer(world, world->agents[ANNA].database, "SELECT unsealed FROM fs_sync") != 0)
+        world_pass(world, MILLISECONDS(1));
+    sql(world, ANNA, "UPDATE call SET description = 'second' WHERE subject = 'new'");
+    world_settle(world);
+    expect(world, OFFICE, "SELECT description || ' ' || state FROM call WHERE subject = 'new'",
+           "second waiting");
+    expect(world, OFFICE, "SELECT count(*) FROM merge_loss", "0");
+    the_end(world);
+}
+
 /* Plain SQL on the master takes part like any device, whole transactions at a time. */
 static void plain_sql_on_the_master_reaches_the_devices(void **state)
 {
@@ -373,6 +396,32 @@ static void a_device_away_longer_than_deletions_are_remembered_holds_nothing_del
     the_end(world);
 }
 
+/* The same, and the answer to that work was given before the row was deleted, and lost: when it
+ * comes again, nobody tells of the deletion any more. */
+static void an_answer_that_comes_after_its_row_was_forgotten_lets_the_row_go(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    world->scenario.departure_keep_us = MINUTES(1);
+    world->scenario.rescope_every_us = SECONDS(10);
+    server_node_crash(world);
+    world_settle(world);
+    world->scenario.bytes_per_second = 20000; /* what comes down is quicker than this */
+    sql(world, ANNA, "UPDATE contact SET phone = hex(randomblob(30000)) WHERE id = 1");
+    while (sim_integer(world, world->server.office,
+                       "SELECT count(*) FROM contact WHERE length(phone) > 1000") == 0)
+        world_pass(world, MILLISECONDS(1));
+    link_cut(world, ANNA);
+    sql(world, OFFICE, "DELETE FROM contact WHERE id = 1");
+    world_pass(world, MINUTES(5));
+    expect(world, OFFICE, "SELECT count(*) FROM fs_tomb", "0");
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, ANNA, "SELECT count(*) FROM contact WHERE id = 1", "0");
+    the_end(world);
+}
+
 /* A whole fleet that comes back at once is served, each with what is its own. */
 static void a_storm_of_reconnecting_devices_is_served(void **state)
 {
@@ -406,8 +455,10 @@ int main(void)
         STORY(a_clock_that_jumps_ahead_does_not_win_over_later_work),
         STORY(a_moved_row_is_no_edit_of_its_columns),
         STORY(what_was_read_before_an_edit_comes_after_its_answer),
+        STORY(a_rule_that_follows_an_insert_does_not_take_it_over),
         STORY(plain_sql_on_the_master_reaches_the_devices),
         STORY(a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted),
+        STORY(an_answer_that_comes_after_its_row_was_forgotten_lets_the_row_go),
         STORY(a_storm_of_reconnecting_devices_is_served),
     };
 

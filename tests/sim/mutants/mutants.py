@@ -119,7 +119,8 @@ MUTANTS = (
            story="a_clock_that_jumps_ahead_does_not_win_over_later_work"),
     Mutant("a_move_counts_as_an_edit_of_all_columns", "an informed edit beats what its author had seen",
            "server/store/work.c",
-           "            keep_inserted(row, &versions);\n", "",
+           "        if (versions->columns[i].seq == 0 &&\n",
+           "        if (versions->columns[i].seq < 0 &&\n",
            story="a_moved_row_is_no_edit_of_its_columns"),
     Mutant("a_default_can_lose", "I8: only what somebody has said is kept as lost",
            "server/core/merge.c",
@@ -175,8 +176,10 @@ MUTANTS = (
            "SET token_previous=?3, token_current=coalesce(token_current,?2),"),
     Mutant("lost_changes_make_no_copy", "a disk that was put back is seen",
            "server/core/devices_session.c",
-           "fault == NULL && resume->lcn_last < standing->replica.lcn_high)",
-           "fault == NULL && resume->lcn_last < 0)",
+           "    if (fault == NULL && resume->lcn_last < standing->replica.lcn_high)\n"
+           '        fault = "the device has lost changes that it had delivered";\n'
+           "    return fault == NULL ? standing->seal_fault : fault;\n",
+           "    return fault;\n",
            story="an_image_with_the_right_token_is_seen_by_its_change_numbers"),
     Mutant("the_server_ignores_the_epoch", "after a restore every bucket is read anew",
            "server/core/devices_session.c",
@@ -227,7 +230,8 @@ MUTANTS = (
     Mutant("what_a_dropped_column_said_is_forgotten", "I15: old work stays readable",
            "server/core/ingest_schema.c",
            '    return ingest_keep_change(ingest, &whole, "parked", REASON_COLUMN_DROPPED, NULL, problem);\n',
-           "    return RESULT_OK;\n",
+           "    return dropped.mask != 0 ? RESULT_OK : ingest_keep_change(ingest, &whole, \"parked\","
+           " REASON_COLUMN_DROPPED, NULL, problem);\n",
            story="a_device_three_versions_behind_delivers_and_catches_up"),
     Mutant("an_older_sender_overwrites_with_defaults", "nothing is nulled",
            "agent/replica/apply.c",
