@@ -36,8 +36,9 @@ static bool is_named(const struct message_ids *ids, int64_t row_id)
     return false;
 }
 
-/* What was answered after the master was read stays. A row with unanswered work becomes a departure,
- * too, which waits for the verdict: that may have been given long ago, and only its answer lost. */
+/* What was answered after the master was read stays. A row with unanswered work becomes a
+ * departure, too, which waits for the verdict: that may have been given long ago, and only its
+ * answer lost. */
 static bool is_absent(const struct absence *absence, int64_t row_id)
 {
     const struct message_ids *ids = absence->ids;

@@ -275,6 +275,17 @@ static bool is_spoilt(const struct world *world, const struct ledger_edit *edit)
     return false;
 }
 
+/* The master knows by a row's departure where it was before; forgotten, nobody can say. */
+static bool may_be_forgotten(const struct world *world, const struct ledger_edit *edit,
+                             const struct history_version *seen)
+{
+    const struct history_version *judged = history_at(
+        history_row(&world->history.tables[edit->table], edit->row_id), edit->commit_seq);
+
+    return world->scenario.departure_keep_us != 0 &&
+           (judged == NULL || judged->bucket != seen->bucket);
+}
+
 /* R8: who was entitled to the row at the head he had before him isn't refused for having lost it
  * since. */
 static void check_late_work(struct world *world, const struct ledger_edit *edit)
@@ -287,7 +298,7 @@ static void check_late_work(struct world *world, const struct ledger_edit *edit)
     bool is_desk = world->scenario.has_help_desk && edit->agent == 0; /* has other rights */
 
     if (is_desk || is_spoilt(world, edit) || edit->op != 'U' || seen == NULL ||
-        !history_has_bucket(scope, seen->bucket))
+        !history_has_bucket(scope, seen->bucket) || may_be_forgotten(world, edit, seen))
         return;
     statement = sim_prepare(world, world->history.database,
                             "SELECT count(*) FROM review_item WHERE reason_code = 'not_entitled'"
