@@ -239,7 +239,7 @@ MUTANTS = (
            "    is_whole = complete_row(applier, table, image);\n"
            "    if (is_whole)\n"
            "        mask = table->columns_mask;\n",
-           story="whoever_upgrades_when_all_end_with_the_same"),
+           unit="integration/schema_versions"),
     Mutant("an_upgrade_brings_no_new_columns", "an upgraded device gets what it lacked",
            "server/core/devices_schema.c",
            "    if (!schema_version_lacks(before, now) || !is_gain(catalog, before, now))\n",

@@ -22,6 +22,7 @@ SOURCE = os.path.join(FOLDER, "source")
 BUILD = os.path.join(FOLDER, "build")
 STEP = 10 # seeds between two looks
 BUILD_S, STEP_S = 900, 600
+TIMED_OUT = 124
 
 
 def run(*command, seconds, **environment):
@@ -31,7 +32,7 @@ def run(*command, seconds, **environment):
                               errors="replace", timeout=seconds, check=False,
                               env={**os.environ, **environment})
     except subprocess.TimeoutExpired:
-        return 124, "no end within %d s" % seconds
+        return TIMED_OUT, "no end within %d s" % seconds
     return done.returncode, done.stdout
 
 
@@ -82,7 +83,8 @@ def reason(said):
 
 def ask_story(mutant, program):
     status, said = run(program, seconds=STEP_S, STORY=mutant.story)
-    return reason(said) if status != 0 and "[  FAILED  ] " + mutant.story in said else None
+    has_failed = "[  FAILED  ] " + mutant.story in said or status == TIMED_OUT
+    return reason(said) if status != 0 and has_failed else None
 
 
 def ask_unit(program):
