@@ -422,6 +422,34 @@ static void an_answer_that_comes_after_its_row_was_forgotten_lets_the_row_go(voi
     the_end(world);
 }
 
+/* What a device has inserted itself isn't among the ids that the master has, either: once the
+ * insert is answered, the row stays, also if a change of it is answered later. */
+static void a_row_that_the_master_did_not_have_yet_stays(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    world->scenario.departure_keep_us = MINUTES(1);
+    world->scenario.rescope_every_us = SECONDS(10);
+    server_node_crash(world);
+    world_settle(world);
+    world->scenario.bytes_per_second = 20000; /* what comes down is quicker than this */
+    sql(world, ANNA,
+        "INSERT INTO contact (id, party_id, site_id, name) SELECT id, 1, 1,"
+        " 'new' || hex(randomblob(30000)) FROM new_id");
+    while (sim_integer(world, world->agents[ANNA].database, "SELECT unsealed FROM fs_sync") != 0)
+        world_pass(world, MILLISECONDS(1));
+    link_cut(world, ANNA);
+    sql(world, ANNA, "UPDATE contact SET phone = '4711' WHERE name LIKE 'new%'");
+    sql(world, OFFICE, "DELETE FROM contact WHERE id = 1");
+    world_pass(world, MINUTES(5));
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, ANNA, "SELECT phone FROM contact WHERE site_id = 1", "4711");
+    expect(world, OFFICE, "SELECT phone FROM contact WHERE name LIKE 'new%'", "4711");
+    the_end(world);
+}
+
 /* A whole fleet that comes back at once is served, each with what is its own. */
 static void a_storm_of_reconnecting_devices_is_served(void **state)
 {
@@ -459,6 +487,7 @@ int main(void)
         STORY(plain_sql_on_the_master_reaches_the_devices),
         STORY(a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted),
         STORY(an_answer_that_comes_after_its_row_was_forgotten_lets_the_row_go),
+        STORY(a_row_that_the_master_did_not_have_yet_stays),
         STORY(a_storm_of_reconnecting_devices_is_served),
     };
 
