@@ -424,15 +424,12 @@ enum result apply_shadow(struct applier *applier, const struct catalog_table *ta
     if (result != RESULT_OK || !shadow.is_there)
         return result;
     is_newer = shadow.as_of >= seq_min;
+    if (shadow.gone_kind != 0 && is_held(applier, table, pending, shadow.gone_kind, shadow.as_of))
+        return shadow_remove(applier, table, row_id, problem); /* it has been put there since */
     if (is_edited && (shadow.gone_kind != 0 || pending->is_deleted))
         return RESULT_OK; /* a later edit of the row still waits */
-    if (shadow.gone_kind != 0) {
-        result = shadow_remove(applier, table, row_id, problem);
-        if (result == RESULT_OK &&
-            !is_held(applier, table, pending, shadow.gone_kind, shadow.as_of))
-            result = remove_now(applier, table, row_id, problem);
-        return result;
-    }
+    if (shadow.gone_kind != 0)
+        return remove_now(applier, table, row_id, problem);
     free_mask = is_edited ? shadow.mask & ~pending->mask : shadow.mask;
     if (shadow.mask == 0)
         return shadow_remove(applier, table, row_id, problem);

@@ -36,15 +36,16 @@ static bool is_named(const struct message_ids *ids, int64_t row_id)
     return false;
 }
 
-/* A row with unanswered work stays: its verdict says what there is. So does one that was answered
- * after the master was read. */
+/* What was answered after the master was read stays. A row with unanswered work becomes a
+ * departure, too, which waits for the verdict: that may have been given long ago, and only its
+ * answer lost. */
 static bool is_absent(const struct absence *absence, int64_t row_id)
 {
     const struct message_ids *ids = absence->ids;
     const struct pending_row *pending =
         pending_find(&absence->pending, absence->table->number, row_id);
 
-    if (pending != NULL && (pending->is_edited || pending->hold_seq > ids->seq_to))
+    if (pending != NULL && pending->hold_seq > ids->seq_to)
         return false;
     return row_id > ids->id_after && row_id <= ids->id_to && !is_named(ids, row_id);
 }

@@ -95,7 +95,7 @@ static void take_outcome(struct ingest_item *item, const struct merge_outcome *o
 
 static enum result merge_into(struct ingest *ingest, struct ingest_item *item,
                               const struct stored_row *row, const struct value *values,
-                              uint64_t mask, bool is_same_key, struct problem *problem)
+                              uint64_t mask, struct problem *problem)
 {
     struct author author = ingest_author(ingest, item->change);
     struct versions versions;
@@ -106,7 +106,6 @@ static enum result merge_into(struct ingest *ingest, struct ingest_item *item,
                                 .mask = mask,
                                 .base_seq = item->change->base_seq,
                                 .replica_no = author.replica_no,
-                                .is_same_key = is_same_key,
                                 .edited_at = author.edited_at};
     struct merge_outcome outcome;
     enum result result = versions_of_row(row, &versions, problem);
@@ -206,8 +205,7 @@ static enum result merge_by_key(struct ingest *ingest, struct ingest_item *item,
     if (!may_see)
         return ingest_refuse(ingest, item, REASON_NOT_ENTITLED, NULL, problem);
     item->verdict.merged_into_id = row->id;
-    result =
-        merge_into(ingest, item, row, values, meant_mask(item->table, values, mask), true, problem);
+    result = merge_into(ingest, item, row, values, meant_mask(item->table, values, mask), problem);
     item->sent_mask = 0;
     if (item->verdict.kind != VERDICT_PARKED) {
         item->verdict.kind = VERDICT_MERGED;
@@ -398,7 +396,7 @@ static enum result apply_update_of(struct ingest *ingest, struct ingest_item *it
         return result;
     if (reason != REASON_NONE)
         return ingest_refuse(ingest, item, reason, NULL, problem);
-    return merge_into(ingest, item, row, values, mask, false, problem);
+    return merge_into(ingest, item, row, values, mask, problem);
 }
 
 /* ---- rows that are gone ---- */

@@ -25,6 +25,16 @@ enum result ingest_read_family(struct ingest *ingest, struct problem *problem)
     return result;
 }
 
+/* Never changed since its insert: a row that was moved has its inserted columns written down. */
+static bool is_as_inserted(const struct stored_row *row, const struct versions *versions,
+                           uint8_t column_no)
+{
+    struct column_version version = versions->columns[column_no];
+
+    return version.seq == 0 || (version.edited_at_us == versions->insert.edited_at_us &&
+                                version.replica_no == id_replica_no(row->id));
+}
+
 /* Equal in all that its author has said, as far as it can still be seen: a column that was changed
  * since the row came tells nothing. Defaults alone make no two rows the same. */
 static bool is_same(const struct ingest_item *item, const struct stored_row *row,
@@ -34,7 +44,7 @@ static bool is_same(const struct ingest_item *item, const struct stored_row *row
     size_t equal_count = 0;
 
     for (uint8_t i = 1; i < table->column_count; i++) {
-        if ((mask >> i & 1) == 0 || i == table->home_column_no || versions->columns[i].seq != 0)
+        if ((mask >> i & 1) == 0 || i == table->home_column_no || !is_as_inserted(row, versions, i))
             continue;
         if (!value_equal(&values[i], &row->values[i]))
             return false;

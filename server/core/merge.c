@@ -45,10 +45,11 @@ static bool is_later(int64_t a_us, int64_t a_replica_no, int64_t b_us, int64_t b
     return a_us != b_us ? a_us > b_us : a_replica_no > b_replica_no;
 }
 
-/* Of two inserts of one natural key, a default that the first one left is no edit. */
+/* A default that the row's insert left, and that nobody has touched since, is no edit: it neither
+ * wins nor loses. */
 static bool is_unsaid(const struct merge_input *input, uint8_t column_no)
 {
-    return input->is_same_key && input->versions->columns[column_no].seq == 0 &&
+    return input->versions->columns[column_no].seq == 0 &&
            value_equal(&input->row->values[column_no],
                        &input->table->columns[column_no].default_value);
 }
@@ -114,7 +115,7 @@ static void settle_last_writer(const struct merge_input *input, uint8_t column_n
         return;
     }
     outcome->set_mask |= UINT64_C(1) << column_no;
-    if (is_equal)
+    if (is_equal || is_unsaid(input, column_no))
         return;
     if (is_unseen(stored, input->base_seq, input->replica_no))
         note_loss(input, outcome, column_no, false);

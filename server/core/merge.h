@@ -23,8 +23,6 @@ struct merge_input {
     uint64_t mask;              /* server_only columns are left out by the caller */
     int64_t base_seq;           /* published head that the author had seen */
     int64_t replica_no;
-    bool is_same_key; /* an insert that joins the row by its natural key: what the row's own insert
-                         left at its default yields */
     struct wall_time edited_at; /* clamped to the server's now, not negative */
 };
 

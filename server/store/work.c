@@ -432,6 +432,16 @@ enum result work_note_change(struct work *work, struct work_row *row, const stru
     return result;
 }
 
+/* A move says nothing of what the columns hold: those that the insert has set keep its seq, time
+ * and author, which the row itself no longer has. */
+static void keep_inserted(const struct work_row *row, struct versions *versions)
+{
+    for (uint8_t i = 1; i < row->table->column_count; i++)
+        if (versions->columns[i].seq == 0 &&
+            !value_equal(&row->row.values[i], &row->table->columns[i].default_value))
+            versions->columns[i] = versions->insert;
+}
+
 enum result work_stamp(struct work *work, struct work_row *row, uint64_t mask, int64_t bucket,
                        const struct author *author, bool is_whole, struct problem *problem)
 {
@@ -454,6 +464,7 @@ enum result work_stamp(struct work *work, struct work_row *row, uint64_t mask, i
                                                               .edited_at_us = author->edited_at.us,
                                                               .replica_no = author->replica_no};
         if (row->row.bucket != bucket) { /* its new readers hold nothing of it */
+            keep_inserted(row, &versions);
             versions.full_seq = work->seq;
             versions.insert.replica_no = 0;
         }

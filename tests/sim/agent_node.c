@@ -304,6 +304,7 @@ static void look_at_replica(struct world *world, int number)
     if (version == agent->data_version)
         return;
     agent->data_version = version;
+    judge_seals(world, number);
     check_replica(world, number);
 }
 

@@ -28,6 +28,7 @@ struct check {
     const struct history_scope *scope;
     struct open_edit *open;
     size_t open_count;
+    int64_t acknowledged; /* changes up to here have their verdict on the device */
     bool is_end;
 };
 
@@ -41,6 +42,7 @@ static void collect_open(struct check *check)
                                        " WHERE verdict_at IS NULL), (SELECT number FROM fs_state"
                                        " WHERE name = 'sealed_lcn'), 0)");
 
+    check->acknowledged = acknowledged;
     for (size_t i = 0; i < ledger->count; i++) {
         const struct ledger_edit *edit = &ledger->edits[i];
 
@@ -162,11 +164,51 @@ static const char *text_of(sqlite3_value *value)
                                                     : (const char *)sqlite3_value_text(value);
 }
 
+/* The newest own edit of the column whose verdict is here while its head isn't; NULL: none. */
+static const struct ledger_edit *answered_edit(const struct check *check, size_t table, int64_t id,
+                                               size_t column)
+{
+    const struct ledger_edit *found = NULL;
+
+    for (size_t i = 0; i < check->open_count; i++) {
+        const struct open_edit *open = &check->open[i];
+
+        if (!is_of(open, table, id) || open->edit->joined_id != 0)
+            continue;
+        if (open->state == EDIT_UNDECIDED)
+            return NULL; /* compared by itself */
+        if (open->edit->column == column && open->edit->lcn <= check->acknowledged &&
+            open->edit->commit_seq > check->head)
+            found = open->edit;
+    }
+    return found;
+}
+
+/* Once its verdict is here, an edit shows its own value or what the master has had since: never
+ * again what was there before it, though the published head is an older one. */
+static bool is_fallen_back(const struct check *check, const struct ledger_edit *edit, size_t table,
+                           int64_t id, size_t column, sqlite3_value *found)
+{
+    const struct history_row *row = history_row(&check->world->history.tables[table], id);
+
+    if (row == NULL || shows(found, edit->value))
+        return false;
+    for (size_t i = 0; i < row->count; i++) {
+        bool is_since = i + 1 == row->count || row->versions[i + 1].seq > edit->commit_seq;
+
+        if (is_since && (row->versions[i].values == NULL ||
+                         history_same(row->versions[i].values[column], found)))
+            return false;
+    }
+    return true;
+}
+
 static void compare_column(const struct check *check, size_t table, int64_t id, size_t column,
                            sqlite3_value *found, sqlite3_value *expected, bool is_joined)
 {
     const struct history_table *described = &check->world->history.tables[table];
     const struct ledger_edit *own = undecided_edit(check, table, id, column);
+    const struct ledger_edit *answered = NULL;
     char *shown = NULL;
 
     if (own != NULL) {
@@ -178,6 +220,14 @@ static void compare_column(const struct check *check, size_t table, int64_t id, 
                        own->value, own->lcn, text_of(found));
         return;
     }
+    answered = answered_edit(check, table, id, column);
+    if (answered != NULL && is_fallen_back(check, answered, table, id, column, found))
+        world_fail(
+            check->world,
+            "I4: %s published %" PRId64 ": %s %" PRId64 " %s fell back to '%s', though '%s' (change"
+            " %" PRId64 ") has its verdict of %" PRId64,
+            check->agent->name, check->head, described->name, id, described->columns[column].name,
+            text_of(found), answered->value, answered->lcn, answered->commit_seq);
     if (history_same(found, expected))
         return;
     if (is_born_here(check, table, id))
@@ -436,5 +486,7 @@ void check_end(struct world *world)
         run_check(world, (int)i, world->history.head, true);
         check_file(world, agent->database, agent->name);
     }
-    ledger_check(world);
+    check_books(world);
+    ledger_verify(world);
+    judge_verify(world);
 }

@@ -36,6 +36,8 @@ struct ledger_edit *ledger_add(struct world *world, int agent, char op, size_t t
         .row_count = 1,
         .op = op,
         .base = agent_node_state(world, agent, "published_seq"),
+        .recorded_us = world_wall(world, agent).us,
+        .true_us = world_wall(world, WORLD_OFFICE).us,
     };
     (void)snprintf(edit->value, sizeof edit->value, "%s", value == NULL ? "" : value);
     return edit;
@@ -130,6 +132,7 @@ void ledger_commit(struct world *world)
         if (decided != 0)
             note_joins(world, (int)a);
     }
+    judge_commit(world);
 }
 
 /* ---- what became of them ---- */
@@ -272,6 +275,17 @@ static bool is_spoilt(const struct world *world, const struct ledger_edit *edit)
     return false;
 }
 
+/* The master knows by a row's departure where it was before; forgotten, nobody can say. */
+static bool may_be_forgotten(const struct world *world, const struct ledger_edit *edit,
+                             const struct history_version *seen)
+{
+    const struct history_version *judged = history_at(
+        history_row(&world->history.tables[edit->table], edit->row_id), edit->commit_seq);
+
+    return world->scenario.departure_keep_us != 0 &&
+           (judged == NULL || judged->bucket != seen->bucket);
+}
+
 /* R8: who was entitled to the row at the head he had before him isn't refused for having lost it
  * since. */
 static void check_late_work(struct world *world, const struct ledger_edit *edit)
@@ -284,7 +298,7 @@ static void check_late_work(struct world *world, const struct ledger_edit *edit)
     bool is_desk = world->scenario.has_help_desk && edit->agent == 0; /* has other rights */
 
     if (is_desk || is_spoilt(world, edit) || edit->op != 'U' || seen == NULL ||
-        !history_has_bucket(scope, seen->bucket))
+        !history_has_bucket(scope, seen->bucket) || may_be_forgotten(world, edit, seen))
         return;
     statement = sim_prepare(world, world->history.database,
                             "SELECT count(*) FROM review_item WHERE reason_code = 'not_entitled'"
@@ -333,7 +347,7 @@ static void check_edit(struct world *world, const struct ledger_edit *edit)
                edit->commit_seq);
 }
 
-void ledger_check(struct world *world)
+void ledger_verify(struct world *world)
 {
     for (size_t i = 0; i < world->ledger.count; i++)
         check_edit(world, &world->ledger.edits[i]);

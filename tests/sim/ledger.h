@@ -24,7 +24,12 @@ struct ledger_edit {
     int64_t joined_id; /* the row that it was merged into by its natural key, 0: none */
     char op;           /* I, U or D */
     char value[LEDGER_VALUE_SIZE];
-    int64_t base;       /* published on the device when it was made */
+    int64_t base;        /* published on the device when it was made */
+    int64_t recorded_us; /* what the device's clock said */
+    int64_t true_us;     /* what the server's said */
+    int64_t seal_no;     /* 0: not sealed yet, or in a table that only grows */
+    int64_t edited_us;   /* by its seal */
+    bool is_judged;
     int64_t commit_seq; /* head of the master's commit that holds its verdict; 0: none yet */
     bool is_superseded; /* the same person wrote the column again, or deleted the row */
     bool is_poison;     /* the server must refuse it */
@@ -46,4 +51,4 @@ void ledger_undo(struct world *world, int agent, uint64_t transaction);
 /* The master has committed: which edits have their verdict now? Checks I3 and R7 on the way. */
 void ledger_commit(struct world *world);
 /* After everything is delivered: nothing was lost (I2, I3, I8, R6, R7). */
-void ledger_check(struct world *world);
+void ledger_verify(struct world *world);

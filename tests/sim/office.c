@@ -132,6 +132,13 @@ static int64_t pick(struct world *world, const char *table, const char *conditio
     return sim_integer(world, world->server.office, sql);
 }
 
+static void write_text(struct world *world, const char *table, int64_t id, const char *column,
+                       const char *text)
+{
+    run(world, "UPDATE \"%s\" SET \"%s\" = '%s' WHERE id = %" PRId64, table, column, text, id);
+    judge_office(world, table, id, column, text);
+}
+
 static void set_text(struct world *world, const char *table, const char *column)
 {
     int64_t id = pick(world, table, "1");
@@ -139,8 +146,7 @@ static void set_text(struct world *world, const char *table, const char *column)
 
     world_marker(world, 'o', marker);
     if (id != 0)
-        run(world, "UPDATE \"%s\" SET \"%s\" = '%s' WHERE id = %" PRId64, table, column, marker,
-            id);
+        write_text(world, table, id, column, marker);
 }
 
 static void reassign(struct world *world)
@@ -154,16 +160,33 @@ static void reassign(struct world *world)
             some_user(world), activity);
 }
 
+/* Noted only if it is another value than before: the same again is no edit. */
+static void note_moved(struct world *world, int64_t call, const char *column, int64_t value)
+{
+    char sql[120];
+    char text[LEDGER_VALUE_SIZE];
+
+    (void)snprintf(sql, sizeof sql, "SELECT %s FROM call WHERE id = %" PRId64, column, call);
+    (void)snprintf(text, sizeof text, "%" PRId64, value);
+    if (sim_integer(world, world->server.office, sql) != value)
+        judge_office(world, "call", call, column, text);
+}
+
 static void move_call(struct world *world)
 {
     int64_t call = pick(world, "call", "1");
     int64_t site = some_site(world);
+    char sql[120];
 
-    if (call != 0)
-        run(world,
-            "UPDATE call SET site_id = %" PRId64
-            ", party_id = (SELECT party_id FROM site WHERE id = %" PRId64 ") WHERE id = %" PRId64,
-            site, site, call);
+    if (call == 0)
+        return;
+    (void)snprintf(sql, sizeof sql, "SELECT party_id FROM site WHERE id = %" PRId64, site);
+    note_moved(world, call, "site_id", site);
+    note_moved(world, call, "party_id", sim_integer(world, world->server.office, sql));
+    run(world,
+        "UPDATE call SET site_id = %" PRId64
+        ", party_id = (SELECT party_id FROM site WHERE id = %" PRId64 ") WHERE id = %" PRId64,
+        site, site, call);
 }
 
 static void delete_contact(struct world *world)
@@ -171,8 +194,10 @@ static void delete_contact(struct world *world)
     int64_t contact =
         pick(world, "contact", "NOT EXISTS (SELECT 1 FROM call WHERE contact_id = contact.id)");
 
-    if (contact != 0)
-        run(world, "DELETE FROM contact WHERE id = %" PRId64, contact);
+    if (contact == 0)
+        return;
+    run(world, "DELETE FROM contact WHERE id = %" PRId64, contact);
+    judge_office_delete(world, "contact", contact);
 }
 
 static void new_call(struct world *world)
@@ -182,9 +207,25 @@ static void new_call(struct world *world)
     add_call(world, call, some_site(world), call + 1, some_user(world));
 }
 
+/* Goods go onto a van. */
+static void load_van(struct world *world)
+{
+    int64_t van = pick(world, "location", "kind = 'van'");
+
+    run(world,
+        "INSERT INTO stock_move (id, item_id, quantity_m, from_location_id, to_location_id,"
+        " ledger_location_id, kind, occurred_at) VALUES (%" PRId64 ", %" PRId64 ", %" PRId64
+        ", 1, %" PRId64 ", %" PRId64 ", 'load', %" PRId64 ")",
+        new_id(world), world_draw(world, 1, 3), 1000 * world_draw(world, 1, 3), van, van,
+        world_wall(world, WORLD_OFFICE).us);
+}
+
 static void edit_once(struct world *world)
 {
-    switch (world_draw(world, 0, 11)) {
+    switch (world_draw(world, 0, 12)) {
+    case 12:
+        load_van(world);
+        break;
     case 0:
         new_call(world);
         break;

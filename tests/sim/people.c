@@ -170,6 +170,26 @@ static void add_part_use(const struct person *person)
                      item, van, person->now_us, person->user_id);
 }
 
+/* It was another part, or none. */
+static void take_part_back(const struct person *person)
+{
+    char condition[100];
+    int64_t use = 0;
+
+    (void)snprintf(condition, sizeof condition, "by_id = %" PRId64 " AND void_of_id IS NULL",
+                   person->user_id);
+    use = pick(person, "part_use", condition);
+    if (use != 0)
+        (void)insert(person, "part_use", "cause",
+                     "activity_id, item_id, used_m, from_location_id, occurred_at, by_id,"
+                     " void_of_id",
+                     "(SELECT activity_id FROM part_use WHERE id = %" PRId64
+                     "), (SELECT item_id FROM part_use WHERE id = %" PRId64
+                     "), 1000, (SELECT from_location_id FROM part_use WHERE id = %" PRId64
+                     "), %" PRId64 ", %" PRId64 ", %" PRId64,
+                     use, use, use, person->now_us, person->user_id, use);
+}
+
 static void change_contact(const struct person *person)
 {
     static const char *const COLUMNS[] = {"name", "phone", "email", "role"};
@@ -439,9 +459,9 @@ static void want_attachment(const struct person *person)
 }
 
 static void (*const WORK[])(const struct person *) = {
-    add_note,    add_session, add_part_use,  change_contact, add_contact,
-    change_site, change_call, change_party,  report,         report,
-    answer,      open_call,   step_activity, change_site,    change_contact,
+    add_note,      add_session,  add_part_use,   change_contact, add_contact,    change_site,
+    change_call,   change_party, report,         report,         answer,         open_call,
+    step_activity, change_site,  change_contact, add_part_use,   take_part_back,
 };
 enum { WORK_COUNT = sizeof WORK / sizeof WORK[0] };
 

@@ -6,6 +6,7 @@
 #include "schema/load.h"
 #include "server/core/devices.h"
 #include "server/core/feed.h"
+#include "server/service/service.h"
 #include "server/store/sqlite/sqlite_store.h"
 
 #include <inttypes.h>
@@ -75,6 +76,7 @@ static enum result open_master(struct world *world, bool is_reader, struct maste
                                                  .wal_size_soft = world->scenario.checkpoint_bytes};
     struct master_options options = {.catalog = &server->catalog,
                                      .blobs = &server->blobs.store,
+                                     .reactions = is_reader ? NULL : service_reactions(),
                                      .lease_s = server->lease_s,
                                      .departure_keep_us = world->scenario.departure_keep_us,
                                      .trace = &server->trace};
@@ -379,6 +381,7 @@ static void begin_write(struct world *world)
         memcpy(server->running, server->writes, count * sizeof(struct job *));
     server->running_count = count;
     server->write_count = 0;
+    judge_group(world);
     world_arm(world, WORLD_OFFICE);
     result = master_write(server->writer, server->running, count, world_wall(world, WORLD_OFFICE),
                           &server->outcome, &problem);

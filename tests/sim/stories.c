@@ -253,6 +253,108 @@ static void clocks_of_1970_and_2099_lose_nothing(void **state)
     the_end(world);
 }
 
+/* I9: a clock that jumps ahead between two greetings wins over what comes later only until the
+ * change has arrived: it counts as made at the latest then. */
+static void a_clock_that_jumps_ahead_does_not_win_over_later_work(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    link_cut(world, BRUNO);
+    world->agents[ANNA].skew_us = HOURS(2);
+    sql(world, ANNA, "UPDATE site SET access_note = 'from the future' WHERE id = 1");
+    world_pass(world, MINUTES(1));
+    expect(world, OFFICE, "SELECT access_note FROM site WHERE id = 1", "from the future");
+    sql(world, BRUNO, "UPDATE site SET access_note = 'a minute later' WHERE id = 1");
+    link_restore(world, BRUNO);
+    world_settle(world);
+    expect(world, ANNA, "SELECT access_note FROM site WHERE id = 1", "a minute later");
+    expect(world, OFFICE, "SELECT lost || ' by ' || lost_by_user_id FROM merge_loss",
+           "from the future by 1");
+    the_end(world);
+}
+
+/* An empty value that nobody has entered wins over nothing and loses against nothing, also where
+ * the row has moved since the author looked. */
+static void a_moved_row_is_no_edit_of_its_columns(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    sql(world, OFFICE,
+        "UPDATE activity SET technician_id = 1 WHERE id IN (1, 2);"
+        "UPDATE activity SET technician_id = 2 WHERE id NOT IN (1, 2)");
+    assert_true(world_wait(world, SECONDS(20)));
+    sql(world, ANNA,
+        "INSERT INTO activity_result (id, activity_id, cause) VALUES"
+        " ((SELECT id FROM new_id), 1, 'worn out')");
+    assert_true(world_wait(world, SECONDS(20)));
+    link_cut(world, ANNA);
+    sql(world, OFFICE, "UPDATE call SET site_id = 2, party_id = 2 WHERE id = 1");
+    world_pass(world, SECONDS(5));
+    world->agents[ANNA].skew_us = -HOURS(24); /* the time doesn't decide: she has seen the cause */
+    sql(world, ANNA,
+        "UPDATE activity_result SET cause = 'broken', outcome = 'ok';"
+        "UPDATE call SET problem_code = 'P1', description = 'pump' WHERE id = 1");
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, OFFICE, "SELECT cause || ' ' || outcome FROM activity_result", "broken ok");
+    expect(world, OFFICE, "SELECT problem_code || ' ' || description FROM call WHERE id = 1",
+           "P1 pump");
+    expect(world, OFFICE, "SELECT count(*) FROM merge_loss", "0");
+    the_end(world);
+}
+
+/* I4: what the server read before it took an edit in, and says after it has answered it, undoes
+ * nothing. Rounds enough that reader and writer meet in each way. */
+static void what_was_read_before_an_edit_comes_after_its_answer(void **state)
+{
+    enum { ROUNDS = 60 };
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    world->scenario.job_delay_us = MILLISECONDS(400);
+    for (int round = 1; round <= ROUNDS; round++) {
+        char script[120];
+        char expected[40];
+
+        (void)snprintf(script, sizeof script,
+                       "UPDATE site SET access_note = 'office %d' WHERE id = 1", round);
+        sql(world, OFFICE, script);
+        world_pass(world, world_draw(world, MILLISECONDS(1), MILLISECONDS(1500)));
+        (void)snprintf(expected, sizeof expected, "Anna %d", round);
+        (void)snprintf(script, sizeof script, "UPDATE site SET access_note = '%s' WHERE id = 1",
+                       expected);
+        sql(world, ANNA, script);
+        assert_true(world_wait(world, SECONDS(20)));
+        expect(world, ANNA, "SELECT access_note FROM site WHERE id = 1", expected);
+        expect(world, BRUNO, "SELECT access_note FROM site WHERE id = 1", expected);
+    }
+    the_end(world);
+}
+
+/* What a rule sets in a new row doesn't make the rest of it the server's: its author changes what
+ * he wrote himself, though the server's head that holds it isn't here yet. */
+static void a_rule_that_follows_an_insert_does_not_take_it_over(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    sql(world, ANNA,
+        "BEGIN; INSERT INTO call (id, channel, party_id, site_id, subject, description, opened_at,"
+        " opened_by_id) SELECT id, 'visit', 1, 1, 'new', 'first', 1, 1 FROM new_id;"
+        "INSERT INTO call_event (id, call_id, kind, waiting_for, occurred_at, by_id) SELECT id,"
+        " (SELECT id FROM call WHERE subject = 'new'), 'hold', 'customer', 1, 1 FROM new_id;"
+        "COMMIT");
+    while (sim_integer(world, world->agents[ANNA].database, "SELECT unsealed FROM fs_sync") != 0)
+        world_pass(world, MILLISECONDS(1));
+    sql(world, ANNA, "UPDATE call SET description = 'second' WHERE subject = 'new'");
+    world_settle(world);
+    expect(world, OFFICE, "SELECT description || ' ' || state FROM call WHERE subject = 'new'",
+           "second waiting");
+    expect(world, OFFICE, "SELECT count(*) FROM merge_loss", "0");
+    the_end(world);
+}
+
 /* Plain SQL on the master takes part like any device, whole transactions at a time. */
 static void plain_sql_on_the_master_reaches_the_devices(void **state)
 {
@@ -294,6 +396,60 @@ static void a_device_away_longer_than_deletions_are_remembered_holds_nothing_del
     the_end(world);
 }
 
+/* The same, and the answer to that work was given before the row was deleted, and lost: when it
+ * comes again, nobody tells of the deletion any more. */
+static void an_answer_that_comes_after_its_row_was_forgotten_lets_the_row_go(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    world->scenario.departure_keep_us = MINUTES(1);
+    world->scenario.rescope_every_us = SECONDS(10);
+    server_node_crash(world);
+    world_settle(world);
+    world->scenario.bytes_per_second = 20000; /* what comes down is quicker than this */
+    sql(world, ANNA, "UPDATE contact SET phone = hex(randomblob(30000)) WHERE id = 1");
+    while (sim_integer(world, world->server.office,
+                       "SELECT count(*) FROM contact WHERE length(phone) > 1000") == 0)
+        world_pass(world, MILLISECONDS(1));
+    link_cut(world, ANNA);
+    sql(world, OFFICE, "DELETE FROM contact WHERE id = 1");
+    world_pass(world, MINUTES(5));
+    expect(world, OFFICE, "SELECT count(*) FROM fs_tomb", "0");
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, ANNA, "SELECT count(*) FROM contact WHERE id = 1", "0");
+    the_end(world);
+}
+
+/* What a device has inserted itself isn't among the ids that the master has, either: once the
+ * insert is answered, the row stays, also if a change of it is answered later. */
+static void a_row_that_the_master_did_not_have_yet_stays(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    world->scenario.departure_keep_us = MINUTES(1);
+    world->scenario.rescope_every_us = SECONDS(10);
+    server_node_crash(world);
+    world_settle(world);
+    world->scenario.bytes_per_second = 20000; /* what comes down is quicker than this */
+    sql(world, ANNA,
+        "INSERT INTO contact (id, party_id, site_id, name) SELECT id, 1, 1,"
+        " 'new' || hex(randomblob(30000)) FROM new_id");
+    while (sim_integer(world, world->agents[ANNA].database, "SELECT unsealed FROM fs_sync") != 0)
+        world_pass(world, MILLISECONDS(1));
+    link_cut(world, ANNA);
+    sql(world, ANNA, "UPDATE contact SET phone = '4711' WHERE name LIKE 'new%'");
+    sql(world, OFFICE, "DELETE FROM contact WHERE id = 1");
+    world_pass(world, MINUTES(5));
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, ANNA, "SELECT phone FROM contact WHERE site_id = 1", "4711");
+    expect(world, OFFICE, "SELECT phone FROM contact WHERE name LIKE 'new%'", "4711");
+    the_end(world);
+}
+
 /* A whole fleet that comes back at once is served, each with what is its own. */
 static void a_storm_of_reconnecting_devices_is_served(void **state)
 {
@@ -324,10 +480,17 @@ int main(void)
         STORY(a_refused_change_stops_no_other),
         STORY(a_row_that_a_device_cannot_store_stops_no_other),
         STORY(clocks_of_1970_and_2099_lose_nothing),
+        STORY(a_clock_that_jumps_ahead_does_not_win_over_later_work),
+        STORY(a_moved_row_is_no_edit_of_its_columns),
+        STORY(what_was_read_before_an_edit_comes_after_its_answer),
+        STORY(a_rule_that_follows_an_insert_does_not_take_it_over),
         STORY(plain_sql_on_the_master_reaches_the_devices),
         STORY(a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted),
+        STORY(an_answer_that_comes_after_its_row_was_forgotten_lets_the_row_go),
+        STORY(a_row_that_the_master_did_not_have_yet_stays),
         STORY(a_storm_of_reconnecting_devices_is_served),
     };
 
+    cmocka_set_test_filter(getenv("STORY")); /* one alone, or all */
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }

@@ -506,5 +506,6 @@ int main(int count, char **words)
 
     if (count > 1)
         cmocka_set_test_filter(words[1]);
+    cmocka_set_test_filter(getenv("STORY")); /* one alone, or all */
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }

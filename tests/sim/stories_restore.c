@@ -349,6 +349,66 @@ static void a_restored_server_gets_back_what_devices_still_hold(void **state)
     the_end(world);
 }
 
+/* A number that was given after the backup belongs to a device that is out there. */
+static void replica_numbers_are_not_given_again_after_a_restore(void **state)
+{
+    struct world *world = world_of(state, 3);
+    int64_t given = 0;
+
+    send_both_to_site_1(world);
+    backups_take(world);
+    world_pass(world, SECONDS(5));
+    life_enrol_again(world, BRUNO);
+    assert_true(world_wait(world, SECONDS(60)));
+    given = replica_of(world, BRUNO);
+    link_cut(world, BRUNO);
+    sql(world, BRUNO, "UPDATE site SET access_note = 'of the forgotten number' WHERE id = 1");
+    backups_restore(world);
+    assert_true(given > number(world, OFFICE, "SELECT max(replica_no) FROM fs_replica"));
+    life_enrol_again(world, CARLA);
+    world_pass(world, SECONDS(30));
+    assert_true(replica_of(world, CARLA) > given);
+    link_restore(world, BRUNO);
+    life_enrol_again(world, BRUNO);
+    world_settle(world);
+    assert_true(replica_of(world, BRUNO) > replica_of(world, CARLA));
+    expect(world, ANNA, "SELECT access_note FROM site WHERE id = 1", "of the forgotten number");
+    the_end(world);
+}
+
+/* A bucket that comes back is read whole, and lacks a row that the server has put into another one.
+ * Who wrote the row isn't sent it there: the verdict's own image of it must stay. */
+static void a_row_that_the_server_put_elsewhere_outlives_the_old_place(void **state)
+{
+    static const char LONG_NOTE[] =
+        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) SELECT id, 1, 1, 1,"
+        " 'moved' || hex(randomblob(30000)) FROM new_id";
+    static const char COUNT[] = "SELECT count(*) FROM call_note WHERE body LIKE 'moved%'";
+    struct world *world = world_of(state, 2);
+
+    sql(world, OFFICE,
+        "UPDATE activity SET technician_id = 2;"
+        "UPDATE activity SET technician_id = 1 WHERE id IN (1, 2, 4)");
+    assert_true(world_wait(world, SECONDS(20)));
+    link_cut(world, ANNA);
+    sql(world, ANNA, LONG_NOTE);
+    sql(world, OFFICE, "UPDATE call SET site_id = 2, party_id = 2 WHERE id = 1");
+    assign(world, 4, 2); /* site 1 leaves, but for what is unsent */
+    world_pass(world, SECONDS(5));
+    world->scenario.bytes_per_second = 20000; /* what comes down is quicker than the note */
+    link_restore(world, ANNA);
+    while (number(world, OFFICE, COUNT) == 0)
+        world_pass(world, MILLISECONDS(1));
+    link_cut(world, ANNA); /* the answer is lost */
+    assign(world, 4, 1);   /* site 1 comes back, without the note */
+    world_pass(world, SECONDS(5));
+    link_restore(world, ANNA);
+    world_settle(world);
+    expect(world, ANNA, "SELECT group_concat(id) FROM site", "1,2");
+    expect(world, ANNA, COUNT, "1");
+    the_end(world);
+}
+
 /* Row 39: a clone is held, the server goes back to a time when nobody knew of it. */
 static void a_server_restored_while_a_clone_is_held_sees_it_again(void **state)
 {
@@ -391,8 +451,11 @@ int main(void)
         STORY(a_copy_made_within_a_session_is_a_copy_like_any_other),
         STORY(three_copies_become_three_devices),
         STORY(a_restored_server_gets_back_what_devices_still_hold),
+        STORY(replica_numbers_are_not_given_again_after_a_restore),
+        STORY(a_row_that_the_server_put_elsewhere_outlives_the_old_place),
         STORY(a_server_restored_while_a_clone_is_held_sees_it_again),
     };
 
+    cmocka_set_test_filter(getenv("STORY")); /* one alone, or all */
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }

@@ -506,5 +506,6 @@ int main(void)
         STORY(a_lease_runs_from_the_last_contact),
     };
 
+    cmocka_set_test_filter(getenv("STORY")); /* one alone, or all */
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }

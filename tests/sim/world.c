@@ -737,6 +737,7 @@ void world_destroy(struct world *world)
     free(world->server.running);
     free(world->server.reads);
     free(world->ledger.edits);
+    judge_free(&world->judge);
     free(world->events);
     free(world->agents);
     free(world->story.text);

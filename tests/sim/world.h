@@ -17,6 +17,7 @@
 #include "tests/sim/blobs.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/history.h"
+#include "tests/sim/judge.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/scenario.h"
 
@@ -230,6 +231,7 @@ struct world {
     struct world_agent *agents;
     struct history history;
     struct ledger ledger;
+    struct judge judge;
     struct world_counts counts;
     uint64_t marker_last;
     size_t same_time_count;
@@ -361,6 +363,9 @@ void office_fill(struct world *world);
 void office_edit(struct world *world);
 /* "e17~": a text that occurs nowhere else. */
 void world_marker(struct world *world, char kind, char ret_text[32]);
+
+/* books.c */
+void check_books(struct world *world);
 
 /* check.c */
 void check_replica(struct world *world, int agent);

@@ -2,14 +2,12 @@
 """Every mutant still fits the code: its text occurs exactly once, and its story exists."""
 
 import os
-import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from mutants import MUTANTS # noqa: E402
+from mutants import MUTANTS, ROOT, stories # noqa: E402
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 LEAST = 15
 
 
@@ -18,19 +16,14 @@ def read(path):
         return file.read()
 
 
-def stories():
-    folder = os.path.join(ROOT, "tests", "sim")
-    return {name for file in os.listdir(folder) if file.startswith("stories") and file.endswith(".c")
-            for name in re.findall(r"^static void (\w+)\(void \*\*state\)", read("tests/sim/" + file),
-                                   re.M)}
-
-
 def main():
     faults = ["%s: %s has its text %d times" % (mutant.name, mutant.path, count)
               for mutant in MUTANTS
               if (count := read(mutant.path).count(mutant.old)) != 1]
     faults += ["%s: there is no story %s" % (mutant.name, mutant.story) for mutant in MUTANTS
                if mutant.story and mutant.story not in stories()]
+    faults += ["%s: there is no test %s" % (mutant.name, mutant.unit) for mutant in MUTANTS
+               if mutant.unit and not os.path.exists(os.path.join(ROOT, "tests", mutant.unit + ".c"))]
     if len({mutant.name for mutant in MUTANTS}) < max(LEAST, len(MUTANTS)):
         faults.append("fewer than %d mutants, or a name twice" % LEAST)
     for fault in faults:

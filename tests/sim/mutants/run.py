@@ -2,7 +2,8 @@
 """Builds each mutant and lets the simulator look for it: `./dev mutants [NAME...]`.
 
 The tree is copied to build/mutants, so that this one stays as it is; one mutant after the other is put
-in, built and simulated until a seed fails. Exit status 0: every one was caught within its seeds."""
+in, built and simulated until a seed fails, or the story or unit test that it names. Exit status 0:
+every one was caught, by random seeds within as many as it says."""
 
 import os
 import re
@@ -13,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from mutants import MUTANTS # noqa: E402
+from mutants import MUTANTS, stories # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 FOLDER = os.path.join(ROOT, "build", "mutants")
@@ -21,15 +22,17 @@ SOURCE = os.path.join(FOLDER, "source")
 BUILD = os.path.join(FOLDER, "build")
 STEP = 10 # seeds between two looks
 BUILD_S, STEP_S = 900, 600
+TIMED_OUT = 124
 
 
-def run(*command, seconds):
+def run(*command, seconds, **environment):
     """(exit status, what it said); a program that hangs counts as failed."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", timeout=seconds, check=False)
+                              errors="replace", timeout=seconds, check=False,
+                              env={**os.environ, **environment})
     except subprocess.TimeoutExpired:
-        return 124, "no end within %d s" % seconds
+        return TIMED_OUT, "no end within %d s" % seconds
     return done.returncode, done.stdout
 
 
@@ -53,32 +56,61 @@ def copy_tree():
         shutil.copymode(origin, copy)
 
 
-def build():
-    status, said = run("cmake", "--build", BUILD, "--target", "sim", "stories", seconds=BUILD_S)
+def program_of(mutant):
+    """Which program has to notice: its target, and where it is in the build."""
+    if mutant.unit:
+        return mutant.unit.replace("/", "_"), os.path.join("tests", mutant.unit)
+    name = stories()[mutant.story] if mutant.story else "sim"
+    return name, os.path.join("tests", "sim", name)
+
+
+def build(target):
+    status, said = run("cmake", "--build", BUILD, "--target", target, seconds=BUILD_S)
     if status != 0:
         print(said[-3000:])
     return status == 0
 
 
 def reason(said):
-    """The sentence of a failed seed."""
-    found = re.search(r"^FAILED: (.*)$", said, re.M) or re.search(r"error: (.*)$", said, re.M)
-    return found[1][:110] if found else said.strip().rsplit("\n", 1)[-1][:110]
+    """The sentence of a failed seed or story, without the time and the seed."""
+    for form in (r"^FAILED(?: at [\d.]+ s)?: (.*)$", r"^ERROR: (.*)$",
+                 r"^\[  ERROR   \] --- (.+)$", r"error: (.*)$"):
+        found = re.search(form, said, re.M)
+        if found:
+            return found[1][:150]
+    return said.strip().rsplit("\n", 1)[-1][:150]
 
 
-def look_for(mutant):
-    """(seeds run, why it failed); why None: it wasn't noticed."""
-    if mutant.story:
-        status, said = run(os.path.join(BUILD, "tests", "sim", "stories"), seconds=STEP_S)
-        noticed = status != 0 and "[  FAILED  ] " + mutant.story in said
-        return 0, "story " + mutant.story if noticed else None
+def ask_story(mutant, program):
+    status, said = run(program, seconds=STEP_S, STORY=mutant.story)
+    has_failed = "[  FAILED  ] " + mutant.story in said or status == TIMED_OUT
+    return reason(said) if status != 0 and has_failed else None
+
+
+def ask_unit(program):
+    status, said = run(program, seconds=STEP_S)
+    return reason(said) if status != 0 else None
+
+
+def ask_seeds(mutant, program):
+    """(seeds run, why one failed)"""
     for first in range(1, mutant.seeds + 1, STEP):
-        status, said = run(os.path.join(BUILD, "tests", "sim", "sim"), "--seeds", str(STEP),
-                           "--first", str(first), "--seconds", "120", "--jobs", "2",
-                           seconds=STEP_S)
+        status, said = run(program, "--seeds", str(STEP), "--first", str(first), "--seconds", "120",
+                           "--jobs", "2", seconds=STEP_S)
         if status != 0:
             return first + STEP - 1, reason(said)
     return mutant.seeds, None
+
+
+def look_for(mutant):
+    """(what was asked, why it failed); why None: it wasn't noticed."""
+    program = os.path.join(BUILD, program_of(mutant)[1])
+    if mutant.story:
+        return "story", ask_story(mutant, program)
+    if mutant.unit:
+        return "unit", ask_unit(program)
+    seeds, why = ask_seeds(mutant, program)
+    return "%d seeds" % seeds, why
 
 
 def try_one(mutant):
@@ -88,8 +120,8 @@ def try_one(mutant):
     try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(original.replace(mutant.old, mutant.new))
-        if not build():
-            return 0, None
+        if not build(program_of(mutant)[0]):
+            return "build", None
         return look_for(mutant)
     finally:
         with open(path, "w", encoding="utf-8") as file:
@@ -104,15 +136,15 @@ def main(names):
     copy_tree()
     status, said = run("cmake", "-S", SOURCE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_C_COMPILER=gcc",
                        "-DCMAKE_C_FLAGS=-O2", seconds=BUILD_S)
-    if status != 0 or not build():
+    if status != 0 or not build("sim"):
         print(said)
         return 2
     missed = []
     for mutant in chosen:
         begin = time.monotonic()
-        seeds, why = try_one(mutant)
-        print("%-52s %-8s %4d seeds %4d s  %s" % (mutant.name, "caught" if why else "MISSED", seeds,
-                                                  time.monotonic() - begin, why or mutant.breaks),
+        asked, why = try_one(mutant)
+        print("%-52s %-8s %9s %4d s  %s" % (mutant.name, "caught" if why else "MISSED", asked,
+                                            time.monotonic() - begin, why or mutant.breaks),
               flush=True)
         if why is None:
             missed.append(mutant.name)
