@@ -134,9 +134,11 @@ static void add_fault(struct prng *prng, enum fault fault, struct scenario *scen
 static void add_faults(const struct scenario_options *options, struct scenario *scenario)
 {
     for (int i = 0; i < FAULT_COUNT; i++) {
+        bool is_from_the_start = i == FAULT_CLOCK_WRONG;
+        uint64_t source = is_from_the_start ? scenario->company : options->seed;
         struct prng prng;
 
-        prng_init(&prng, options->seed ^ (UINT64_C(0xfa017) + (uint64_t)i) << 40);
+        prng_init(&prng, source ^ (UINT64_C(0xfa017) + (uint64_t)i) << 40);
         if ((options->without >> i & 1) == 0)
             add_fault(&prng, (enum fault)i, scenario);
     }
@@ -212,6 +214,7 @@ void scenario_found(const struct scenario *scenario, struct scenario *ret_beginn
     ret_beginning->checkpoint_bytes = scenario->checkpoint_bytes;
     ret_beginning->rescope_every_us = scenario->rescope_every_us;
     ret_beginning->departure_keep_us = scenario->departure_keep_us;
+    memcpy(ret_beginning->skew_us, scenario->skew_us, sizeof ret_beginning->skew_us);
 }
 
 /* ---- for people ---- */

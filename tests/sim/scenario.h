@@ -63,8 +63,8 @@ struct scenario_fault {
     int64_t for_us;
 };
 
-/* So many companies there are: their size and how their programs are set up. Lives of the same one
- * begin with the same world, which is founded once. */
+/* So many companies there are: their size, their clocks, and how their programs are set up. Lives
+ * of the same one begin with the same world, which is founded once. */
 enum { SCENARIO_COMPANIES = 32 };
 
 struct scenario {

@@ -682,10 +682,8 @@ void world_live(struct world *world, const struct scenario *scenario, bool is_tr
     copy_folder(world, world->folder, home);
     disk_move(&world->disk, world->folder, home, scenario->seed);
     disk_move_path(world->server.path, sizeof world->server.path, world->folder, home);
-    for (size_t i = 0; i < scenario->agent_count; i++) {
+    for (size_t i = 0; i < scenario->agent_count; i++)
         disk_move_path(world->agents[i].path, sizeof world->agents[i].path, world->folder, home);
-        world->agents[i].skew_us = scenario->skew_us[i];
-    }
     (void)snprintf(world->folder, sizeof world->folder, "%s", home);
     memory_leave();
     world->scenario = *scenario;
