@@ -447,7 +447,8 @@ def an_agent_answers_only_who_may_read_its_folder(company):
     expect_equal(asks(port, bearer, method="DELETE")[0], 405, "another method")
     expect_equal(device.stop(), 0, "its agent")
     expect(not os.path.exists(token_path), "the token outlives the agent")
-    with open(os.path.join(device.folder, "agent.conf"), "w", encoding="ascii") as file:
+    path = os.path.join(device.folder, "agent.conf")
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
         file.write("[http]\nlisten = 127.0.0.1:%d\n" % port)
     device.run()
     lib.wait_for("the port", lambda: os.path.exists(token_path))
