@@ -308,7 +308,7 @@ MUTANTS = (
            "server/service/part.c",
            "    if (result != RESULT_OK || store_integer_at(&row, 0, 6, 0) > 0)\n",
            "    if (result != RESULT_OK || store_integer_at(&row, 0, 6, 0) < 0)\n",
-           story="a_part_that_is_taken_back_twice_comes_back_once"),
+           unit="unit/server/service/ledger"),
     Mutant("nobody_hears_of_a_van_below_zero", "stock: what can't be is shown to somebody",
            "domain/stock.c",
            "        !object(&answer, is_online && !is_van, REASON_NEGATIVE_STOCK, ROLE_WAREHOUSE))\n",
