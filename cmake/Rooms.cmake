@@ -67,6 +67,9 @@ function(fieldsync_test name source)
     fieldsync_targets(targets ${test_LINK})
     add_executable(${target} ${source})
     target_link_libraries(${target} PRIVATE fieldsync_options ${targets} base external_cmocka)
+    if(FIELDSYNC_SANITIZE STREQUAL "address")
+        target_sources(${target} PRIVATE $<TARGET_OBJECTS:fast_sqlite>)
+    endif()
     target_compile_definitions(${target} PRIVATE SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                VECTORS_DIR="${CMAKE_SOURCE_DIR}/tests/vectors")
     set_target_properties(${target} PROPERTIES

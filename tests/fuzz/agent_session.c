@@ -13,8 +13,6 @@
  *
  * Whatever the server says, the agent goes on, wipes nothing without REVOKED, and leaves a replica
  * that opens again. What an input changed in the replica is undone by a fresh copy of the file. */
-#include "tests/fuzz/fast_sqlite.h" /* first */
-
 #include "tests/unit/agent/core/world.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -49,7 +47,6 @@ static struct kit *the_kit(void)
     void *made = NULL;
 
     if (kit == NULL) {
-        fast_sqlite();
         invariant(kit_group_setup(&made) == 0);
         invariant(kit_setup(&made) == 0);
         kit = made;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A file of another system, imported into a real master: profile and file of it (u8 each), then the
  * content. A dry run: everything is done and undone, so the next input finds the same master. */
-#include "tests/fuzz/fast_sqlite.h" /* first */
-
 #include "tests/unit/server/service/import_kit.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -33,7 +31,6 @@ static struct kit *the_kit(void)
     void *made = NULL;
 
     if (kit == NULL) {
-        fast_sqlite();
         invariant(kit_open(&made) == 0);
         kit = made;
         kit->options.is_dry_run = true;

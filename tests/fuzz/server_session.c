@@ -14,8 +14,6 @@
  *
  * Whatever it says ends its own connection at most; the server can take the next one, and its
  * counts stay sane. What an input changed in the master is undone by a fresh copy of the file. */
-#include "tests/fuzz/fast_sqlite.h" /* first */
-
 #include "tests/integration/station.h"
 
 #include "protocol/rows.h"
@@ -140,7 +138,6 @@ static void bench_create(struct bench *bench)
 
     fixed = (struct randombytes_implementation){
         .implementation_name = random_name, .random = random_next, .buf = random_fill};
-    fast_sqlite();
     invariant(randombytes_set_implementation(&fixed) == 0);
     invariant(station_create(&made) == 0);
     bench->station = made;
