@@ -19,6 +19,7 @@ from lib import expect, expect_equal
 
 AUTHENTICATION = 6 # exit codes
 TEMPORARY = 75
+THE_TESTS_OWN = ("agent.conf", "agent.log", "sync-now") # files that it writes into data folders itself
 
 
 def replica_no(device):
@@ -503,7 +504,7 @@ def no_secret_stands_in_any_log_and_all_files_are_private(company):
         for folder, _, names in os.walk(root):
             for name in names:
                 mode = stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode)
-                is_private = mode & 0o077 == 0 or name in ("agent.log", "sync-now") # of this test
+                is_private = mode & 0o077 == 0 or name in THE_TESTS_OWN
                 expect(is_private, "%s/%s has mode %o" % (folder, name, mode))
 
 
