@@ -253,6 +253,7 @@ enum echo {
     ECHO_GONE = 2, /* there is no such row, or it isn't the device's to see */
 };
 enum { EXCEPTION_VALUES = 7 }; /* one more with a row */
+enum { PART_VALUES = 2 };      /* where the exceptions of one body aren't all */
 
 static enum result write_exception(const struct catalog *catalog, const struct verdict *verdict,
                                    int64_t lcn_high, struct writer *writer, struct problem *problem)
@@ -285,6 +286,7 @@ enum result message_verdict_encode(const struct catalog *catalog,
                                    struct problem *problem)
 {
     struct writer writer;
+    bool is_part = false;
     enum result result = fields_check(&VERDICT, message, problem);
 
     if (result == RESULT_OK && message->exception_count > LIMIT_ROWS_MAX)
@@ -292,13 +294,20 @@ enum result message_verdict_encode(const struct catalog *catalog,
                              message->exception_count, LIMIT_ROWS_MAX);
     if (result != RESULT_OK)
         return result;
+    if (message->part_no < 0 || message->part_no > LIMIT_UNIT_PARTS_MAX)
+        return problem_set(problem, RESULT_REFUSED, "VERDICT: part %" PRId64, message->part_no);
+    is_part = message->part_no > 0 || message->has_more;
     writer_init(&writer, body);
-    writer_array(&writer, VERDICT.count + 1);
+    writer_array(&writer, VERDICT.count + 1 + (is_part ? PART_VALUES : 0));
     fields_write(&VERDICT, message, &writer);
     writer_array(&writer, message->exception_count);
     for (size_t i = 0; i < message->exception_count && result == RESULT_OK; i++)
         result =
             write_exception(catalog, &message->exceptions[i], message->lcn_high, &writer, problem);
+    if (is_part) {
+        writer_int64(&writer, message->part_no);
+        writer_bool(&writer, message->has_more);
+    }
     return finish(&writer, result, "VERDICT", problem);
 }
 
@@ -338,9 +347,9 @@ enum result message_verdict_decode(const struct catalog *catalog, struct bytes b
 {
     struct reader reader = reader_over(body);
     struct message_verdict message = {0};
+    size_t count = reader_record(&reader, VERDICT.count + 1, VERDICT.count + 1 + PART_VALUES);
     enum result result = RESULT_OK;
 
-    (void)reader_record(&reader, VERDICT.count + 1, VERDICT.count + 1);
     fields_read(&VERDICT, &reader, &message);
     message.exception_count = reader_array(&reader, LIMIT_ROWS_MAX);
     if (message.exception_count > reader_left(&reader) / (EXCEPTION_VALUES + 1))
@@ -355,6 +364,12 @@ enum result message_verdict_decode(const struct catalog *catalog, struct bytes b
          i < message.exception_count && !reader_failed(&reader) && result == RESULT_OK; i++)
         result = read_exception(catalog, &reader, arena, message.lcn_high, &message.exceptions[i],
                                 problem);
+    if (count > VERDICT.count + 1 && result == RESULT_OK) {
+        message.part_no = reader_int64(&reader, 0, LIMIT_UNIT_PARTS_MAX);
+        message.has_more = reader_bool(&reader);
+        if (count != VERDICT.count + 1 + PART_VALUES || (message.part_no == 0 && !message.has_more))
+            reader_fail(&reader, "a part that is all");
+    }
     result = finish_reading(&reader, result, "VERDICT", problem);
     if (result == RESULT_OK)
         *ret_message = message;

@@ -223,6 +223,8 @@ struct message_verdict {
                                here on are as new as they or newer */
     size_t exception_count; /* every other change of the seal is VERDICT_APPLIED */
     struct verdict *exceptions;
+    int64_t part_no; /* from 0: more exceptions than one body holds come in several */
+    bool has_more;   /* parts; the answer counts when the last one is there */
 };
 
 /* A union of whole local transactions (R7), or one part of it. */

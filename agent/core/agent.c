@@ -725,6 +725,7 @@ enum result agent_create(const struct agent_options *options, struct agent **ret
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for the agent");
     arena_init(&agent->step_arena, AGENT_DECODE_SIZE_MAX);
     arena_init(&agent->decode_arena, AGENT_DECODE_SIZE_MAX);
+    arena_init(&agent->answer_arena, AGENT_ANSWER_SIZE_MAX);
     buffer_init(&agent->body, LIMIT_BODY_SIZE_MAX);
     agent->replica = options->replica;
     agent->blob_store = options->blobs;
@@ -765,6 +766,7 @@ void agent_destroy(struct agent *agent)
         sodium_free(agent->secrets); /* wipes */
     arena_done(&agent->step_arena);
     arena_done(&agent->decode_arena);
+    arena_done(&agent->answer_arena);
     buffer_done(&agent->body);
     free(agent);
 }

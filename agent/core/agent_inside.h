@@ -29,9 +29,11 @@ enum {
     AGENT_BLOB_PARTS_A_WANT = 8,         /* so many a server sends at most for one WANT */
     AGENT_INBOX_SIZE_MAX = 8 << 20,      /* frames that wait for a locked replica, bytes */
     AGENT_INBOX_FRAMES_MAX = 4096,
-    AGENT_DECODE_SIZE_MAX = 128 << 20, /* 65,536 rows of 62 columns, decoded */
-    AGENT_REPAIRS_PER_HOUR_MAX = 20,   /* a self-healing that never ends is an outage */
-    AGENT_DIGEST_BUCKETS = 4,          /* scanned a step: a few milliseconds */
+    AGENT_DECODE_SIZE_MAX = 128 << 20,  /* 65,536 rows of 62 columns, decoded */
+    AGENT_ANSWER_BODIES_MAX = 32 << 20, /* 300,000 exceptions and 4 MiB of rows take half of it */
+    AGENT_ANSWER_SIZE_MAX = AGENT_ANSWER_BODIES_MAX + (1 << 20),
+    AGENT_REPAIRS_PER_HOUR_MAX = 20, /* a self-healing that never ends is an outage */
+    AGENT_DIGEST_BUCKETS = 4,        /* scanned a step: a few milliseconds */
 };
 
 #define AGENT_REPLICA_RETRY_US  MILLISECONDS(50) /* the replica is locked by another program */
@@ -100,6 +102,16 @@ struct agent_uplink {
     bool is_all_sent;             /* the last part is on its way: the verdict is next */
     struct mono_time not_before;  /* the replica is locked or the server is busy */
     struct mono_time verdict_due; /* MONO_NEVER unless is_all_sent */
+    int64_t answer_parts;         /* of its verdict, taken */
+    size_t answer_count;          /* exceptions in them */
+    size_t answer_size;
+    struct answer_part *answer_first, *answer_last;
+};
+
+/* A body of a verdict that comes in several. */
+struct answer_part {
+    struct bytes body;
+    struct answer_part *next;
 };
 
 /* What a revoked device still has to do; its seals go out as the uplink's do. */
@@ -184,6 +196,7 @@ struct agent {
 
     struct arena step_arena;   /* until the next step: what effects point to */
     struct arena decode_arena; /* one frame */
+    struct arena answer_arena; /* bodies of a verdict that isn't whole yet */
     struct buffer body;        /* of the message that is being sent */
     size_t effect_count;
     struct agent_effect effects[AGENT_EFFECTS_MAX];

@@ -4,6 +4,7 @@
 #include "base/invariant.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* One seal is on its way at a time; what is recorded meanwhile waits for the next one. */
 void uplink_begin(struct agent *agent)
@@ -15,6 +16,7 @@ void uplink_begin(struct agent *agent)
 void uplink_end(struct agent *agent)
 {
     agent->up = (struct agent_uplink){.is_dirty = agent->up.is_dirty, .verdict_due = MONO_NEVER};
+    arena_reset(&agent->answer_arena);
 }
 
 bool uplink_is_idle(const struct agent *agent)
@@ -143,6 +145,80 @@ struct mono_time uplink_deadline(const struct agent *agent)
     return up->verdict_due;
 }
 
+/* ---- the answer ---- */
+
+static void forget_parts(struct agent *agent)
+{
+    struct agent_uplink *up = &agent->up;
+
+    arena_reset(&agent->answer_arena);
+    up->answer_parts = 0;
+    up->answer_count = up->answer_size = 0;
+    up->answer_first = up->answer_last = NULL;
+}
+
+/* Sent again, it begins anew. */
+static enum result keep_part(struct agent *agent, const struct message_verdict *part,
+                             struct bytes body, struct problem *problem)
+{
+    struct agent_uplink *up = &agent->up;
+    struct answer_part *kept = NULL;
+
+    if (part->part_no == 0)
+        forget_parts(agent);
+    if (part->part_no != up->answer_parts || up->answer_size + body.size > AGENT_ANSWER_BODIES_MAX)
+        return problem_set(problem, RESULT_MALFORMED,
+                           "VERDICT: part %" PRId64 " after %" PRId64 " of %zu bytes",
+                           part->part_no, up->answer_parts, up->answer_size);
+    kept = arena_alloc(&agent->answer_arena, sizeof *kept);
+    if (kept == NULL)
+        return arena_full(&agent->answer_arena, problem);
+    *kept = (struct answer_part){0};
+    if (up->answer_first == NULL)
+        up->answer_first = kept;
+    else
+        up->answer_last->next = kept;
+    up->answer_last = kept;
+    up->answer_parts++;
+    up->answer_count += part->exception_count;
+    up->answer_size += body.size;
+    up->verdict_due = mono_after(agent->now, AGENT_VERDICT_WAIT_US);
+    return arena_copy(&agent->answer_arena, body, &kept->body, problem);
+}
+
+/* All exceptions of the parts before and of the last one, in its place. */
+static enum result join_parts(struct agent *agent, struct message_verdict *last,
+                              struct problem *problem)
+{
+    struct agent_uplink *up = &agent->up;
+    struct arena *arena = &agent->decode_arena;
+    struct verdict *all = NULL;
+    size_t count = 0;
+    enum result result = RESULT_OK;
+
+    if (last->part_no != up->answer_parts)
+        return problem_set(problem, RESULT_MALFORMED, "VERDICT: part %" PRId64 " after %" PRId64,
+                           last->part_no, up->answer_parts);
+    all = arena_array(arena, up->answer_count + last->exception_count, sizeof *all);
+    if (all == NULL)
+        return arena_full(arena, problem);
+    for (const struct answer_part *part = up->answer_first; part != NULL && result == RESULT_OK;
+         part = part->next) {
+        struct message_verdict verdict = {0};
+
+        result = message_verdict_decode(replica_wire(agent->replica), part->body, arena, &verdict,
+                                        problem);
+        if (result == RESULT_OK && verdict.exception_count > 0)
+            memcpy(all + count, verdict.exceptions, verdict.exception_count * sizeof *all);
+        count += verdict.exception_count;
+    }
+    if (result == RESULT_OK && last->exception_count > 0)
+        memcpy(all + count, last->exceptions, last->exception_count * sizeof *all);
+    last->exceptions = all;
+    last->exception_count += count;
+    return result;
+}
+
 enum result uplink_on_verdict(struct agent *agent, struct bytes body, struct problem *problem)
 {
     struct agent_uplink *up = &agent->up;
@@ -156,6 +232,12 @@ enum result uplink_on_verdict(struct agent *agent, struct bytes body, struct pro
         return problem_set(problem, RESULT_MALFORMED,
                            "VERDICT for seal %" PRId64 ", but %" PRId64 " is on its way",
                            verdict.seal_no, up->seal_no);
+    if (verdict.has_more)
+        return keep_part(agent, &verdict, body, problem);
+    if (verdict.part_no > 0)
+        result = join_parts(agent, &verdict, problem);
+    if (result != RESULT_OK)
+        return result;
     result = replica_verdict(agent->replica, &verdict, agent->wall, problem);
     if (result != RESULT_OK)
         return agent_hold(agent, result, &agent->link.inbox_due, problem);

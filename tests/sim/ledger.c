@@ -317,6 +317,8 @@ static void check_edit(struct world *world, const struct ledger_edit *edit)
     const struct history_row *row = NULL;
     size_t version = 0;
 
+    if (edit->commit_seq == 0 && ledger_came_to_nothing(world, edit))
+        return;
     if (edit->commit_seq == 0)
         world_fail(world, "R6: change %" PRId64 " of %s ('%s') has no verdict", edit->lcn,
                    world->agents[edit->agent].name, edit->value);
@@ -345,6 +347,23 @@ static void check_edit(struct world *world, const struct ledger_edit *edit)
                edit->value, world->agents[edit->agent].name, table->name, edit->row_id,
                edit->column == HISTORY_NOTHING ? "" : table->columns[edit->column].name, edit->lcn,
                edit->commit_seq);
+}
+
+bool ledger_came_to_nothing(const struct world *world, const struct ledger_edit *edit)
+{
+    bool is_made = false;
+    bool is_deleted = false;
+
+    for (size_t i = 0; i < world->ledger.count; i++) {
+        const struct ledger_edit *other = &world->ledger.edits[i];
+
+        if (other->agent != edit->agent || other->table != edit->table ||
+            other->row_id != edit->row_id || other->commit_seq != 0)
+            continue;
+        is_made |= other->op == 'I';
+        is_deleted |= other->op == 'D';
+    }
+    return is_made && is_deleted;
 }
 
 void ledger_verify(struct world *world)

@@ -50,5 +50,8 @@ struct ledger_edit *ledger_add(struct world *world, int agent, char op, size_t t
 void ledger_undo(struct world *world, int agent, uint64_t transaction);
 /* The master has committed: which edits have their verdict now? Checks I3 and R7 on the way. */
 void ledger_commit(struct world *world);
+/* A row that the same person made and deleted before any of it was sent: there is nothing to tell,
+ * and no verdict. */
+bool ledger_came_to_nothing(const struct world *world, const struct ledger_edit *edit);
 /* After everything is delivered: nothing was lost (I2, I3, I8, R6, R7). */
 void ledger_verify(struct world *world);

@@ -442,6 +442,27 @@ static void a_row_that_the_master_did_not_have_yet_stays(void **state)
     the_end(world);
 }
 
+/* DOMAIN 2.4: the books at the end would show a part that came back twice. */
+static void a_part_that_is_taken_back_twice_comes_back_once(void **state)
+{
+    struct world *world = world_of(state, 2);
+
+    send_both_to_site_1(world);
+    sql(world, ANNA,
+        "INSERT INTO part_use (id, cause, activity_id, item_id, used_m, from_location_id,"
+        " occurred_at, by_id) VALUES ((SELECT id FROM new_id), 'worn', 1, 2, 1000, 11, 1, 1)");
+    assert_true(world_wait(world, SECONDS(20)));
+    for (int i = 0; i < 2; i++) {
+        sql(world, ANNA,
+            "INSERT INTO part_use (id, cause, activity_id, item_id, used_m, from_location_id,"
+            " occurred_at, by_id, void_of_id) SELECT (SELECT id FROM new_id), 'not worn', 1, 2,"
+            " 1000, 11, 1, 1, id FROM part_use WHERE void_of_id IS NULL");
+        assert_true(world_wait(world, SECONDS(20)));
+    }
+    expect(world, OFFICE, "SELECT count(*) FROM stock_move WHERE source_kind = 'part_use'", "2");
+    the_end(world);
+}
+
 /* A whole fleet that comes back at once is served, each with what is its own. */
 static void a_storm_of_reconnecting_devices_is_served(void **state)
 {
@@ -480,6 +501,7 @@ int main(void)
         STORY(a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted),
         STORY(an_answer_that_comes_after_its_row_was_forgotten_lets_the_row_go),
         STORY(a_row_that_the_master_did_not_have_yet_stays),
+        STORY(a_part_that_is_taken_back_twice_comes_back_once),
         STORY(a_storm_of_reconnecting_devices_is_served),
     };
 

@@ -409,9 +409,9 @@ static void a_server_whose_clock_jumps_ends_no_session(void **state)
 /* ---- large and impossible work ---- */
 
 #ifdef __SANITIZE_ADDRESS__
-enum { MANY = 10000 };
+enum { MANY = 10000, REFUSED = 10000 }; /* two bodies */
 #else
-enum { MANY = 250000 };
+enum { MANY = 250000, REFUSED = 40000 }; /* ten bodies */
 #endif
 
 enum { CUT_AT = 12 }; /* messages later: inside the seal */
@@ -447,6 +447,35 @@ static void a_transaction_of_250000_rows_arrives_whole(void **state)
     }
     assert_true(world->counts.fired[FAULT_CUT] > cuts);
     assert_int_equal(count_numbered_notes(world, ANNA, 1), 1);
+    the_end(world);
+}
+
+/* More refusals than one message holds: they are answered all the same, and what follows arrives.
+ */
+static void a_transaction_of_which_each_row_is_refused_is_answered(void **state)
+{
+    struct world *world = world_of(state, 2);
+    char script[TEXT_SIZE];
+
+    send_both_to_site_1(world);
+    (void)snprintf(script, sizeof script,
+                   "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+                   " INSERT INTO call_note (id, call_id, occurred_at, by_id, body)"
+                   " SELECT (SELECT id FROM new_id) + i, 1, i, 2, 'in Bruno''s name' FROM n",
+                   REFUSED - 1);
+    sql(world, ANNA, script);
+    write_numbered_note(world, ANNA, 1);
+    assert_true(world_wait(world, MINUTES(3)));
+    assert_int_equal(sim_integer(world, database_of(world, ANNA),
+                                 "SELECT count(*) FROM fs_seal_change WHERE verdict = 'refused'"),
+                     REFUSED);
+    assert_int_equal(sim_integer(world, database_of(world, ANNA),
+                                 "SELECT count(*) FROM call_note WHERE by_id = 2"),
+                     0);
+    assert_int_equal(
+        sim_integer(world, database_of(world, OFFICE), "SELECT count(*) FROM review_item"),
+        REFUSED);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 1), 1);
     the_end(world);
 }
 
@@ -517,6 +546,7 @@ int main(int count, char **words)
         STORY(a_night_of_sleep_costs_a_minute),
         STORY(a_server_whose_clock_jumps_ends_no_session),
         STORY(a_transaction_of_250000_rows_arrives_whole),
+        STORY(a_transaction_of_which_each_row_is_refused_is_answered),
         STORY(no_kind_of_impossible_change_stops_the_others),
     };
 

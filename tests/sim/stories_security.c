@@ -198,6 +198,38 @@ static void take_photo(struct world *world, size_t size, uint8_t *ret_hash)
     sql(world, ANNA, script);
 }
 
+static size_t bytes_on_server(const struct world *world, const uint8_t *hash)
+{
+    const struct sim_blobs *blobs = &world->server.blobs;
+
+    for (size_t i = 0; i < blobs->count; i++)
+        if (memcmp(blobs->list[i].hash, hash, BLOB_STORE_HASH_SIZE) == 0)
+            return blobs->list[i].size;
+    return 0;
+}
+
+/* Half of it is there: the rest follows, and only then does the device hear that it has arrived. */
+static void a_photo_that_is_cut_in_the_middle_goes_on_from_there(void **state)
+{
+    enum { PHOTO_SIZE = 3000000 };
+    struct world *world = world_of(state, 2);
+    uint8_t hash[BLOB_STORE_HASH_SIZE];
+
+    send_both_to_site_1(world);
+    world->scenario.bytes_per_second = 1000000;
+    take_photo(world, PHOTO_SIZE, hash);
+    for (int ms = 0; ms < 60 * 1000 && bytes_on_server(world, hash) < PHOTO_SIZE / 2; ms++)
+        world_pass(world, MILLISECONDS(1));
+    link_cut(world, ANNA);
+    assert_in_range(bytes_on_server(world, hash), PHOTO_SIZE / 2, PHOTO_SIZE - 1);
+    link_restore(world, ANNA);
+    world_settle(world);
+    world_settle_blobs(world);
+    assert_true(sim_blobs_is_whole(&world->server.blobs, hash));
+    assert_true(world->counts.bytes[TO_SERVER] < PHOTO_SIZE * 3 / 2);
+    check_end(world);
+}
+
 /* No wipe before the contents of its attachments are there, too, however often the line is cut. */
 static void a_revoked_device_leaves_its_photos_behind(void **state)
 {
@@ -485,6 +517,7 @@ int main(void)
         STORY(a_device_that_is_not_confirmed_waits_and_then_begins_by_itself),
         STORY(a_revoked_device_leaves_its_work_behind_before_it_wipes),
         STORY(a_cut_while_it_leaves_its_work_behind_loses_nothing),
+        STORY(a_photo_that_is_cut_in_the_middle_goes_on_from_there),
         STORY(a_revoked_device_leaves_its_photos_behind),
         STORY(a_live_session_ends_within_a_second),
         STORY(keys_change_when_the_office_asks),

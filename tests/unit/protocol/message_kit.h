@@ -429,6 +429,10 @@ static inline void say_verdicts(struct buffer *out, const struct catalog *catalo
     say_number(out, "seal_no", m->seal_no);
     say_number(out, "lcn_high", m->lcn_high);
     say_number(out, "commit_seq", m->commit_seq);
+    if (m->part_no > 0 || m->has_more) {
+        say_number(out, "part_no", m->part_no);
+        say_number(out, "has_more", m->has_more);
+    }
     for (size_t i = 0; i < m->exception_count; i++)
         say_verdict(out, catalog, &m->exceptions[i]);
 }

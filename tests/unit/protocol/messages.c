@@ -190,7 +190,9 @@ static void random_verdict(struct dice *dice, struct message_verdict *m)
     *m = (struct message_verdict){.seal_no = number(dice, 0, INT64_MAX),
                                   .lcn_high = number(dice, 10, INT64_MAX),
                                   .commit_seq = number(dice, 0, INT64_MAX),
-                                  .exception_count = below(dice, 8)};
+                                  .exception_count = below(dice, 8),
+                                  .part_no = (int64_t)below(dice, 3),
+                                  .has_more = flip(dice)};
     m->exceptions = memory(dice, m->exception_count, sizeof *m->exceptions);
     for (size_t i = 0; i < m->exception_count; i++) {
         struct verdict *verdict = &m->exceptions[i];
