@@ -2,6 +2,7 @@
 #include "agent/cli/cli.h"
 
 #include "base/invariant.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -90,12 +91,9 @@ enum result cli_run(struct cli *cli, struct problem *problem)
 enum result cli_integer(const char *text, const char *what, int64_t *ret_integer,
                         struct problem *problem)
 {
-    char *end = NULL;
-    long long number;
+    int64_t number = 0;
 
-    errno = 0;
-    number = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || number < 0)
+    if (!number_read(text, &number) || number < 0)
         return problem_set(problem, RESULT_REFUSED, "%s `%.60s` is no whole number", what, text);
     *ret_integer = number;
     return RESULT_OK;

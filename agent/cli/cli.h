@@ -5,7 +5,7 @@
  * A family is one word of the command line ("call"), its actions the next ("open"). Commands work
  * on the file directly, whether the agent runs or not, and need no network: they return at once,
  * and a running agent notices what was committed. What needs the network (enrol, run, sync) is the
- * program's own (agent/main.c).
+ * program's own (agent/commands.h).
  *
  * To add a family: a file with `const struct cli_family CLI_X`, its name in cli_commands.c. */
 #pragma once

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/service/inbox.h"
 
-#include <errno.h>
+#include "base/number.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,12 +138,9 @@ static enum result row_exists(struct service *service, struct arena *arena, cons
 static enum result text_to_integer(const char *text, struct value *ret_value,
                                    struct problem *problem)
 {
-    char *end = NULL;
-    long long number;
+    int64_t number = 0;
 
-    errno = 0;
-    number = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0')
+    if (!number_read(text, &number))
         return problem_set(problem, RESULT_REFUSED, "`%.60s` is no whole number", text);
     *ret_value = value_integer(number);
     return RESULT_OK;

@@ -2,11 +2,10 @@
 #include "server/cli/cli.h"
 
 #include "base/invariant.h"
+#include "base/number.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- command line ---- */
@@ -66,12 +65,9 @@ const char *cli_argument(const struct cli *cli, int index)
 enum result cli_integer(const char *text, const char *what, int64_t *ret_integer,
                         struct problem *problem)
 {
-    char *end = NULL;
-    long long number;
+    int64_t number = 0;
 
-    errno = 0;
-    number = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || number < 0)
+    if (!number_read(text, &number) || number < 0)
         return problem_set(problem, RESULT_REFUSED, "%s '%s' is not a number", what, text);
     *ret_integer = number;
     return RESULT_OK;

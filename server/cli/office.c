@@ -1,29 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/cli/office.h"
 
-#include <errno.h>
+#include "base/number.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { QUANTITY_WHOLE_MAX = 1000000000, DECIMALS_MAX = 3 };
-
-static int64_t id_in(const char *text)
-{
-    char *end = NULL;
-    long long id;
-
-    errno = 0;
-    id = strtoll(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' ? id : 0;
-}
 
 /* The only row that a query of (text, number, ?3) finds. */
 static enum result find_one(struct cli *cli, const char *sql, const char *what, const char *text,
                             int64_t third, int64_t *ret_id, struct problem *problem)
 {
-    const struct value parameters[] = {value_text_of(text), value_integer(id_in(text)),
+    const struct value parameters[] = {value_text_of(text), value_integer(number_or_zero(text)),
                                        value_integer(third)};
     struct store_result rows = {0};
     enum result result = cli_query(cli, sql, parameters, 3, &rows, problem);

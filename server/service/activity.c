@@ -218,12 +218,6 @@ enum result activity_refresh(struct work *work, int64_t activity_id, struct prob
 static enum result ask_about_kind(struct work *work, const struct work_change *change,
                                   struct problem *problem)
 {
-    const struct review_request question = {.kind = "parked",
-                                            .table_name = change->table->name,
-                                            .row_id = change->row_id,
-                                            .reason = REASON_CHECK_FAILED,
-                                            .roles = ROLE_MANAGER,
-                                            .user_id = change_integer(change, "by_id", 0)};
     enum activity_kind known = ACTIVITY_PLAN;
     const char *kind = NULL;
     enum result result =
@@ -231,7 +225,7 @@ static enum result ask_about_kind(struct work *work, const struct work_change *c
 
     if (result != RESULT_OK || (kind != NULL && activity_kind_parse(kind, &known)))
         return result;
-    return review_raise(work, &question, problem); /* kept, but nobody here understands it */
+    return review_ask_about_kind(work, change, problem);
 }
 
 enum result activity_event_react(struct work *work, const struct work_change *change,

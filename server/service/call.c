@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/service/call.h"
 
+#include "base/number.h"
 #include "domain/activity_state.h"
 #include "domain/call_state.h"
 #include "server/service/activity.h"
 #include "server/service/rows.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -351,18 +350,11 @@ enum result call_close(struct work *work, int64_t call_id, const char *reason, i
 enum result call_find(struct store *store, const char *text, struct arena *arena,
                       int64_t *ret_call_id, struct problem *problem)
 {
-    struct value key[2] = {value_text_of(text), value_integer(0)};
+    const struct value key[] = {value_text_of(text), value_integer(number_or_zero(text))};
     struct store_result row = {0};
-    char *end = NULL;
-    long long id;
-    enum result result;
+    enum result result = store_query(store, "SELECT id FROM call WHERE number_text = ?1 OR id = ?2",
+                                     key, 2, arena, &row, problem);
 
-    errno = 0;
-    id = strtoll(text, &end, 10);
-    if (errno == 0 && end != text && *end == '\0')
-        key[1] = value_integer(id);
-    result = store_query(store, "SELECT id FROM call WHERE number_text = ?1 OR id = ?2", key, 2,
-                         arena, &row, problem);
     if (result != RESULT_OK)
         return result;
     if (row.row_count == 0)

@@ -109,12 +109,6 @@ enum result call_refresh(struct work *work, int64_t call_id, struct problem *pro
 static enum result ask_about_kind(struct work *work, const struct work_change *change,
                                   struct problem *problem)
 {
-    const struct review_request question = {.kind = "parked",
-                                            .table_name = change->table->name,
-                                            .row_id = change->row_id,
-                                            .reason = REASON_CHECK_FAILED,
-                                            .roles = ROLE_MANAGER,
-                                            .user_id = change_integer(change, "by_id", 0)};
     enum call_kind known = CALL_TRIAGE;
     const char *kind = NULL;
     enum result result =
@@ -122,7 +116,7 @@ static enum result ask_about_kind(struct work *work, const struct work_change *c
 
     if (result != RESULT_OK || (kind != NULL && call_kind_parse(kind, &known)))
         return result;
-    return review_raise(work, &question, problem);
+    return review_ask_about_kind(work, change, problem);
 }
 
 enum result call_event_react(struct work *work, const struct work_change *change,

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/service/conflict.h"
 
+#include "base/number.h"
 #include "server/service/rows.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { LIST_COUNT_MAX = 1000 };
@@ -26,8 +25,7 @@ static enum result check_open(const char *state, int64_t id, struct problem *pro
 static enum result value_of_text(const struct catalog_column *column, const char *text,
                                  struct value *ret_value, struct problem *problem)
 {
-    char *end = NULL;
-    long long number;
+    int64_t number = 0;
 
     if (text == NULL) {
         *ret_value = value_null();
@@ -37,9 +35,7 @@ static enum result value_of_text(const struct catalog_column *column, const char
         *ret_value = value_text_of(text);
         return RESULT_OK;
     }
-    errno = 0;
-    number = strtoll(text, &end, 10);
-    if (column->type != VALUE_INTEGER || errno != 0 || end == text || *end != '\0')
+    if (column->type != VALUE_INTEGER || !number_read(text, &number))
         return problem_set(problem, RESULT_REFUSED, "'%s' can't be written to %s any more", text,
                            column->name);
     *ret_value = value_integer(number);

@@ -208,17 +208,24 @@ static enum result walk(struct erasing *erasing, bool is_erasing, struct erasure
     return result;
 }
 
+static enum result look(struct erasing *erasing, int64_t party_id, struct erasure_plan *ret_plan)
+{
+    enum result result = check_customer(erasing);
+
+    *ret_plan = (struct erasure_plan){.party_id = party_id};
+    if (result == RESULT_OK)
+        result = find_blobs(erasing, ret_plan);
+    if (result == RESULT_OK)
+        result = count_papers(erasing, ret_plan);
+    return result;
+}
+
 enum result erasure_plan(struct work *work, int64_t party_id, struct erasure_plan *ret_plan,
                          struct problem *problem)
 {
     struct erasing erasing = erasing_of(work, party_id, problem);
-    enum result result = check_customer(&erasing);
+    enum result result = look(&erasing, party_id, ret_plan);
 
-    *ret_plan = (struct erasure_plan){.party_id = party_id};
-    if (result == RESULT_OK)
-        result = find_blobs(&erasing, ret_plan);
-    if (result == RESULT_OK)
-        result = count_papers(&erasing, ret_plan);
     return result == RESULT_OK ? walk(&erasing, false, ret_plan) : result;
 }
 
@@ -246,13 +253,8 @@ enum result erasure_run(struct work *work, int64_t party_id, struct erasure_plan
                         struct problem *problem)
 {
     struct erasing erasing = erasing_of(work, party_id, problem);
-    enum result result = check_customer(&erasing);
+    enum result result = look(&erasing, party_id, ret_plan);
 
-    *ret_plan = (struct erasure_plan){.party_id = party_id};
-    if (result == RESULT_OK)
-        result = find_blobs(&erasing, ret_plan);
-    if (result == RESULT_OK)
-        result = count_papers(&erasing, ret_plan);
     if (result == RESULT_OK)
         result = walk(&erasing, true, ret_plan);
     if (result == RESULT_OK)

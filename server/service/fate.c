@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/service/fate.h"
 
+#include "base/number.h"
 #include "schema/row.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum { WHY_COLUMN = 4, KIND_COLUMN = 3, CODE_COLUMN = 8 };
 
@@ -77,10 +77,7 @@ enum result fate_summary(struct store *store, int64_t device_id, struct arena *a
 enum result fate_find_device(struct store *store, const char *text, struct arena *arena,
                              int64_t *ret_device_id, struct problem *problem)
 {
-    char *end = NULL;
-    long long number = strtoll(text, &end, 10);
-    const struct value parameters[] = {value_text_of(text),
-                                       value_integer(*end == '\0' && end != text ? number : 0)};
+    const struct value parameters[] = {value_text_of(text), value_integer(number_or_zero(text))};
     struct store_result found = {0};
     enum result result =
         store_query(store,

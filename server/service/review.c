@@ -53,6 +53,19 @@ enum result review_raise(struct work *work, const struct review_request *request
     return result;
 }
 
+enum result review_ask_about_kind(struct work *work, const struct work_change *event,
+                                  struct problem *problem)
+{
+    const struct review_request question = {.kind = "parked",
+                                            .table_name = event->table->name,
+                                            .row_id = event->row_id,
+                                            .reason = REASON_CHECK_FAILED,
+                                            .roles = ROLE_MANAGER,
+                                            .user_id = change_integer(event, "by_id", 0)};
+
+    return review_raise(work, &question, problem);
+}
+
 enum result review_settle(struct work *work, const char *table_name, int64_t row_id,
                           const char *resolution, struct problem *problem)
 {

@@ -21,6 +21,10 @@ struct review_request {
 MUST_CHECK enum result review_raise(struct work *work, const struct review_request *request,
                                     struct problem *problem);
 
+/* An event of a kind that nobody here understands: it is kept, and a manager is asked. */
+MUST_CHECK enum result review_ask_about_kind(struct work *work, const struct work_change *event,
+                                             struct problem *problem);
+
 /* Answers open questions by itself: what was missing has come. */
 MUST_CHECK enum result review_settle(struct work *work, const char *table_name, int64_t row_id,
                                      const char *resolution, struct problem *problem);

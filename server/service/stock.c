@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/service/stock.h"
 
+#include "base/number.h"
 #include "server/service/ledger.h"
 #include "server/service/place.h"
 #include "server/service/rows.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
 /* ---- moves ---- */
 
@@ -155,20 +154,10 @@ enum result stock_count_take(struct work *work, int64_t place_id, int64_t occurr
 
 /* ---- reading ---- */
 
-static int64_t id_in(const char *text)
-{
-    char *end = NULL;
-    long long id;
-
-    errno = 0;
-    id = strtoll(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0' ? id : 0;
-}
-
 enum result stock_find_item(struct store *store, const char *text, struct arena *arena,
                             int64_t *ret_item_id, struct problem *problem)
 {
-    const struct value key[] = {value_text_of(text), value_integer(id_in(text))};
+    const struct value key[] = {value_text_of(text), value_integer(number_or_zero(text))};
     struct store_result row = {0};
     enum result result = store_query(store,
                                      "SELECT id FROM item WHERE code = ?1 OR id = ?2"
@@ -185,7 +174,7 @@ enum result stock_find_item(struct store *store, const char *text, struct arena 
 enum result stock_find_place(struct store *store, const char *text, struct arena *arena,
                              int64_t *ret_place_id, struct problem *problem)
 {
-    const struct value key[] = {value_text_of(text), value_integer(id_in(text))};
+    const struct value key[] = {value_text_of(text), value_integer(number_or_zero(text))};
     struct store_result rows = {0};
     enum result result = store_query(store,
                                      "SELECT l.id FROM location l"

@@ -31,9 +31,7 @@ static void work_of_a_technician_who_was_replaced_meanwhile_arrives(void **state
 
     send_both_to_site_1(world);
     link_cut(world, ANNA);
-    sql(world, ANNA,
-        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
-        " ((SELECT id FROM new_id), 1, 1, 1, 'pump replaced')");
+    write_note(world, ANNA, "pump replaced");
     assign(world, 1, 2);
     world_pass(world, MINUTES(2));
     link_restore(world, ANNA);
@@ -69,9 +67,7 @@ static void a_row_that_goes_and_comes_back_in_one_gap_stays(void **state)
     struct world *world = world_of(state, 2);
 
     send_both_to_site_1(world);
-    sql(world, ANNA,
-        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
-        " ((SELECT id FROM new_id), 1, 1, 1, 'travels along')");
+    write_note(world, ANNA, "travels along");
     assert_true(world_wait(world, SECONDS(20)));
     link_cut(world, BRUNO);
     sql(world, OFFICE, "UPDATE call SET site_id = 2, party_id = 2 WHERE id = 1");
@@ -153,9 +149,7 @@ static void a_change_whose_answer_got_lost_is_there_once(void **state)
     send_both_to_site_1(world);
     high = sim_integer(world, world->server.office,
                        "SELECT max(lcn_high) FROM fs_replica WHERE user_id = 1");
-    sql(world, ANNA,
-        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
-        " ((SELECT id FROM new_id), 1, 1, 1, 'only once')");
+    write_note(world, ANNA, "only once");
     while (sim_integer(world, world->server.office,
                        "SELECT max(lcn_high) FROM fs_replica WHERE user_id = 1") == high)
         world_pass(world, MILLISECONDS(1));
@@ -174,9 +168,7 @@ static void a_server_killed_between_commit_and_answer_loses_and_doubles_nothing(
 
     send_both_to_site_1(world);
     commits = world->history.commit_count;
-    sql(world, ANNA,
-        "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
-        " ((SELECT id FROM new_id), 1, 1, 1, 'before the crash')");
+    write_note(world, ANNA, "before the crash");
     while (world->history.commit_count == commits || world->server.running_count == 0)
         world_pass(world, 100);
     server_node_crash(world);
@@ -371,6 +363,15 @@ static void plain_sql_on_the_master_reaches_the_devices(void **state)
     the_end(world);
 }
 
+/* The server remembers for a minute what was deleted, and looks after it each ten seconds. */
+static void forget_deletions_soon(struct world *world)
+{
+    world->scenario.departure_keep_us = MINUTES(1);
+    world->scenario.rescope_every_us = SECONDS(10);
+    server_node_crash(world); /* it comes back with these settings */
+    world_settle(world);
+}
+
 /* Trap 10: what was deleted while a device was away for longer than deletions are remembered
  * doesn't come back, and its own work of that time arrives. */
 static void a_device_away_longer_than_deletions_are_remembered_holds_nothing_deleted(void **state)
@@ -378,10 +379,7 @@ static void a_device_away_longer_than_deletions_are_remembered_holds_nothing_del
     struct world *world = world_of(state, 2);
 
     send_both_to_site_1(world);
-    world->scenario.departure_keep_us = MINUTES(1);
-    world->scenario.rescope_every_us = SECONDS(10);
-    server_node_crash(world); /* it comes back with these settings */
-    world_settle(world);
+    forget_deletions_soon(world);
     link_cut(world, ANNA);
     sql(world, OFFICE, "DELETE FROM call_note; DELETE FROM contact WHERE site_id = 1");
     sql(world, ANNA, "UPDATE site SET access_note = 'written in the drawer' WHERE id = 1");
@@ -403,10 +401,7 @@ static void an_answer_that_comes_after_its_row_was_forgotten_lets_the_row_go(voi
     struct world *world = world_of(state, 2);
 
     send_both_to_site_1(world);
-    world->scenario.departure_keep_us = MINUTES(1);
-    world->scenario.rescope_every_us = SECONDS(10);
-    server_node_crash(world);
-    world_settle(world);
+    forget_deletions_soon(world);
     world->scenario.bytes_per_second = 20000; /* what comes down is quicker than this */
     sql(world, ANNA, "UPDATE contact SET phone = hex(randomblob(30000)) WHERE id = 1");
     while (sim_integer(world, world->server.office,
@@ -429,10 +424,7 @@ static void a_row_that_the_master_did_not_have_yet_stays(void **state)
     struct world *world = world_of(state, 2);
 
     send_both_to_site_1(world);
-    world->scenario.departure_keep_us = MINUTES(1);
-    world->scenario.rescope_every_us = SECONDS(10);
-    server_node_crash(world);
-    world_settle(world);
+    forget_deletions_soon(world);
     world->scenario.bytes_per_second = 20000; /* what comes down is quicker than this */
     sql(world, ANNA,
         "INSERT INTO contact (id, party_id, site_id, name) SELECT id, 1, 1,"

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-enum { TEXT_SIZE = 300, CALLS_MAX = 400 };
+enum { CALLS_MAX = 400 };
 
 #ifdef __SANITIZE_ADDRESS__
 enum { STRIDE = 4 }; /* each fourth call: a step costs four times as much here */
@@ -13,22 +13,16 @@ enum { STRIDE = 4 }; /* each fourth call: a step costs four times as much here *
 enum { STRIDE = 1 };
 #endif
 
-static void note_script(char text[TEXT_SIZE], int agent, int64_t number)
-{
-    (void)snprintf(text, TEXT_SIZE,
-                   "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
-                   " ((SELECT id FROM new_id), 1, 1, %d, 'note %" PRId64 "')",
-                   agent + 1, number);
-}
-
 /* A program's transaction while the disk is in trouble. True: it was told that it is saved. */
 static bool try_note(struct world *world, int agent, int64_t number)
 {
     sqlite3 *database = world->agents[agent].database;
-    char script[TEXT_SIZE];
+    char body[NOTE_BODY_SIZE];
+    char script[NOTE_SCRIPT_SIZE];
     int code = SQLITE_OK;
 
-    note_script(script, agent, number);
+    numbered_body(body, number);
+    note_script(script, agent + 1, body);
     world_enter(world, agent);
     disk_arm_writes(&world->disk, world_machine(agent));
     code = sim_try(database, "BEGIN IMMEDIATE");
@@ -44,23 +38,6 @@ static bool try_note(struct world *world, int agent, int64_t number)
     if (world_disk(world, agent)->is_dead)
         agent_node_die(world, agent);
     return code == SQLITE_OK;
-}
-
-static void write_note(struct world *world, int agent, int64_t number)
-{
-    char script[TEXT_SIZE];
-
-    note_script(script, agent, number);
-    sql(world, agent, script);
-}
-
-static int64_t count_notes(struct world *world, int node, int64_t number)
-{
-    char query[TEXT_SIZE];
-
-    (void)snprintf(query, sizeof query,
-                   "SELECT count(*) FROM call_note WHERE body = 'note %" PRId64 "'", number);
-    return sim_integer(world, database_of(world, node), query);
 }
 
 static void wait_until_it_runs(struct world *world, int agent)
@@ -100,11 +77,11 @@ static void tell_of_ended_devices(void **state, enum fault how)
                     CALLS_MAX - 1); /* there are some calls, and we came to their end */
     world_settle(world);
     for (int64_t i = 0; i < count; i++) {
-        if (saved[i] && count_notes(world, OFFICE, i) != 1)
+        if (saved[i] && count_numbered_notes(world, OFFICE, i) != 1)
             fail_msg("note %" PRId64 " was saved and is lost", i);
-        if (count_notes(world, ANNA, i) != count_notes(world, OFFICE, i))
+        if (count_numbered_notes(world, ANNA, i) != count_numbered_notes(world, OFFICE, i))
             fail_msg("note %" PRId64 " is on one side only", i);
-        assert_in_range(count_notes(world, BRUNO, i), 0, 1);
+        assert_in_range(count_numbered_notes(world, BRUNO, i), 0, 1);
     }
     the_end(world);
 }
@@ -132,7 +109,7 @@ static void tell_of_ended_servers(void **state, enum fault how)
         ends = world->counts.fired[how];
         world->death[world_machine(OFFICE)] = how;
         disk_trouble(&world->disk, world_machine(OFFICE), DISK_DEATH, number * STRIDE, 1);
-        write_note(world, ANNA, number);
+        write_numbered_note(world, ANNA, number);
         world_pass(world, SECONDS(20));
         disk_trouble(&world->disk, world_machine(OFFICE), DISK_DEATH, 0, 0);
         while (!world->server.is_running)
@@ -142,8 +119,8 @@ static void tell_of_ended_servers(void **state, enum fault how)
     assert_in_range(number, 4 / STRIDE, CALLS_MAX - 1);
     world_settle(world);
     for (int64_t i = 0; i < number; i++) {
-        assert_int_equal(count_notes(world, OFFICE, i), 1);
-        assert_int_equal(count_notes(world, BRUNO, i), 1);
+        assert_int_equal(count_numbered_notes(world, OFFICE, i), 1);
+        assert_int_equal(count_numbered_notes(world, BRUNO, i), 1);
     }
     the_end(world);
 }
@@ -169,16 +146,16 @@ static void a_power_cut_right_after_a_push_makes_no_copy_of_the_device(void **st
 
     send_both_to_site_1(world);
     commits = world->history.commit_count;
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     while (world->history.commit_count == commits)
         world_pass(world, 100);
     agent_node_power_cut(world, ANNA);
     wait_until_it_runs(world, ANNA);
-    write_note(world, ANNA, 2);
+    write_numbered_note(world, ANNA, 2);
     world_settle(world);
     expect(world, OFFICE, "SELECT count(*) FROM fs_replica WHERE state = 'held'", "0");
-    assert_int_equal(count_notes(world, OFFICE, 1), 1);
-    assert_int_equal(count_notes(world, OFFICE, 2), 1);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 1), 1);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 2), 1);
     the_end(world);
 }
 
@@ -190,13 +167,13 @@ static void a_failed_sync_of_the_server_is_looked_at_and_happens_once(void **sta
     send_both_to_site_1(world);
     for (int64_t i = 0; i < 5; i++) {
         disk_trouble(&world->disk, world_machine(OFFICE), DISK_SYNC_ERROR, i, 1);
-        write_note(world, ANNA, i);
+        write_numbered_note(world, ANNA, i);
         world_pass(world, SECONDS(30));
     }
     assert_in_range(world->counts.reopens, 1, 5);
     world_settle(world);
     for (int64_t i = 0; i < 5; i++)
-        assert_int_equal(count_notes(world, OFFICE, i), 1);
+        assert_int_equal(count_numbered_notes(world, OFFICE, i), 1);
     the_end(world);
 }
 
@@ -215,7 +192,8 @@ static void a_failed_sync_of_a_device_leaves_the_whole_or_nothing(void **state)
     assert_true(world->counts.fired[FAULT_SYNC_ERROR] >= 4);
     world_settle(world);
     for (int64_t i = 0; i < 8; i++)
-        assert_int_equal(count_notes(world, ANNA, i), count_notes(world, OFFICE, i));
+        assert_int_equal(count_numbered_notes(world, ANNA, i),
+                         count_numbered_notes(world, OFFICE, i));
     the_end(world);
 }
 
@@ -226,7 +204,7 @@ static void tell_of_a_failing_disk(void **state, int node, enum disk_trouble tro
     uint64_t links = 0;
 
     send_both_to_site_1(world);
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     disk_trouble(&world->disk, world_machine(node), trouble, 0, DISK_ALWAYS);
     links = world->link_last;
     world_pass(world, MINUTES(5));
@@ -234,11 +212,11 @@ static void tell_of_a_failing_disk(void **state, int node, enum disk_trouble tro
     assert_in_range(world->counts.reopens, 0, 150);
     disk_heal(&world->disk, world_machine(node));
     wait_until_it_runs(world, ANNA);
-    write_note(world, ANNA, 2);
+    write_numbered_note(world, ANNA, 2);
     world_pass(world, MINUTES(6)); /* the longest backoff */
     assert_true(world_is_settled(world));
-    assert_int_equal(count_notes(world, BRUNO, 1), 1);
-    assert_int_equal(count_notes(world, BRUNO, 2), 1);
+    assert_int_equal(count_numbered_notes(world, BRUNO, 1), 1);
+    assert_int_equal(count_numbered_notes(world, BRUNO, 2), 1);
     the_end(world);
 }
 
@@ -269,21 +247,21 @@ static void a_full_device_refuses_whole_and_recovers_by_itself(void **state)
     uint64_t life = 0;
 
     send_both_to_site_1(world);
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     life = world->agents[ANNA].life;
     disk_trouble(&world->disk, world_machine(ANNA), DISK_FULL, 0, DISK_ALWAYS);
     assert_false(try_note(world, ANNA, 2));
-    assert_int_equal(count_notes(world, ANNA, 2), 0);
+    assert_int_equal(count_numbered_notes(world, ANNA, 2), 0);
     sql(world, OFFICE, "UPDATE item SET name = 'new name' WHERE id = 1");
     world_pass(world, MINUTES(3));
-    assert_int_equal(count_notes(world, ANNA, 1), 1);
+    assert_int_equal(count_numbered_notes(world, ANNA, 1), 1);
     assert_true(agent_status(world->agents[ANNA].core).is_disk_full);
     disk_heal(&world->disk, world_machine(ANNA));
     world_pass(world, SECONDS(30));
     assert_true(world_is_settled(world));
     assert_false(agent_status(world->agents[ANNA].core).is_disk_full);
     assert_int_equal(world->agents[ANNA].life, life); /* the same process */
-    assert_int_equal(count_notes(world, OFFICE, 1), 1);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 1), 1);
     expect(world, ANNA, "SELECT name FROM item WHERE id = 1", "new name");
     the_end(world);
 }
@@ -299,16 +277,16 @@ static void a_full_server_refuses_for_now_and_recovers_by_itself(void **state)
     life = world->server.life;
     link = world->agents[BRUNO].link;
     disk_trouble(&world->disk, world_machine(OFFICE), DISK_FULL, 0, DISK_ALWAYS);
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     world_pass(world, MINUTES(3));
     assert_true(world->counts.fired[FAULT_DISK_FULL] > 0);
-    assert_int_equal(count_notes(world, OFFICE, 1), 0);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 1), 0);
     assert_int_equal(world->agents[BRUNO].link, link); /* whoever only reads isn't concerned */
     disk_heal(&world->disk, world_machine(OFFICE));
     world_pass(world, SECONDS(30));
     assert_true(world_is_settled(world));
     assert_int_equal(world->server.life, life);
-    assert_int_equal(count_notes(world, BRUNO, 1), 1);
+    assert_int_equal(count_numbered_notes(world, BRUNO, 1), 1);
     the_end(world);
 }
 
@@ -328,13 +306,13 @@ static void tell_of_wrong_pages(void **state, enum disk_trouble trouble)
             server_node_crash(world);
         world_pass(world, SECONDS(40));
         wait_until_it_runs(world, ANNA);
-        write_note(world, ANNA, i);
+        write_numbered_note(world, ANNA, i);
         world_pass(world, SECONDS(40));
     }
     assert_true(world->counts.fired[FAULT_FLIPPED_BIT] + world->counts.fired[FAULT_SHORT_READ] > 5);
     world_settle(world);
     for (int64_t i = 0; i < 10; i++)
-        assert_int_equal(count_notes(world, BRUNO, i), 1);
+        assert_int_equal(count_numbered_notes(world, BRUNO, i), 1);
     the_end(world);
 }
 
@@ -420,7 +398,7 @@ static void a_slow_disk_makes_answers_late_and_ends_no_session(void **state)
     links = world->link_last;
     disk_trouble(&world->disk, world_machine(OFFICE), DISK_SLOW, 0, DISK_ALWAYS);
     for (int64_t i = 0; i < 20; i++) {
-        write_note(world, ANNA, i);
+        write_numbered_note(world, ANNA, i);
         sql(world, BRUNO, "UPDATE site SET access_note = access_note || 'x' WHERE id = 1");
         world_pass(world, SECONDS(6));
     }
@@ -429,7 +407,7 @@ static void a_slow_disk_makes_answers_late_and_ends_no_session(void **state)
     disk_heal(&world->disk, world_machine(OFFICE));
     world_settle(world);
     for (int64_t i = 0; i < 20; i++)
-        assert_int_equal(count_notes(world, BRUNO, i), 1);
+        assert_int_equal(count_numbered_notes(world, BRUNO, i), 1);
     the_end(world);
 }
 
@@ -442,7 +420,7 @@ static void a_replica_locked_for_a_minute_is_waited_for(void **state)
 
     send_both_to_site_1(world);
     life = world->agents[ANNA].life;
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     locker = world->agents[ANNA].locker = sim_open(world, world->agents[ANNA].path);
     sim_exec(world, locker, "BEGIN IMMEDIATE");
     sql(world, OFFICE, "UPDATE item SET name = 'while it was locked' WHERE id = 1");
@@ -455,7 +433,7 @@ static void a_replica_locked_for_a_minute_is_waited_for(void **state)
     assert_true(world_is_settled(world));
     assert_int_equal(world->agents[ANNA].life, life);
     expect(world, ANNA, "SELECT name FROM item WHERE id = 1", "while it was locked");
-    assert_int_equal(count_notes(world, OFFICE, 1), 1);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 1), 1);
     the_end(world);
 }
 
@@ -470,9 +448,9 @@ static void a_reader_of_hours_holds_up_nobody(void **state)
     sim_exec(world, reader, "BEGIN");
     assert_int_equal(sim_integer(world, reader, "SELECT count(*) FROM call_note"), 0);
     for (int64_t i = 0; i < 40; i++) {
-        write_note(world, i % 2 == 0 ? ANNA : BRUNO, i);
+        write_numbered_note(world, i % 2 == 0 ? ANNA : BRUNO, i);
         world_pass(world, MINUTES(3));
-        assert_int_equal(count_notes(world, ANNA, i), 1);
+        assert_int_equal(count_numbered_notes(world, ANNA, i), 1);
     }
     assert_int_equal(sim_integer(world, reader, "SELECT count(*) FROM call_note"), 0);
     (void)sqlite3_close(reader);

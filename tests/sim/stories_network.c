@@ -3,8 +3,6 @@
  * accepted, nothing that was is lost, and whoever is cut off comes back by himself. */
 #include "tests/sim/story.h"
 
-#include <inttypes.h>
-
 enum { TEXT_SIZE = 400, MESSAGES_MAX = 200 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -12,26 +10,6 @@ enum { STRIDE = 4 }; /* each fourth message: a step costs four times as much her
 #else
 enum { STRIDE = 1 };
 #endif
-
-static void write_note(struct world *world, int agent, int64_t number)
-{
-    char script[TEXT_SIZE];
-
-    (void)snprintf(script, sizeof script,
-                   "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
-                   " ((SELECT id FROM new_id), 1, 1, %d, 'note %" PRId64 "')",
-                   agent + 1, number);
-    sql(world, agent, script);
-}
-
-static int64_t count_notes(struct world *world, int node, int64_t number)
-{
-    char query[TEXT_SIZE];
-
-    (void)snprintf(query, sizeof query,
-                   "SELECT count(*) FROM call_note WHERE body = 'note %" PRId64 "'", number);
-    return sim_integer(world, database_of(world, node), query);
-}
 
 static struct link *link_of(struct world *world, int agent)
 {
@@ -56,7 +34,7 @@ static void tell_of_each_message(void **state, enum fault fault)
     send_both_to_site_1(world);
     do {
         fired = world->counts.fired[fault];
-        write_note(world, ANNA, number);
+        write_numbered_note(world, ANNA, number);
         cut(world, ANNA);
         world->planned[fault] = number++ * STRIDE + 1;
         world_pass(world, SECONDS(20));
@@ -65,8 +43,8 @@ static void tell_of_each_message(void **state, enum fault fault)
     } while (world->counts.fired[fault] != fired && number < MESSAGES_MAX);
     assert_in_range(number, 10 / STRIDE, MESSAGES_MAX - 1);
     for (int64_t i = 0; i < number; i++) {
-        assert_int_equal(count_notes(world, OFFICE, i), 1);
-        assert_int_equal(count_notes(world, BRUNO, i), 1);
+        assert_int_equal(count_numbered_notes(world, OFFICE, i), 1);
+        assert_int_equal(count_numbered_notes(world, BRUNO, i), 1);
     }
     the_end(world);
 }
@@ -112,7 +90,7 @@ static void a_replayed_session_is_refused_and_disturbs_nobody(void **state)
     send_both_to_site_1(world);
     world->tape = &tape;
     cut(world, ANNA);
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     assert_true(world_wait(world, MINUTES(1)));
     world->tape = NULL;
     link = world->agents[ANNA].link;
@@ -126,11 +104,11 @@ static void a_replayed_session_is_refused_and_disturbs_nobody(void **state)
     for (size_t i = 0; i < tape.count; i++) /* spliced into the live session of somebody else */
         if (tape.messages[i].link == link && tape.messages[i].direction == TO_SERVER)
             network_replay(world, link_of(world, BRUNO), &tape.messages[i]);
-    write_note(world, ANNA, 2);
+    write_numbered_note(world, ANNA, 2);
     assert_true(world_wait(world, MINUTES(1)));
     assert_int_equal(world->agents[ANNA].link, link);
-    assert_int_equal(count_notes(world, OFFICE, 1), 1);
-    assert_int_equal(count_notes(world, BRUNO, 2), 1);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 1), 1);
+    assert_int_equal(count_numbered_notes(world, BRUNO, 2), 1);
     tape_free(&tape);
     the_end(world);
 }
@@ -154,7 +132,7 @@ static void no_session_goes_on_with_the_keys_of_another(void **state)
     send_both_to_site_1(world);
     world->tape = &tape;
     for (int64_t i = 0; i < 10; i++) {
-        write_note(world, ANNA, i);
+        write_numbered_note(world, ANNA, i);
         world_pass(world, MILLISECONDS(200) * i);
         agent_node_crash(world, ANNA);
         world_pass(world, SECONDS(15));
@@ -189,13 +167,13 @@ static void tell_of_a_hole(void **state, bool is_to_server, bool is_to_agent)
     link->is_hole[TO_SERVER] = is_to_server;
     link->is_hole[TO_AGENT] = is_to_agent;
     begin_us = world->now_us;
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     while (world->agents[ANNA].link == number || world->agents[ANNA].link == 0) {
         world_pass(world, MILLISECONDS(100));
         assert_in_range(world->now_us - begin_us, 0, SECONDS(65)); /* 60 s, and the next dial */
     }
     assert_true(world_wait(world, SECONDS(30)));
-    assert_int_equal(count_notes(world, BRUNO, 1), 1);
+    assert_int_equal(count_numbered_notes(world, BRUNO, 1), 1);
     the_end(world);
 }
 
@@ -222,7 +200,7 @@ static void a_link_that_flaps_each_second_makes_progress(void **state)
 
     send_both_to_site_1(world);
     for (int64_t i = 0; i < 60; i++)
-        write_note(world, ANNA, i);
+        write_numbered_note(world, ANNA, i);
     sql(world, OFFICE,
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
         " INSERT INTO call_note (id, call_id, occurred_at, by_id, body)"
@@ -235,8 +213,8 @@ static void a_link_that_flaps_each_second_makes_progress(void **state)
         if (i % 5 == 0)
             agent_node_step(world, ANNA, &now);
     }
-    assert_int_equal(count_notes(world, OFFICE, 0), 1);
-    assert_int_equal(count_notes(world, OFFICE, 59), 1);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 0), 1);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 59), 1);
     expect(world, ANNA, "SELECT count(*) FROM call_note WHERE body LIKE 'list%'", "3000");
     the_end(world);
 }
@@ -247,18 +225,18 @@ static void a_process_stopped_for_five_minutes_goes_on(void **state)
     struct world *world = world_of(state, 2);
 
     send_both_to_site_1(world);
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     world_pass(world, MILLISECONDS(300)); /* in the midst of it */
     world->agents[ANNA].stopped_until_us = world->now_us + MINUTES(5);
-    write_note(world, ANNA, 2); /* by another program */
-    write_note(world, BRUNO, 3);
+    write_numbered_note(world, ANNA, 2); /* by another program */
+    write_numbered_note(world, BRUNO, 3);
     world_pass(world, MINUTES(5));
-    assert_int_equal(count_notes(world, OFFICE, 2), 0);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 2), 0);
     world_pass(world, SECONDS(30));
     assert_true(world_is_settled(world));
     for (int64_t i = 1; i <= 3; i++) {
-        assert_int_equal(count_notes(world, ANNA, i), 1);
-        assert_int_equal(count_notes(world, BRUNO, i), 1);
+        assert_int_equal(count_numbered_notes(world, ANNA, i), 1);
+        assert_int_equal(count_numbered_notes(world, BRUNO, i), 1);
     }
     the_end(world);
 }
@@ -292,13 +270,13 @@ static void a_slow_reader_holds_up_nobody(void **state)
     world->agents[ANNA].slow_rate = 100;
     world->agents[ANNA].slow_until_us = world->now_us + MINUTES(10);
     for (int64_t i = 0; i < 100; i++) {
-        write_note(world, BRUNO, i);
+        write_numbered_note(world, BRUNO, i);
         sql(world, OFFICE,
             "UPDATE site SET access_note = hex(randomblob(3000)) WHERE id = 1;"
             "UPDATE item SET name = hex(randomblob(3000)) WHERE id = 1");
         seen_us = world->now_us;
         world_pass(world, SECONDS(6));
-        assert_int_equal(count_notes(world, OFFICE, i), 1);
+        assert_int_equal(count_numbered_notes(world, OFFICE, i), 1);
         assert_in_range(agent_node_state(world, BRUNO, "published_seq"), world->history.head - 3,
                         world->history.head);
     }
@@ -307,7 +285,7 @@ static void a_slow_reader_holds_up_nobody(void **state)
     cut(world, ANNA);
     world_pass(world, MINUTES(6));
     assert_true(world_is_settled(world));
-    assert_int_equal(count_notes(world, ANNA, 99), 1);
+    assert_int_equal(count_numbered_notes(world, ANNA, 99), 1);
     the_end(world);
 }
 
@@ -402,9 +380,9 @@ static void a_night_of_sleep_costs_a_minute(void **state)
     link = link_of(world, ANNA);
     link->is_hole[TO_SERVER] = link->is_hole[TO_AGENT] = true;
     world->agents[ANNA].skew_us += HOURS(8);
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     world_pass(world, SECONDS(70));
-    assert_int_equal(count_notes(world, BRUNO, 1), 1);
+    assert_int_equal(count_numbered_notes(world, BRUNO, 1), 1);
     the_end(world);
 }
 
@@ -419,10 +397,10 @@ static void a_server_whose_clock_jumps_ends_no_session(void **state)
     links = world->link_last;
     for (int64_t i = 0; i < 5; i++) {
         world->server_skew_us = JUMPS[i];
-        write_note(world, ANNA, i);
+        write_numbered_note(world, ANNA, i);
         sql(world, BRUNO, "UPDATE site SET access_note = access_note || 'x' WHERE id = 1");
         world_pass(world, MINUTES(2));
-        assert_int_equal(count_notes(world, BRUNO, i), 1);
+        assert_int_equal(count_numbered_notes(world, BRUNO, i), 1);
     }
     assert_int_equal(world->link_last, links);
     the_end(world);
@@ -455,7 +433,7 @@ static void a_transaction_of_250000_rows_arrives_whole(void **state)
                    MANY - 1);
     sql(world, ANNA, script);
     world->planned[FAULT_CUT] = CUT_AT;
-    write_note(world, BRUNO, 1);
+    write_numbered_note(world, BRUNO, 1);
     end_us = world->now_us + MINUTES(3);
     for (int node = OFFICE; node <= BRUNO; node += 2) {
         int64_t count = 0;
@@ -468,7 +446,7 @@ static void a_transaction_of_250000_rows_arrives_whole(void **state)
         assert_int_equal(count, MANY);
     }
     assert_true(world->counts.fired[FAULT_CUT] > cuts);
-    assert_int_equal(count_notes(world, ANNA, 1), 1);
+    assert_int_equal(count_numbered_notes(world, ANNA, 1), 1);
     the_end(world);
 }
 
@@ -486,7 +464,7 @@ static void a_transaction_of_which_each_row_is_refused_is_answered(void **state)
                    " SELECT (SELECT id FROM new_id) + i, 1, i, 2, 'in Bruno''s name' FROM n",
                    REFUSED - 1);
     sql(world, ANNA, script);
-    write_note(world, ANNA, 1);
+    write_numbered_note(world, ANNA, 1);
     assert_true(world_wait(world, MINUTES(3)));
     assert_int_equal(sim_integer(world, database_of(world, ANNA),
                                  "SELECT count(*) FROM fs_seal_change WHERE verdict = 'refused'"),
@@ -497,7 +475,7 @@ static void a_transaction_of_which_each_row_is_refused_is_answered(void **state)
     assert_int_equal(
         sim_integer(world, database_of(world, OFFICE), "SELECT count(*) FROM review_item"),
         REFUSED);
-    assert_int_equal(count_notes(world, OFFICE, 1), 1);
+    assert_int_equal(count_numbered_notes(world, OFFICE, 1), 1);
     the_end(world);
 }
 
@@ -532,13 +510,13 @@ static void no_kind_of_impossible_change_stops_the_others(void **state)
             for (int i = 0; i < 3; i++) {
                 if (i == place)
                     (void)sim_try(world->agents[ANNA].database, WRONG[kind]);
-                write_note(world, ANNA, number++);
+                write_numbered_note(world, ANNA, number++);
             }
             link_restore(world, ANNA);
             assert_true(world_wait(world, MINUTES(6)));
         }
     for (int64_t i = 0; i < number; i++)
-        assert_int_equal(count_notes(world, BRUNO, i), 1);
+        assert_int_equal(count_numbered_notes(world, BRUNO, i), 1);
     expect(world, OFFICE, "SELECT count(*) FROM call_note WHERE body = 'wrong'", "0");
     expect(world, OFFICE, "SELECT name FROM site WHERE id = 1", "site 1");
     assert_true(sim_integer(world, world->agents[ANNA].database,

@@ -2,8 +2,6 @@
 /* Stories of copied disks, of images that are put back, of a server that goes back to a backup. */
 #include "tests/sim/story.h"
 
-#include <inttypes.h>
-
 static int64_t number(struct world *world, int node, const char *query)
 {
     return sim_integer(world, database_of(world, node), query);
@@ -14,24 +12,13 @@ static int64_t replica_of(struct world *world, int agent)
     return agent_node_state(world, agent, "replica_no");
 }
 
+/* All who write here are Anna: her device and copies of it. */
 static void note(struct world *world, int agent, const char *body)
 {
-    char script[300];
+    char script[NOTE_SCRIPT_SIZE];
 
-    (void)snprintf(script, sizeof script,
-                   "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
-                   " ((SELECT id FROM new_id), 1, 1, 1, '%s')",
-                   body);
+    note_script(script, 1, body);
     sql(world, agent, script);
-}
-
-/* How often the master has it. */
-static int64_t stored(struct world *world, const char *body)
-{
-    char query[200];
-
-    (void)snprintf(query, sizeof query, "SELECT count(*) FROM call_note WHERE body = '%s'", body);
-    return number(world, OFFICE, query);
 }
 
 static int64_t held_count(struct world *world)
@@ -90,7 +77,7 @@ static void a_cloned_disk_is_seen_held_and_both_deliver_all(void **state)
     note(world, CARLA, "by the copy, held");
     call(world, ANNA);
     call(world, CARLA);
-    assert_int_equal(stored(world, "by the original, held"), 0);
+    assert_int_equal(count_notes(world, OFFICE, "by the original, held"), 0);
     assert_int_equal(number(world, ANNA, "SELECT count(*) FROM call_note"), 3);
     assert_int_equal(number(world, CARLA, "SELECT count(*) FROM call_note"), 3);
     assert_false(life_choose(world, replica_no, 0)); /* which one? */
@@ -99,11 +86,11 @@ static void a_cloned_disk_is_seen_held_and_both_deliver_all(void **state)
     world_settle(world);
     assert_int_equal(replica_of(world, ANNA), replica_no);
     assert_int_not_equal(replica_of(world, CARLA), replica_no);
-    assert_int_equal(stored(world, "before the copy"), 1);
-    assert_int_equal(stored(world, "by the original"), 1);
-    assert_int_equal(stored(world, "by the copy"), 1);
-    assert_int_equal(stored(world, "by the original, held"), 1);
-    assert_int_equal(stored(world, "by the copy, held"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "before the copy"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the original"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the copy"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the original, held"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the copy, held"), 1);
     assert_int_equal(number(world, OFFICE, "SELECT count(*) FROM call_note"), 5);
     expect(world, ANNA, "SELECT access_note FROM site WHERE id = 1", "seen by the copy");
     assert_int_equal(number(world, OFFICE, "SELECT count(DISTINCT device_id) FROM fs_replica"), 4);
@@ -172,8 +159,8 @@ static void the_copy_that_is_behind_may_live(void **state)
     assert_int_not_equal(replica_of(world, CARLA), replica_no);
     assert_int_equal(agent_node_state(world, ANNA, "device_id"), device_id);
     assert_int_not_equal(agent_node_state(world, CARLA, "device_id"), device_id);
-    assert_int_equal(stored(world, "by the original"), 1);
-    assert_int_equal(stored(world, "by the copy"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the original"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the copy"), 1);
     the_end(world);
 }
 
@@ -202,13 +189,13 @@ static void a_device_put_back_to_an_image_gets_its_work_back_and_delivers_the_ne
     assert_int_equal(number(world, ANNA, "SELECT count(*) FROM call_note"), 2);
     call(world, ANNA);
     assert_int_equal(held_count(world), 1);
-    assert_int_equal(stored(world, "after the restore"), 0);
+    assert_int_equal(count_notes(world, OFFICE, "after the restore"), 0);
     assert_true(life_choose(world, replica_no, copy_that_called(world, false)));
     world_settle(world);
     assert_int_equal(agent_node_state(world, ANNA, "device_id"), device_id);
     assert_int_not_equal(replica_of(world, ANNA), replica_no);
-    assert_int_equal(stored(world, "after the image"), 1);
-    assert_int_equal(stored(world, "after the restore"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "after the image"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "after the restore"), 1);
     expect(world, ANNA, "SELECT count(*) FROM call_note", "3");
     the_end(world);
 }
@@ -251,12 +238,12 @@ static void a_number_with_another_content_is_never_taken_for_seen(void **state)
     note(world, ANNA, "and one more");
     call(world, ANNA);
     assert_int_equal(held_count(world), 1);
-    assert_int_equal(stored(world, "the other"), 0);
+    assert_int_equal(count_notes(world, OFFICE, "the other"), 0);
     assert_true(life_choose(world, replica_no, 0));
     world_settle(world);
-    assert_int_equal(stored(world, "the one"), 1);
-    assert_int_equal(stored(world, "the other"), 1);
-    assert_int_equal(stored(world, "and one more"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "the one"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "the other"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "and one more"), 1);
     the_end(world);
 }
 
@@ -281,9 +268,9 @@ static void a_copy_made_within_a_session_is_a_copy_like_any_other(void **state)
         world, replica_no,
         number(world, OFFICE, "SELECT max(copy_no) FROM fs_copy WHERE decision IS NULL")));
     world_settle(world);
-    assert_int_equal(stored(world, "on its way"), 1);
-    assert_int_equal(stored(world, "by the copy"), 1);
-    assert_int_equal(stored(world, "by the original"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "on its way"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the copy"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the original"), 1);
     the_end(world);
 }
 
@@ -336,12 +323,12 @@ static void a_restored_server_gets_back_what_devices_still_hold(void **state)
     assert_true(world_wait(world, SECONDS(20)));
     assert_int_equal(number(world, ANNA, "SELECT count(*) FROM item WHERE code = 'NEW-1'"), 1);
     backups_restore(world);
-    assert_int_equal(stored(world, "after the backup"), 0);
+    assert_int_equal(count_notes(world, OFFICE, "after the backup"), 0);
     note(world, ANNA, "after the restore");
     world_settle(world);
-    assert_int_equal(stored(world, "in the backup"), 1);
-    assert_int_equal(stored(world, "after the backup"), 1);
-    assert_int_equal(stored(world, "after the restore"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "in the backup"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "after the backup"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "after the restore"), 1);
     expect(world, ANNA, "SELECT access_note FROM site WHERE id = 1", "after the backup");
     assert_int_equal(number(world, BRUNO, "SELECT count(*) FROM item WHERE code = 'NEW-1'"), 0);
     assert_true(number(world, OFFICE, "SELECT id FROM new_id") > id); /* given once, never again */
@@ -434,8 +421,8 @@ static void a_server_restored_while_a_clone_is_held_sees_it_again(void **state)
     assert_int_equal(held_count(world), 1);
     assert_true(life_choose(world, replica_no, copy_that_called(world, true)));
     world_settle(world);
-    assert_int_equal(stored(world, "by the original"), 1);
-    assert_int_equal(stored(world, "by the copy"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the original"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "by the copy"), 1);
     the_end(world);
 }
 

@@ -1,78 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stories of schemas that grow while people work: the server is brought up to date, devices follow
  * later, some much later, and what they recorded in between arrives (I15). */
-#define _GNU_SOURCE /* mkdtemp */
+#include "tests/sim/story.h"
 
 #include "tests/schema_fixture/versions.h"
-#include "tests/sim/world.h"
 
 #include "schema/load.h"
 #include "schema/migrate.h"
 #include "schema/triggers.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #ifdef __SANITIZE_ADDRESS__ /* each step costs several times as much */
 enum { RUNS = 2, ROUNDS_MAX = 12 };
 #else
 enum { RUNS = 6, ROUNDS_MAX = 12 };
 #endif
-
-struct stage {
-    char folder[64];
-    struct world *world;
-};
-
-static void tell_failure(struct world *world, const char *text)
-{
-    (void)world;
-    fail_msg("%s", text);
-}
-
-static sqlite3 *database_of(struct world *world, int node)
-{
-    return node == WORLD_OFFICE ? world->server.office : world->agents[node].database;
-}
-
-static void sql(struct world *world, int node, const char *script)
-{
-    world_enter(world, node);
-    sim_exec(world, database_of(world, node), script);
-    if (node == WORLD_OFFICE)
-        server_node_changed(world);
-    else
-        agent_node_changed(world, node);
-}
-
-/* The first column of all rows, one after the other; the caller frees it. */
-static char *text_of(struct world *world, int node, const char *query)
-{
-    sqlite3_stmt *statement = sim_prepare(world, database_of(world, node), query);
-    struct sim_text found = {0};
-
-    sim_text_add(&found, "%s", "");
-    while (sqlite3_step(statement) == SQLITE_ROW)
-        sim_text_add(&found, "%s%s", found.size == 0 ? "" : " ",
-                     sqlite3_column_type(statement, 0) == SQLITE_NULL
-                         ? "NULL"
-                         : (const char *)sqlite3_column_text(statement, 0));
-    sqlite3_finalize(statement);
-    return found.text;
-}
-
-static void expect(struct world *world, int node, const char *query, const char *expected)
-{
-    char *found = text_of(world, node, query);
-
-    assert_string_equal(found, expected);
-    free(found);
-}
 
 /* ---- upgrades ---- */
 
@@ -81,16 +22,16 @@ static void upgrade_server(struct world *world, size_t version)
 {
     struct migration_script scripts[VERSIONS_COUNT];
     struct sql_options options = {.path = world->server.path, .profile = SQL_PROFILE_SERVER};
-    struct wall_time now = world_wall(world, WORLD_OFFICE);
+    struct wall_time now = world_wall(world, OFFICE);
     struct sql_database *database = NULL;
     struct problem problem = {0};
 
     for (size_t i = 0; i < VERSIONS_COUNT; i++)
         scripts[i] = (struct migration_script){VERSIONS[i].name, VERSIONS[i].text};
     world_say(world, "server: brought to %s", VERSIONS[version - 1].name);
-    network_lose_process(world, WORLD_OFFICE);
+    network_lose_process(world, OFFICE);
     server_node_stop(world);
-    world_enter(world, WORLD_OFFICE);
+    world_enter(world, OFFICE);
     if (sql_open(&options, &database, &problem) != RESULT_OK ||
         migrate_run(database, SCHEMA_SIDE_SERVER, scripts, version, now, NULL, &problem) !=
             RESULT_OK)
@@ -162,7 +103,7 @@ static void expect_same_lifts(struct world *world)
 {
     static const char LIFTS[] = "SELECT id || ' ' || code || ' ' || coalesce(paint, '-') || ' ' ||"
                                 " coalesce(floors, '-') || ' ' || note FROM lift ORDER BY id";
-    char *office = text_of(world, WORLD_OFFICE, LIFTS);
+    char *office = text_of(world, OFFICE, LIFTS);
 
     for (size_t i = 0; i < world->scenario.agent_count; i++)
         expect(world, (int)i, LIFTS, office);
@@ -170,31 +111,6 @@ static void expect_same_lifts(struct world *world)
 }
 
 /* ---- stories ---- */
-
-static struct world *world_of(void **state, size_t agent_count)
-{
-    struct stage *stage = *state;
-    struct scenario scenario;
-
-    assert_non_null(stage);
-    scenario_quiet(1, agent_count, &scenario);
-    stage->world =
-        world_create(&scenario, stage->folder, getenv("STORY_TRACE") != NULL, tell_failure);
-    stage->world->is_story = true;
-    stage->world->has_faults = false;
-    stage->world->has_workload = false;
-    return stage->world;
-}
-
-static void go_offline(struct world *world, int agent)
-{
-    struct link *link = network_link(world, world->agents[agent].link);
-
-    world->agents[agent].is_offline = true;
-    if (link != NULL)
-        network_cut(world, link);
-    world_pass(world, SECONDS(3));
-}
 
 /* I15: Anna is away while the server goes through three versions; Bruno follows at once. What she
  * records in the oldest one arrives, what he writes in new columns comes to her. */
@@ -204,28 +120,28 @@ static void a_device_three_versions_behind_delivers_and_catches_up(void **state)
 
     upgrade_server(world, 1);
     bring_all_to(world, 1);
-    sql(world, WORLD_OFFICE,
+    sql(world, OFFICE,
         "INSERT INTO lift(id, code, colour) VALUES (11, 'A1', 'red'), (12, 'A2', 'blue')");
     world_settle(world);
-    go_offline(world, 0);
-    sql(world, 0, "UPDATE lift SET colour = 'green', weight = 900 WHERE id = 11");
+    link_cut(world, ANNA);
+    sql(world, ANNA, "UPDATE lift SET colour = 'green', weight = 900 WHERE id = 11");
     for (size_t version = 2; version <= 4; version++) {
         upgrade_server(world, version);
         world_pass(world, MINUTES(2));
-        restart_agent(world, 1);
+        restart_agent(world, BRUNO);
         world_pass(world, MINUTES(2));
     }
-    sql(world, 1, "UPDATE lift SET floors = 7 WHERE id = 12");
-    sql(world, 1, "UPDATE lift SET note = 'noisy' WHERE id = 11");
+    sql(world, BRUNO, "UPDATE lift SET floors = 7 WHERE id = 12");
+    sql(world, BRUNO, "UPDATE lift SET note = 'noisy' WHERE id = 11");
     world_pass(world, MINUTES(2));
-    world->agents[0].is_offline = false;
+    link_restore(world, ANNA);
     world_settle(world); /* in her old schema: her work goes up, theirs comes down */
-    expect(world, WORLD_OFFICE, "SELECT paint FROM lift WHERE id = 11", "green");
-    expect(world, 0, "SELECT colour FROM lift ORDER BY id", "green blue");
+    expect(world, OFFICE, "SELECT paint FROM lift WHERE id = 11", "green");
+    expect(world, ANNA, "SELECT colour FROM lift ORDER BY id", "green blue");
     bring_all_to(world, 4);
-    expect(world, 0, "SELECT paint || coalesce(floors, '-') || note FROM lift ORDER BY id",
+    expect(world, ANNA, "SELECT paint || coalesce(floors, '-') || note FROM lift ORDER BY id",
            "green-noisy blue7none");
-    expect(world, WORLD_OFFICE,
+    expect(world, OFFICE,
            "SELECT reason_code || json_extract(payload, '$.values.weight') FROM review_item",
            "column_dropped900");
     expect_same_lifts(world);
@@ -240,18 +156,18 @@ static void an_upgrade_sends_only_what_new_columns_hold(void **state)
 
     upgrade_server(world, 1);
     bring_all_to(world, 1);
-    sql(world, WORLD_OFFICE,
+    sql(world, OFFICE,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
         " INSERT INTO lift(id, code) SELECT i, 'lift number ' || i FROM n");
     world_settle(world);
     upgrade_server(world, 2);
-    sql(world, WORLD_OFFICE, "UPDATE lift SET floors = 3 WHERE id IN (100, 200, 300)");
-    sql(world, WORLD_OFFICE, "UPDATE lift SET colour = 'red' WHERE id = 400");
+    sql(world, OFFICE, "UPDATE lift SET floors = 3 WHERE id IN (100, 200, 300)");
+    sql(world, OFFICE, "UPDATE lift SET colour = 'red' WHERE id = 400");
     world_settle(world);
-    restart_agent(world, 0);
+    restart_agent(world, ANNA);
     before = server_status(world->server.core).bytes_sent;
     bring_all_to(world, 2);
-    expect(world, 0, "SELECT id FROM lift WHERE floors = 3", "100 200 300");
+    expect(world, ANNA, "SELECT id FROM lift WHERE floors = 3", "100 200 300");
     assert_true(server_status(world->server.core).bytes_sent - before < 3000);
     check_end(world);
 }
@@ -265,19 +181,19 @@ static void new_columns_that_were_cut_off_come_with_the_next_session(void **stat
 
     upgrade_server(world, 1);
     world_settle(world);
-    sql(world, WORLD_OFFICE, "INSERT INTO lift(id, code) VALUES (11, 'A1'), (12, 'A2')");
+    sql(world, OFFICE, "INSERT INTO lift(id, code) VALUES (11, 'A1'), (12, 'A2')");
     world_settle(world);
     assert_true(world->agents[0].has_new_schema);
     told = world->story.size;
-    restart_agent(world, 0);
+    restart_agent(world, ANNA);
     while (strstr(world->story.text + told, "> replica 1: WELCOME") == NULL)
         world_pass(world, 10);
     network_link(world, world->agents[0].link)->is_hole[TO_AGENT] = true;
     world_pass(world, SECONDS(1)); /* its receipt arrives, the rows don't */
-    go_offline(world, 0);
-    world->agents[0].is_offline = false;
+    link_cut(world, ANNA);
+    link_restore(world, ANNA);
     world_settle(world);
-    expect(world, 0, "SELECT code FROM lift ORDER BY id", "A1 A2");
+    expect(world, ANNA, "SELECT code FROM lift ORDER BY id", "A1 A2");
     check_end(world);
 }
 
@@ -324,7 +240,7 @@ static void live_on(struct world *world, struct prng *prng, size_t *version)
     if (*version < VERSIONS_COUNT && draw_one_in(prng, 4) && world->server.is_running) {
         upgrade_server(world, ++*version);
         if (*version == 1)
-            sql(world, WORLD_OFFICE,
+            sql(world, OFFICE,
                 "INSERT INTO lift(id, code) VALUES (11, 'a'), (12, 'b'), (13, 'c'), (14, 'd'),"
                 " (15, 'e'), (16, 'f')");
     }
@@ -368,46 +284,6 @@ static void whoever_upgrades_when_all_end_with_the_same(void **state)
         stage->world = NULL;
     }
 }
-
-/* ---- each story in a world of its own ---- */
-
-static int open_stage(void **state)
-{
-    struct stage *stage = calloc(1, sizeof *stage);
-
-    if (stage == NULL)
-        return -1;
-    (void)snprintf(stage->folder, sizeof stage->folder, "/dev/shm/fieldsync-schema-XXXXXX");
-    if (mkdtemp(stage->folder) == NULL)
-        return -1;
-    world_prepare(stage->folder);
-    *state = stage;
-    return 0;
-}
-
-static int end_story(void **state)
-{
-    struct stage *stage = *state;
-
-    if (stage->world != NULL)
-        world_destroy(stage->world);
-    stage->world = NULL;
-    return 0;
-}
-
-static int close_stage(void **state)
-{
-    struct stage *stage = *state;
-    char command[100];
-
-    (void)snprintf(command, sizeof command, "rm -rf %s", stage->folder);
-    if (system(command) != 0)
-        return -1;
-    free(stage);
-    return 0;
-}
-
-#define STORY(function) cmocka_unit_test_teardown(function, end_story)
 
 int main(void)
 {

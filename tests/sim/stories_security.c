@@ -8,10 +8,6 @@
 #include "server/core/devices_rotate.h"
 #include "server/core/quarantine.h"
 
-#define NOTE(body)                                                                                 \
-    "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"                         \
-    " ((SELECT id FROM new_id), 1, 1, 1, '" body "')"
-
 /* ---- what the office does ---- */
 
 struct command {
@@ -71,6 +67,13 @@ static enum result release(struct work *work, void *context, struct problem *pro
                               command->replica_no, &command->step, problem);
 }
 
+/* Each step says where the next one begins. */
+static void release_all(struct world *world, struct command *command)
+{
+    for (command->step.seal_no = 1; command->step.seal_no != 0;)
+        run(world, release, command);
+}
+
 static struct command anna_of(struct world *world)
 {
     return (struct command){.replica_no = world->agents[ANNA].replica_no};
@@ -85,14 +88,6 @@ static bool wait_until(struct world *world, const bool *flag, int64_t limit_us)
     return *flag;
 }
 
-static int64_t notes(struct world *world, const char *body)
-{
-    char query[300];
-
-    (void)snprintf(query, sizeof query, "SELECT count(*) FROM call_note WHERE body = '%s'", body);
-    return sim_integer(world, world->server.office, query);
-}
-
 /* ---- confirmation ---- */
 
 /* Nothing goes either way until somebody has confirmed it; then it begins by itself. */
@@ -104,17 +99,17 @@ static void a_device_that_is_not_confirmed_waits_and_then_begins_by_itself(void 
     send_both_to_site_1(world);
     sql(world, OFFICE, "UPDATE fs_replica SET is_confirmed = 0 WHERE user_id = 1");
     link_cut(world, ANNA);
-    sql(world, ANNA, NOTE("while waiting"));
+    write_note(world, ANNA, "while waiting");
     sql(world, OFFICE, "UPDATE item SET name = 'not for anna yet' WHERE id = 1");
     link_restore(world, ANNA);
     published = agent_node_state(world, ANNA, "published_seq");
     world_pass(world, MINUTES(5));
-    assert_int_equal(notes(world, "while waiting"), 0);
+    assert_int_equal(count_notes(world, OFFICE, "while waiting"), 0);
     assert_int_equal(agent_node_state(world, ANNA, "published_seq"), published);
     assert_true(agent_status(world->agents[ANNA].core).is_pending);
     sql(world, OFFICE, "UPDATE fs_replica SET is_confirmed = 1");
     world_settle(world);
-    assert_int_equal(notes(world, "while waiting"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "while waiting"), 1);
     expect(world, ANNA, "SELECT name FROM item WHERE id = 1", "not for anna yet");
     assert_false(agent_status(world->agents[ANNA].core).is_pending);
     the_end(world);
@@ -132,19 +127,18 @@ static void a_revoked_device_leaves_its_work_behind_before_it_wipes(void **state
     command = anna_of(world);
     command.wipe = true;
     link_cut(world, ANNA);
-    sql(world, ANNA, NOTE("in time"));
+    write_note(world, ANNA, "in time");
     world_pass(world, SECONDS(5));
     run(world, revoke_device, &command);
     world_pass(world, SECONDS(5));
-    sql(world, ANNA, NOTE("too late"));
+    write_note(world, ANNA, "too late");
     link_restore(world, ANNA);
     assert_true(wait_until(world, &world->agents[ANNA].is_revoked, MINUTES(6)));
     assert_true(world->agents[ANNA].is_wiped);
-    assert_int_equal(notes(world, "in time"), 0);
-    for (command.step.seal_no = 1; command.step.seal_no != 0;)
-        run(world, release, &command);
-    assert_int_equal(notes(world, "in time"), 1);
-    assert_int_equal(notes(world, "too late"), 0);
+    assert_int_equal(count_notes(world, OFFICE, "in time"), 0);
+    release_all(world, &command);
+    assert_int_equal(count_notes(world, OFFICE, "in time"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "too late"), 0);
     world_pass(world, SECONDS(10));
     expect(world, BRUNO, "SELECT body FROM call_note", "in time");
 }
@@ -159,7 +153,7 @@ static void a_cut_while_it_leaves_its_work_behind_loses_nothing(void **state)
     command = anna_of(world);
     command.wipe = true;
     link_cut(world, ANNA);
-    sql(world, ANNA, NOTE("kept through cuts"));
+    write_note(world, ANNA, "kept through cuts");
     run(world, revoke_device, &command);
     for (int i = 1; i <= 8 && !world->agents[ANNA].is_revoked; i++) {
         struct link *link = NULL;
@@ -179,9 +173,8 @@ static void a_cut_while_it_leaves_its_work_behind_loses_nothing(void **state)
     }
     link_restore(world, ANNA);
     assert_true(wait_until(world, &world->agents[ANNA].is_revoked, MINUTES(6)));
-    for (command.step.seal_no = 1; command.step.seal_no != 0;)
-        run(world, release, &command);
-    assert_int_equal(notes(world, "kept through cuts"), 1);
+    release_all(world, &command);
+    assert_int_equal(count_notes(world, OFFICE, "kept through cuts"), 1);
 }
 
 /* A photo that only this device has; its row waits as well. */
@@ -265,8 +258,7 @@ static void a_revoked_device_leaves_its_photos_behind(void **state)
     assert_true(wait_until(world, &world->agents[ANNA].is_revoked, MINUTES(12)));
     assert_true(world->agents[ANNA].is_wiped);
     assert_true(sim_blobs_is_whole(&world->server.blobs, hash));
-    for (command.step.seal_no = 1; command.step.seal_no != 0;)
-        run(world, release, &command);
+    release_all(world, &command);
     expect(world, OFFICE, "SELECT name FROM attachment", "pump.jpg");
 }
 
@@ -321,9 +313,9 @@ static void keys_change_when_the_office_asks(void **state)
     world_settle(world);
     world_pass(world, SECONDS(30));
     has_new_keys(world, old_secret);
-    sql(world, ANNA, NOTE("with new keys"));
+    write_note(world, ANNA, "with new keys");
     world_settle(world);
-    assert_int_equal(notes(world, "with new keys"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "with new keys"), 1);
     the_end(world);
 }
 
@@ -332,7 +324,7 @@ static void a_rotation_that_is_cut_anywhere_locks_nobody_out(void **state)
 {
     struct world *world = world_of(state, 2);
     uint8_t old_secret[32];
-    char script[200];
+    char body[NOTE_BODY_SIZE];
 
     send_both_to_site_1(world);
     for (int i = 0; i < 15; i++) {
@@ -346,12 +338,11 @@ static void a_rotation_that_is_cut_anywhere_locks_nobody_out(void **state)
         else
             link_cut(world, ANNA);
         link_restore(world, ANNA);
-        (void)snprintf(script, sizeof script, NOTE("after cut %d"), i);
+        (void)snprintf(body, sizeof body, "after cut %d", i);
         world_pass(world, SECONDS(20));
-        sql(world, ANNA, script);
+        write_note(world, ANNA, body);
         world_settle(world);
-        (void)snprintf(script, sizeof script, "after cut %d", i);
-        assert_int_equal(notes(world, script), 1);
+        assert_int_equal(count_notes(world, OFFICE, body), 1);
         world_pass(world, SECONDS(20));
         has_new_keys(world, old_secret);
     }
@@ -377,9 +368,9 @@ static void a_server_that_knows_only_the_keys_before_is_still_reached(void **sta
         " backup_of_keys b WHERE b.replica_no = fs_replica.replica_no), keys_changed_at = NULL;"
         "DROP TABLE backup_of_keys");
     link_restore(world, ANNA);
-    sql(world, ANNA, NOTE("after the restore"));
+    write_note(world, ANNA, "after the restore");
     world_pass(world, MINUTES(10));
-    assert_int_equal(notes(world, "after the restore"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "after the restore"), 1);
     assert_memory_equal(world->agents[ANNA].secret, old_secret, sizeof old_secret);
     the_end(world);
 }
@@ -392,7 +383,7 @@ static void a_device_away_through_two_server_keys_comes_back_and_takes_no_older_
 
     send_both_to_site_1(world);
     link_cut(world, ANNA);
-    sql(world, ANNA, NOTE("written while the keys changed"));
+    write_note(world, ANNA, "written while the keys changed");
     server_node_rotate(world);
     older = world->server;
     server_node_rotate(world);
@@ -400,16 +391,16 @@ static void a_device_away_through_two_server_keys_comes_back_and_takes_no_older_
     world_pass(world, SECONDS(15));
     link_restore(world, ANNA);
     world_settle(world);
-    assert_int_equal(notes(world, "written while the keys changed"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "written while the keys changed"), 1);
     assert_int_equal(world->agents[ANNA].key_serial, 3);
     memcpy(world->server.secret, older.secret, sizeof older.secret); /* somebody has the old one */
     memcpy(world->server.signature, older.signature, sizeof older.signature);
     world->server.key_serial = older.key_serial;
     server_node_crash(world);
     world_pass(world, SECONDS(15));
-    sql(world, ANNA, NOTE("not for an old key"));
+    write_note(world, ANNA, "not for an old key");
     world_pass(world, MINUTES(6));
-    assert_int_equal(notes(world, "not for an old key"), 0);
+    assert_int_equal(count_notes(world, OFFICE, "not for an old key"), 0);
     assert_int_equal(server_status(world->server.core).live_count, 0);
     world->server.key_serial = 9; /* a serial that the root has not signed */
     server_node_crash(world);
@@ -419,7 +410,7 @@ static void a_device_away_through_two_server_keys_comes_back_and_takes_no_older_
     server_node_rotate(world);
     server_node_crash(world);
     world_pass(world, MINUTES(6));
-    assert_int_equal(notes(world, "not for an old key"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "not for an old key"), 1);
     the_end(world);
 }
 
@@ -442,22 +433,22 @@ static void who_sends_too_much_waits_and_loses_nothing(void **state)
     send_both_to_site_1(world);
     restart_with(world, THROTTLE_CHANGES, 20);
     for (int i = 0; i < 40; i++) {
-        sql(world, ANNA, NOTE("many"));
+        write_note(world, ANNA, "many");
         world_pass(world, MILLISECONDS(900));
     }
     sql(world, BRUNO, "UPDATE site SET access_note = 'bruno is served' WHERE id = 1");
     world_pass(world, SECONDS(2));
     expect(world, OFFICE, "SELECT access_note FROM site WHERE id = 1", "bruno is served");
     for (int i = 0; i < 20; i++)
-        sql(world, ANNA, NOTE("more"));
+        write_note(world, ANNA, "more");
     waited_us = world->now_us;
-    while (notes(world, "more") < 20)
+    while (count_notes(world, OFFICE, "more") < 20)
         world_pass(world, MILLISECONDS(100));
     waited_us = world->now_us - waited_us;
     assert_true(waited_us < MINUTES(4));
     expect_told(world, "more than it may in a minute");
     world_settle(world);
-    assert_int_equal(notes(world, "many"), 40);
+    assert_int_equal(count_notes(world, OFFICE, "many"), 40);
     the_end(world);
 }
 
@@ -491,9 +482,9 @@ static void a_device_that_connects_again_and_again_is_told_to_wait(void **state)
         world_pass(world, SECONDS(20)); /* enough for its next try, too soon for the limit */
     }
     expect_told(world, "connects too often");
-    sql(world, ANNA, NOTE("after the wait"));
+    write_note(world, ANNA, "after the wait");
     world_pass(world, MINUTES(8));
-    assert_int_equal(notes(world, "after the wait"), 1);
+    assert_int_equal(count_notes(world, OFFICE, "after the wait"), 1);
     the_end(world);
 }
 

@@ -10,6 +10,7 @@
 
 #include "tests/sim/world.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ static inline void sql(struct world *world, int node, const char *script)
         agent_node_changed(world, node);
 }
 
-static inline void expect(struct world *world, int node, const char *query, const char *expected)
+/* The first column of all rows, one after the other; the caller frees it. */
+static inline char *text_of(struct world *world, int node, const char *query)
 {
     sqlite3_stmt *statement = sim_prepare(world, database_of(world, node), query);
     struct sim_text found = {0};
@@ -74,8 +76,15 @@ static inline void expect(struct world *world, int node, const char *query, cons
                          ? "NULL"
                          : (const char *)sqlite3_column_text(statement, 0));
     sqlite3_finalize(statement);
-    assert_string_equal(found.text, expected);
-    free(found.text);
+    return found.text;
+}
+
+static inline void expect(struct world *world, int node, const char *query, const char *expected)
+{
+    char *found = text_of(world, node, query);
+
+    assert_string_equal(found, expected);
+    free(found);
 }
 
 static inline void expect_told(const struct world *world, const char *words)
@@ -126,6 +135,57 @@ static inline void the_end(struct world *world)
 {
     world_settle(world);
     check_end(world);
+}
+
+/* ---- notes: work that is easily found again ---- */
+
+enum { NOTE_SCRIPT_SIZE = 300, NOTE_BODY_SIZE = 40 };
+
+/* A note at call 1. */
+static inline void note_script(char script[NOTE_SCRIPT_SIZE], int user, const char *body)
+{
+    (void)snprintf(script, NOTE_SCRIPT_SIZE,
+                   "INSERT INTO call_note (id, call_id, occurred_at, by_id, body) VALUES"
+                   " ((SELECT id FROM new_id), 1, 1, %d, '%s')",
+                   user, body);
+}
+
+/* By the technician whose device this is. */
+static inline void write_note(struct world *world, int agent, const char *body)
+{
+    char script[NOTE_SCRIPT_SIZE];
+
+    note_script(script, agent + 1, body);
+    sql(world, agent, script);
+}
+
+static inline int64_t count_notes(struct world *world, int node, const char *body)
+{
+    char query[NOTE_SCRIPT_SIZE];
+
+    (void)snprintf(query, sizeof query, "SELECT count(*) FROM call_note WHERE body = '%s'", body);
+    return sim_integer(world, database_of(world, node), query);
+}
+
+static inline void numbered_body(char body[NOTE_BODY_SIZE], int64_t number)
+{
+    (void)snprintf(body, NOTE_BODY_SIZE, "note %" PRId64, number);
+}
+
+static inline void write_numbered_note(struct world *world, int agent, int64_t number)
+{
+    char body[NOTE_BODY_SIZE];
+
+    numbered_body(body, number);
+    write_note(world, agent, body);
+}
+
+static inline int64_t count_numbered_notes(struct world *world, int node, int64_t number)
+{
+    char body[NOTE_BODY_SIZE];
+
+    numbered_body(body, number);
+    return count_notes(world, node, body);
 }
 
 /* ---- each story in a world of its own ---- */
