@@ -388,6 +388,37 @@ static void a_value_that_rots_on_a_device_is_found_by_the_digest(void **state)
     the_end(world);
 }
 
+static int64_t head_of(struct world *world)
+{
+    return sim_integer(world, database_of(world, OFFICE),
+                       "SELECT number FROM fs_state WHERE name = 'seq'");
+}
+
+/* A commit that couldn't be synced is in the log, and the next process finds it there: before it
+ * shows it to anybody, it sees to it that no power cut takes it back. */
+static void what_a_failed_sync_left_in_the_log_is_made_durable_at_the_start(void **state)
+{
+    struct world *world = world_of(state, 2);
+    int64_t head = 0;
+
+    send_both_to_site_1(world);
+    disk_trouble(&world->disk, world_machine(OFFICE), DISK_SYNC_ERROR, 0, DISK_ALWAYS);
+    write_numbered_note(world, ANNA, 1);
+    world_pass(world, SECONDS(30));
+    assert_false(world->server.is_running); /* it tries again and again */
+    disk_heal(&world->disk, world_machine(OFFICE));
+    while (!world->server.is_running)
+        world_pass(world, MILLISECONDS(10));
+    head = head_of(world);
+    server_node_power_cut(world);
+    while (!world->server.is_running)
+        world_pass(world, MILLISECONDS(10));
+    assert_true(head_of(world) >= head);
+    assert_true(world_wait(world, MINUTES(2)));
+    assert_int_equal(count_numbered_notes(world, OFFICE, 1), 1);
+    the_end(world);
+}
+
 /* FAULTS 28: each sync takes two seconds: answers are late, nobody hangs up. */
 static void a_slow_disk_makes_answers_late_and_ends_no_session(void **state)
 {
@@ -477,6 +508,7 @@ int main(int count, char **words)
         STORY(a_flipped_bit_that_sqlite_sees_is_read_again),
         STORY(a_short_read_is_read_again),
         STORY(a_value_that_rots_on_a_device_is_found_by_the_digest),
+        STORY(what_a_failed_sync_left_in_the_log_is_made_durable_at_the_start),
         STORY(a_slow_disk_makes_answers_late_and_ends_no_session),
         STORY(a_replica_locked_for_a_minute_is_waited_for),
         STORY(a_reader_of_hours_holds_up_nobody),

@@ -617,6 +617,26 @@ static const struct store_operations SQLITE_OPERATIONS = {
     .close = sqlite_close,
 };
 
+/* What a process before this one wrote and couldn't sync is in the log all the same, and would be
+ * read, answered and published from there; a power cut could then take it back. Somebody else who
+ * copies the log at this moment does the same work. */
+static enum result make_durable(struct sqlite_store *self, struct problem *problem)
+{
+    int64_t ignored = 0;
+    enum result result = sql_query_integer(self->checkpointer, "PRAGMA user_version", NULL, 0, 0,
+                                           &ignored, problem); /* opens the log */
+
+    if (result == RESULT_OK)
+        result = sql_checkpoint(self->checkpointer, &ignored, &ignored, problem);
+    if (result == RESULT_WAIT) {
+        *problem = (struct problem){0};
+        return RESULT_OK;
+    }
+    if (result != RESULT_OK)
+        problem_add(problem, "making what is in the log durable");
+    return result;
+}
+
 enum result sqlite_store_open(const struct sqlite_store_options *options,
                               const struct catalog *catalog, struct store **ret_store,
                               struct problem *problem)
@@ -645,6 +665,8 @@ enum result sqlite_store_open(const struct sqlite_store_options *options,
     if (result == RESULT_OK && !options->is_reader) {
         (void)sqlite3_wal_hook(sql_handle(self->database), note_wal_size, self);
         result = sql_open(&checkpointer_options, &self->checkpointer, problem);
+        if (result == RESULT_OK)
+            result = make_durable(self, problem);
     }
     if (result != RESULT_OK) {
         sqlite_close(&self->store);
