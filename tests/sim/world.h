@@ -246,6 +246,7 @@ _Noreturn void world_fail(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void world_say(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* founding.c */
 /* Makes folder/template once for a process and its children: an empty master and replica. */
 void world_prepare(const char *folder);
 /* A new world in the folder, with its people, sites and devices; all devices are enrolled and have
@@ -268,6 +269,11 @@ bool world_chance(struct world *world, uint64_t per_million);
 /* Some time around the mean. */
 int64_t world_draw_pause(struct world *world, int64_t mean_us);
 void world_push(struct world *world, int64_t delay_us, struct world_event event);
+/* Some time around the mean from now. */
+void world_push_for(struct world *world, enum event_kind kind, int agent, int64_t mean_us);
+struct world_event world_pop(struct world *world);
+/* Adds how everybody stands. */
+void world_describe(struct world *world, struct sim_text *text);
 /* Lets the time pass. */
 void world_pass(struct world *world, int64_t time_us);
 /* Whose clock SQLite shows. */
