@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 /* fieldsync-agent: a technician's replica, its sync, and the commands that work on it. */
+#include "agent/asking.h"
 #include "agent/cli/blob_files.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/state_file.h"
@@ -11,13 +12,12 @@
 #include "agent/open.h"
 #include "agent/passphrase.h"
 #include "agent/renewal.h"
+#include "agent/rescue.h"
 #include "agent/settings.h"
 #include "agent/wipe.h"
 #include "edge/clock.h"
-#include "edge/entropy.h"
 #include "edge/files.h"
 #include "edge/log.h"
-#include "edge/loop.h"
 #include "edge/secret.h"
 #include "version.h"
 
@@ -29,8 +29,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { COMMANDS_MAX = 32, TRIES_MAX = 60 };
-#define ANSWER_LIMIT_US SECONDS(60)
+enum { COMMANDS_MAX = 32, TRIES_MAX = 60, RESCUE_ARENA_SIZE_MAX = 256 << 20 };
 
 struct program {
     struct options options;
@@ -97,6 +96,9 @@ static const struct options_command OWN_COMMANDS[] = {
      .help = "encrypt the replica on the disk: every command then asks for the passphrase, and"
              " other programs use `fieldsync-agent sql`"},
     {.name = "decrypt", .help = "make the replica an ordinary SQLite file again"},
+    {.name = "rescue",
+     .help = "put a new replica in the place of a damaged one, with all unsent work that can be"
+             " read; the damaged file is kept"},
 };
 enum { OWN_COMMAND_COUNT = sizeof OWN_COMMANDS / sizeof OWN_COMMANDS[0] };
 
@@ -171,7 +173,8 @@ static const char *next_step_of(enum result result)
     case RESULT_EXHAUSTED:
         return "Nothing was changed. Make room on the disk and try again.";
     case RESULT_STORAGE:
-        return "Run `fieldsync-agent verify`; don't delete anything before the office has seen it.";
+        return "Run `fieldsync-agent verify`. If the replica is damaged, `fieldsync-agent rescue` "
+               "saves the unsent work; don't delete anything before the office has seen it.";
     default:
         return "Nothing was changed.";
     }
@@ -381,7 +384,7 @@ static enum exit_code end_of(const struct daemon_outcome *outcome)
         return fail(outcome->exit_code, outcome->reason,
                     outcome->exit_code == EXIT_CODE_NETWORK
                         ? "Everything recorded stays here and is sent later."
-                        : "Run `fieldsync-agent verify`.");
+                        : next_step_of(RESULT_STORAGE));
     return EXIT_CODE_OK;
 }
 
@@ -443,87 +446,28 @@ static enum exit_code run_run(struct program *program)
     return exit_code;
 }
 
-/* ---- asking a running agent ---- */
-
-struct asking {
-    const struct program *program;
-    struct loop *loop;
-    struct loop_timer *timer;
-    struct mono_time until;
-    int64_t request;
-    struct state_file state;
-    struct files_lock *lock;
-    bool has_lock; /* the agent that was asked has ended */
-};
-
-static void on_asking_timer(void *context)
-{
-    struct asking *asking = context;
-    struct problem problem = {0};
-
-    state_file_read(asking->program->data_folder, &asking->state);
-    if (asking->state.answered == asking->request || asking->state.failed == asking->request)
-        loop_stop(asking->loop);
-    else if (take_lock(asking->program, asking->lock, &problem) == RESULT_OK) {
-        asking->has_lock = true;
-        loop_stop(asking->loop);
-    } else if (mono_is_due(asking->until, clock_mono_now()))
-        loop_stop(asking->loop);
-    else
-        loop_timer_set(asking->timer, mono_after(clock_mono_now(), MILLISECONDS(50)));
-}
-
-static enum result write_request(struct asking *asking, struct problem *problem)
-{
-    char path[FILES_PATH_SIZE];
-    char text[32];
-    int size;
-    enum result result = files_join(asking->program->data_folder, REQUEST_FILE_NAME, path, problem);
-
-    asking->request = (int64_t)(entropy_seed() >> 2) + 1;
-    size = snprintf(text, sizeof text, "%" PRId64 "\n", asking->request);
-    if (result == RESULT_OK)
-        result = files_write(path, bytes_of(text, (size_t)size), 0600, problem);
-    return result;
-}
-
 /* *ret_has_lock: nobody answers any more, the caller does it with the lock. */
 static enum exit_code ask_running(struct program *program, struct files_lock *lock,
                                   bool *ret_has_lock)
 {
-    struct asking asking = {.program = program, .lock = lock};
-    struct state_file before;
+    struct asking_answer answer;
     struct problem problem = {0};
     char text[256];
-    enum result result;
+    enum result result = asking_run(program->data_folder, lock, &answer, &problem);
 
-    state_file_read(program->data_folder, &before);
-    result = loop_create(NULL, &asking.loop, &problem);
-    if (result == RESULT_OK)
-        result = loop_timer_create(asking.loop, on_asking_timer, &asking, &asking.timer, &problem);
-    if (result == RESULT_OK)
-        result = write_request(&asking, &problem);
-    if (result == RESULT_OK) {
-        asking.until = mono_after(clock_mono_now(), ANSWER_LIMIT_US);
-        loop_timer_set(asking.timer, mono_after(clock_mono_now(), MILLISECONDS(20)));
-        loop_run(asking.loop);
-    }
-    loop_timer_destroy(asking.timer);
-    loop_destroy(asking.loop);
-    *ret_has_lock = asking.has_lock;
+    *ret_has_lock = answer.has_lock;
     if (result != RESULT_OK)
         return fail(code_of(result), problem.text, "");
-    if (asking.has_lock)
+    if (answer.has_lock)
         return EXIT_CODE_OK;
-    if (asking.state.failed == asking.request)
-        return fail(EXIT_CODE_NETWORK, asking.state.last_failure,
+    if (answer.has_failed)
+        return fail(EXIT_CODE_NETWORK, answer.state.last_failure,
                     "Everything recorded stays here; the agent tries again by itself.");
-    if (asking.state.answered != asking.request)
+    if (!answer.is_answered)
         return fail(EXIT_CODE_TEMPORARY, "the running agent isn't done within a minute",
                     "It goes on by itself: `fieldsync-agent status`.");
     snprintf(text, sizeof text, "in sync: sent %" PRId64 " bytes, received %" PRId64 " bytes\n",
-             asking.state.bytes_sent - before.bytes_sent,
-             asking.state.bytes_received - before.bytes_received);
+             answer.bytes_sent, answer.bytes_received);
     return program->is_json ? print("{\"in_sync\":true}\n") : print(text);
 }
 
@@ -632,7 +576,7 @@ static enum exit_code run_on_replica(struct program *program, const struct cli_f
     enum exit_code exit_code;
     enum result result = files_join(program->data_folder, REPLICA_FILE_NAME, path, &problem);
 
-    if (result == RESULT_OK && !files_exists(path))
+    if (result == RESULT_OK && !files_exists(path) && !rescue_is_unfinished(program->data_folder))
         return fail(EXIT_CODE_CONFIG, "this device isn't enrolled: there is no replica yet",
                     "Run `fieldsync-agent enrol CODE` with a code of your office.");
     if (result == RESULT_OK && open_needs_keys(program->data_folder) &&
@@ -759,6 +703,56 @@ static enum exit_code run_decrypt(struct program *program)
     return convert(program, false);
 }
 
+/* ---- rescue ---------------------------------------------------------------------------------- */
+
+static enum exit_code say_rescue(const struct program *program, const struct rescue_said *said)
+{
+    struct buffer out;
+    struct problem problem = {0};
+    enum exit_code exit_code = said->outcome.is_identity_lost ? EXIT_CODE_DATABASE
+                               : said->outcome.loss_count > 0 ? EXIT_CODE_FAILURE
+                                                              : EXIT_CODE_OK;
+
+    buffer_init(&out, 64 * 1024);
+    if (rescue_say(said, program->is_json, &out, &problem) != RESULT_OK ||
+        terminal_write(1, buffer_bytes(&out), &problem) != RESULT_OK)
+        exit_code = EXIT_CODE_FAILURE;
+    buffer_done(&out);
+    return exit_code;
+}
+
+/* The keys are needed for an encrypted replica only: those that are damaged don't stop the rest. */
+static enum exit_code run_rescue(struct program *program)
+{
+    const struct keys_opener opener = passphrase_opener(&program->options);
+    struct rescue_said said = {0};
+    struct problem problem = {0};
+    struct files_lock lock;
+    struct arena arena;
+    struct keys *keys = NULL;
+    enum exit_code exit_code = EXIT_CODE_OK;
+    enum result result = take_lock(program, &lock, &problem);
+
+    if (result != RESULT_OK)
+        return fail(EXIT_CODE_TEMPORARY, problem.text, "Stop the agent first.");
+    if (keys_have_replica_file(program->data_folder) &&
+        keys_load(program->data_folder, &opener, &keys, &problem) != RESULT_OK) {
+        files_lock_close(&lock);
+        return fail(EXIT_CODE_AUTHENTICATION, problem.text,
+                    "The replica is encrypted. Nothing was changed.");
+    }
+    arena_init(&arena, RESCUE_ARENA_SIZE_MAX);
+    result = rescue_folder(program->data_folder, keys, clock_wall_now(), &arena, &said, &problem);
+    exit_code = result == RESULT_OK
+                    ? say_rescue(program, &said)
+                    : fail(code_of(result), problem.text,
+                           "The replica is as it was. Keep the whole folder for the office.");
+    arena_done(&arena);
+    keys_destroy(keys);
+    files_lock_close(&lock);
+    return exit_code;
+}
+
 /* ---- main ------------------------------------------------------------------------------------ */
 
 static enum exit_code run(struct program *program)
@@ -772,7 +766,8 @@ static enum exit_code run(struct program *program)
                {"unlock", run_unlock},
                {"passphrase", run_passphrase},
                {"encrypt", run_encrypt},
-               {"decrypt", run_decrypt}};
+               {"decrypt", run_decrypt},
+               {"rescue", run_rescue}};
     const struct cli_family *family;
     struct problem problem = {0};
 
