@@ -7,6 +7,7 @@
 #include "agent/lease.h"
 #include "agent/open.h"
 #include "agent/passphrase.h"
+#include "agent/rescue.h"
 #include "edge/clock.h"
 #include "edge/terminal.h"
 
@@ -91,7 +92,7 @@ enum exit_code command_on_replica(struct program *program, const struct cli_fami
     enum exit_code exit_code;
     enum result result = files_join(program->data_folder, REPLICA_FILE_NAME, path, &problem);
 
-    if (result == RESULT_OK && !files_exists(path))
+    if (result == RESULT_OK && !files_exists(path) && !rescue_is_unfinished(program->data_folder))
         return program_fail(EXIT_CODE_CONFIG, "this device isn't enrolled: there is no replica yet",
                             "Run `fieldsync-agent enrol CODE` with a code of your office.");
     if (result == RESULT_OK && open_needs_keys(program->data_folder) &&

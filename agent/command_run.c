@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keeps this device in sync, or syncs it once: itself, or by the agent that already runs here. */
-#include "agent/cli/state_file.h"
+#include "agent/asking.h"
 #include "agent/commands.h"
 #include "agent/daemon.h"
 #include "agent/keys.h"
 #include "agent/passphrase.h"
 #include "agent/settings.h"
-#include "edge/clock.h"
-#include "edge/entropy.h"
-#include "edge/loop.h"
 #include "version.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-#define ANSWER_LIMIT_US SECONDS(60)
 
 static enum exit_code end_of(const struct daemon_outcome *outcome)
 {
@@ -34,7 +29,7 @@ static enum exit_code end_of(const struct daemon_outcome *outcome)
         return program_fail(outcome->exit_code, outcome->reason,
                             outcome->exit_code == EXIT_CODE_NETWORK
                                 ? "Everything recorded stays here and is sent later."
-                                : "Run `fieldsync-agent verify`.");
+                                : program_next_step_of(RESULT_STORAGE));
     return EXIT_CODE_OK;
 }
 
@@ -97,87 +92,28 @@ enum exit_code command_run(struct program *program)
     return exit_code;
 }
 
-/* ---- asking a running agent ---- */
-
-struct asking {
-    const struct program *program;
-    struct loop *loop;
-    struct loop_timer *timer;
-    struct mono_time until;
-    int64_t request;
-    struct state_file state;
-    struct files_lock *lock;
-    bool has_lock; /* the agent that was asked has ended */
-};
-
-static void on_asking_timer(void *context)
-{
-    struct asking *asking = context;
-    struct problem problem = {0};
-
-    state_file_read(asking->program->data_folder, &asking->state);
-    if (asking->state.answered == asking->request || asking->state.failed == asking->request)
-        loop_stop(asking->loop);
-    else if (program_take_lock(asking->program, asking->lock, &problem) == RESULT_OK) {
-        asking->has_lock = true;
-        loop_stop(asking->loop);
-    } else if (mono_is_due(asking->until, clock_mono_now()))
-        loop_stop(asking->loop);
-    else
-        loop_timer_set(asking->timer, mono_after(clock_mono_now(), MILLISECONDS(50)));
-}
-
-static enum result write_request(struct asking *asking, struct problem *problem)
-{
-    char path[FILES_PATH_SIZE];
-    char text[32];
-    int size;
-    enum result result = files_join(asking->program->data_folder, REQUEST_FILE_NAME, path, problem);
-
-    asking->request = (int64_t)(entropy_seed() >> 2) + 1;
-    size = snprintf(text, sizeof text, "%" PRId64 "\n", asking->request);
-    if (result == RESULT_OK)
-        result = files_write(path, bytes_of(text, (size_t)size), 0600, problem);
-    return result;
-}
-
 /* *ret_has_lock: nobody answers any more, the caller does it with the lock. */
 static enum exit_code ask_running(struct program *program, struct files_lock *lock,
                                   bool *ret_has_lock)
 {
-    struct asking asking = {.program = program, .lock = lock};
-    struct state_file before;
+    struct asking_answer answer;
     struct problem problem = {0};
     char text[256];
-    enum result result;
+    enum result result = asking_run(program->data_folder, lock, &answer, &problem);
 
-    state_file_read(program->data_folder, &before);
-    result = loop_create(NULL, &asking.loop, &problem);
-    if (result == RESULT_OK)
-        result = loop_timer_create(asking.loop, on_asking_timer, &asking, &asking.timer, &problem);
-    if (result == RESULT_OK)
-        result = write_request(&asking, &problem);
-    if (result == RESULT_OK) {
-        asking.until = mono_after(clock_mono_now(), ANSWER_LIMIT_US);
-        loop_timer_set(asking.timer, mono_after(clock_mono_now(), MILLISECONDS(20)));
-        loop_run(asking.loop);
-    }
-    loop_timer_destroy(asking.timer);
-    loop_destroy(asking.loop);
-    *ret_has_lock = asking.has_lock;
+    *ret_has_lock = answer.has_lock;
     if (result != RESULT_OK)
         return program_fail(program_code_of(result), problem.text, "");
-    if (asking.has_lock)
+    if (answer.has_lock)
         return EXIT_CODE_OK;
-    if (asking.state.failed == asking.request)
-        return program_fail(EXIT_CODE_NETWORK, asking.state.last_failure,
+    if (answer.has_failed)
+        return program_fail(EXIT_CODE_NETWORK, answer.state.last_failure,
                             "Everything recorded stays here; the agent tries again by itself.");
-    if (asking.state.answered != asking.request)
+    if (!answer.is_answered)
         return program_fail(EXIT_CODE_TEMPORARY, "the running agent isn't done within a minute",
                             "It goes on by itself: `fieldsync-agent status`.");
     snprintf(text, sizeof text, "in sync: sent %" PRId64 " bytes, received %" PRId64 " bytes\n",
-             asking.state.bytes_sent - before.bytes_sent,
-             asking.state.bytes_received - before.bytes_received);
+             answer.bytes_sent, answer.bytes_received);
     return program->is_json ? program_print("{\"in_sync\":true}\n") : program_print(text);
 }
 

@@ -15,5 +15,6 @@ enum exit_code command_unlock(struct program *program);
 enum exit_code command_passphrase(struct program *program);
 enum exit_code command_encrypt(struct program *program);
 enum exit_code command_decrypt(struct program *program);
+enum exit_code command_rescue(struct program *program);
 /* A family's, with the replica opened for it. */
 enum exit_code command_on_replica(struct program *program, const struct cli_family *family);

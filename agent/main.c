@@ -73,6 +73,9 @@ static const struct options_command OWN_COMMANDS[] = {
      .help = "encrypt the replica on the disk: every command then asks for the passphrase, and"
              " other programs use `fieldsync-agent sql`"},
     {.name = "decrypt", .help = "make the replica an ordinary SQLite file again"},
+    {.name = "rescue",
+     .help = "put a new replica in the place of a damaged one, with all unsent work that can be"
+             " read; the damaged file is kept"},
 };
 enum { OWN_COMMAND_COUNT = sizeof OWN_COMMANDS / sizeof OWN_COMMANDS[0] };
 
@@ -130,7 +133,8 @@ static enum exit_code run(struct program *program)
                {"unlock", command_unlock},
                {"passphrase", command_passphrase},
                {"encrypt", command_encrypt},
-               {"decrypt", command_decrypt}};
+               {"decrypt", command_decrypt},
+               {"rescue", command_rescue}};
     const struct cli_family *family;
     struct problem problem = {0};
 

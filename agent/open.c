@@ -2,6 +2,7 @@
 #include "agent/open.h"
 
 #include "agent/cli/state_file.h"
+#include "agent/rescue.h"
 #include "edge/entropy.h"
 #include "edge/scripts.h"
 
@@ -61,28 +62,45 @@ enum result open_log_path(const char *data_folder, const struct replica *replica
                       ret_path, problem);
 }
 
+enum result open_prepare(const char *data_folder, const struct keys *keys, const char *path,
+                         bool is_encrypted, struct open_options *ret_options,
+                         struct problem *problem)
+{
+    ret_options->replica = (struct replica_options){.path = path};
+    arena_init(&ret_options->scripts, SCRIPTS_ARENA_SIZE_MAX);
+    if (is_encrypted && (keys == NULL || !keys->has_replica_key))
+        return problem_set(problem, RESULT_REFUSED, "%s is encrypted and %s isn't there", path,
+                           REPLICA_KEY_FILE_NAME);
+    if (is_encrypted) {
+        ret_options->vault = open_vault(keys);
+        ret_options->replica.vault = &ret_options->vault;
+    }
+    return read_scripts(data_folder, &ret_options->scripts, &ret_options->replica, problem);
+}
+
+void open_done(struct open_options *options)
+{
+    arena_done(&options->scripts);
+}
+
 enum result open_folder(const char *data_folder, const struct keys *keys, bool is_read_only,
                         const struct trace *trace, struct replica **ret_replica,
                         struct problem *problem)
 {
     char path[FILES_PATH_SIZE];
-    struct arena arena;
-    struct vault_options vault;
-    struct replica_options options = {.path = path, .is_read_only = is_read_only, .trace = trace};
+    struct open_options options = {0};
     enum result result = files_join(data_folder, REPLICA_FILE_NAME, path, problem);
 
-    if (result == RESULT_OK && open_needs_keys(data_folder)) {
-        if (keys == NULL || !keys->has_replica_key)
-            return problem_set(problem, RESULT_REFUSED, "%s is encrypted and %s isn't there", path,
-                               REPLICA_KEY_FILE_NAME);
-        vault = open_vault(keys);
-        options.vault = &vault;
-    }
-    arena_init(&arena, SCRIPTS_ARENA_SIZE_MAX);
-    if (result == RESULT_OK && !is_read_only)
-        result = read_scripts(data_folder, &arena, &options, problem);
+    if (result == RESULT_OK && rescue_is_unfinished(data_folder))
+        return problem_set(problem, RESULT_STORAGE,
+                           "a rescue was interrupted: run `fieldsync-agent rescue` again");
+    if (result != RESULT_OK)
+        return result;
+    result = open_prepare(data_folder, keys, path, open_needs_keys(data_folder), &options, problem);
+    options.replica.is_read_only = is_read_only;
+    options.replica.trace = trace;
     if (result == RESULT_OK)
-        result = replica_open(&options, ret_replica, problem);
-    arena_done(&arena);
+        result = replica_open(&options.replica, ret_replica, problem);
+    open_done(&options);
     return result;
 }

@@ -53,7 +53,8 @@ const char *program_next_step_of(enum result result)
     case RESULT_EXHAUSTED:
         return "Nothing was changed. Make room on the disk and try again.";
     case RESULT_STORAGE:
-        return "Run `fieldsync-agent verify`; don't delete anything before the office has seen it.";
+        return "Run `fieldsync-agent verify`. If the replica is damaged, `fieldsync-agent rescue` "
+               "saves the unsent work; don't delete anything before the office has seen it.";
     default:
         return "Nothing was changed.";
     }

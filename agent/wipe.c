@@ -7,9 +7,14 @@
 #include "agent/local_http.h"
 #include "agent/renewal.h"
 #include "agent/replica/vault.h"
+#include "agent/rescue.h"
 #include "edge/files.h"
 #include "edge/reserve.h"
 #include "edge/wipe.h"
+
+#include <string.h>
+
+enum { NAMES_SIZE_MAX = 4 << 20 };
 
 bool wipe_is_begun(const char *data_folder)
 {
@@ -27,6 +32,30 @@ static enum result begin(const char *data_folder, struct problem *problem)
 
     return result == RESULT_OK ? files_write(path, bytes_of_text("wiping\n"), 0600, problem)
                                : result;
+}
+
+/* Damaged files that a rescue has kept, its reports, and what a cut has left of it. */
+static enum result wipe_rescued(const char *data_folder, struct problem *problem)
+{
+    static const char *const BEGINNINGS[] = {REPLICA_FILE_NAME ".", RESCUE_REPORT_FILE_NAME};
+    const char *const *names = NULL;
+    char path[FILES_PATH_SIZE];
+    struct arena arena;
+    size_t count = 0;
+    enum result result;
+
+    arena_init(&arena, NAMES_SIZE_MAX);
+    result = files_list(data_folder, &arena, &names, &count, problem);
+    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+        if (strncmp(names[i], BEGINNINGS[0], strlen(BEGINNINGS[0])) != 0 &&
+            strncmp(names[i], BEGINNINGS[1], strlen(BEGINNINGS[1])) != 0)
+            continue;
+        result = files_join(data_folder, names[i], path, problem);
+        if (result == RESULT_OK)
+            result = wipe_file(path, problem);
+    }
+    arena_done(&arena);
+    return result;
 }
 
 /* The keys come first: without them nothing here speaks for the device any more. */
@@ -65,6 +94,8 @@ enum result wipe_device(const char *data_folder, struct problem *problem)
         if (result != RESULT_OK && first == RESULT_OK)
             first = problem_set(problem, result, "%s", failure.text);
     }
+    if (first == RESULT_OK)
+        first = wipe_rescued(data_folder, problem);
     if (first == RESULT_OK)
         first = files_join(data_folder, BLOBS_FOLDER_NAME, path, problem);
     if (first == RESULT_OK)

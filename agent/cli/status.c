@@ -288,6 +288,10 @@ static enum result verify_file(struct cli *cli, size_t *wrong, struct problem *p
     for (size_t i = 0; result == RESULT_OK && i < rows.row_count; i++)
         result = cli_say(cli, problem, "file        %s\n",
                          service_text(&cli->arena, &rows.values[i * rows.column_count]));
+    if (result == RESULT_OK)
+        result = cli_say(cli, problem,
+                         "            stop the agent and run `fieldsync-agent rescue`: it saves "
+                         "the unsent work\n");
     return result;
 }
 

@@ -364,6 +364,12 @@ bool bucket_is_in(const int64_t *buckets, size_t count, int64_t bucket);
  * ret_seal_no 0: nothing came of them. */
 MUST_CHECK enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret_seal_no,
                                 size_t *ret_count, struct problem *problem);
+/* The head of a stored seal. RESULT_REFUSED: there is no such seal. */
+MUST_CHECK enum result seal_read(struct replica *replica, int64_t seal_no, struct arena *arena,
+                                 struct message_push *ret_head, struct problem *problem);
+/* Stores the head of the newest seal, whose changes are stored already, with its digest. */
+MUST_CHECK enum result seal_write(struct replica *replica, const struct message_push *head,
+                                  struct problem *problem);
 /* Over the changes that are stored under head->seal_no. */
 MUST_CHECK enum result seal_compute_digest(struct replica *replica, const struct message_push *head,
                                            uint8_t ret_digest[SEAL_DIGEST_SIZE],

@@ -315,8 +315,8 @@ enum result seal_compute_digest(struct replica *replica, const struct message_pu
     return result;
 }
 
-static enum result write_seal(struct replica *replica, const struct message_push *head,
-                              struct problem *problem)
+enum result seal_write(struct replica *replica, const struct message_push *head,
+                       struct problem *problem)
 {
     uint8_t digest[SEAL_DIGEST_SIZE];
     enum result result = seal_compute_digest(replica, head, digest, problem);
@@ -433,7 +433,7 @@ enum result seal_all(struct replica *replica, struct wall_time now, int64_t *ret
     if (result == RESULT_OK)
         result = seal_what_fits(&sealing, sealed_lcn, &head.lcn_last);
     if (result == RESULT_OK && sealing.change_count > 0)
-        result = write_seal(replica, &head, problem);
+        result = seal_write(replica, &head, problem);
     if (result == RESULT_OK)
         result = forget_lines(replica, head.lcn_last, problem);
     *ret_seal_no = sealing.change_count > 0 ? head.seal_no : 0;
@@ -576,8 +576,8 @@ static enum result read_changes(struct replica *replica, int64_t seal_no, int64_
     return result;
 }
 
-static enum result read_seal(struct replica *replica, int64_t seal_no, struct arena *arena,
-                             struct message_push *ret_head, struct problem *problem)
+enum result seal_read(struct replica *replica, int64_t seal_no, struct arena *arena,
+                      struct message_push *ret_head, struct problem *problem)
 {
     const struct value number = value_integer(seal_no);
     struct sql_statement *statement = NULL;
@@ -661,7 +661,7 @@ enum result replica_push_part(struct replica *replica, int64_t seal_no, int64_t 
     int64_t table_no = 0;
     int64_t lcn = 0;
     bool more = false;
-    enum result result = read_seal(replica, seal_no, arena, &push, problem);
+    enum result result = seal_read(replica, seal_no, arena, &push, problem);
 
     if (result == RESULT_OK)
         result = find_part(replica, seal_no, part_no, size_max, &table_no, &lcn, problem);

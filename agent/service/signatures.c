@@ -279,6 +279,9 @@ static bool is_one_line(const char *text)
 static enum result check_draft(const struct service *service, const struct signature_draft *draft,
                                struct problem *problem)
 {
+    if (service->who.published_seq == 0) /* the signature before this one isn't here yet */
+        return problem_set(problem, RESULT_REFUSED,
+                           "this device has nothing yet but what was recorded on it: sync first");
     if (service->sign_secret_seed == NULL || draft->salt == NULL)
         return problem_set(problem, RESULT_REFUSED, "the device's signing key isn't there");
     if (draft->signer_name == NULL || draft->signer_name[0] == '\0' ||

@@ -24,6 +24,7 @@ struct desk {
 
 static const char OFFICE[] =
     "BEGIN; INSERT INTO fs_flag(k) VALUES (1);"
+    "UPDATE fs_state SET number = 10 WHERE name = 'published_seq';"
     "INSERT INTO app_user(id, login, name) VALUES (12, 'anna', 'Anna');"
     "INSERT INTO role_grant(id, user_id, role) VALUES (1, 12, 'technician');"
     "INSERT INTO activity_type(id, name, mode, default_min) VALUES (1, 'visit', 'on_site', 60);"

@@ -558,6 +558,10 @@ static void refusals_are_recorded_and_strokes_are_checked(void **state)
     day->service.sign_secret_seed = NULL;
     draft.signer_name = "Maria";
     REFUSED(day, signature_add(&day->service, &draft, &id, &day->problem));
+    day->service.sign_secret_seed = SEED;
+    day->service.who.published_seq = 0; /* the signature that this one follows may not be here */
+    REFUSED(day, signature_add(&day->service, &draft, &id, &day->problem));
+    assert_non_null(strstr(day->problem.text, "sync first"));
     day_end(day);
 }
 
