@@ -56,11 +56,17 @@ static void slow_down(struct world *world, enum fault fault, int node)
 /* What waits in the queue of such a link would come at its old pace: a new one is quicker. */
 static void speed_up(struct world *world, enum fault fault, int node)
 {
-    struct link *link = network_link(world, world->agents[node].link);
+    struct world_agent *agent = &world->agents[node];
+    struct link *link = network_link(world, agent->link);
+    int64_t waits_us = link == NULL ? 0 : link->sent_us[TO_AGENT] - world->now_us;
 
     (void)fault;
-    if (link != NULL && link->sent_us[TO_AGENT] > world->now_us + SECONDS(1))
+    if (waits_us > SECONDS(1))
         network_cut(world, link);
+    else if (waits_us > 0 && agent->slow_until_us != 0) /* the same bytes, in less time */
+        link->sent_us[TO_AGENT] =
+            world->now_us + waits_us * agent->slow_rate / world->scenario.bytes_per_second;
+    agent->slow_until_us = 0;
 }
 
 static void refuse(struct world *world, enum fault fault, int node)
@@ -347,6 +353,5 @@ void faults_end(struct world *world)
         disk_heal(&world->disk, world_machine((int)i));
         unlock(world, FAULT_LOCKED, (int)i);
         speed_up(world, FAULT_SLOW_READER, (int)i);
-        agent->slow_until_us = 0;
     }
 }
