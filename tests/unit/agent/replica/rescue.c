@@ -252,7 +252,7 @@ static void read_delivered(struct scene *scene)
         if (!is_expected)
             fail_msg("%s %" PRId64 " op %d was never recorded, or is sent twice",
                      name_of(sqlite3_column_int64(statement, 0)),
-                     sqlite3_column_int64(statement, 1), sqlite3_column_int(statement, 2));
+                     (int64_t)sqlite3_column_int64(statement, 1), sqlite3_column_int(statement, 2));
     }
     (void)sqlite3_finalize(statement);
     (void)sqlite3_close(database);
