@@ -162,11 +162,25 @@ static bool comes_too_often(struct session *session)
     return wait_ms > 0;
 }
 
+/* A device opens a connection when it has given up the one before. What it sent on that one may
+ * come all the same, long after the newer connection was welcomed, and would look like a copy of
+ * the device that still has the token of then. A copy comes again, on a connection of its own. */
+static bool is_late(const struct session *session, int64_t replica_no)
+{
+    const struct session *present = hub_find_replica(&session->server->hub, replica_no);
+
+    return present != NULL && present->connection > session->connection;
+}
+
 static void welcome_replica(struct session *session, const struct job *job, struct bytes greeting)
 {
     struct server *server = session->server;
     struct session *older = NULL;
 
+    if (is_late(session, job->replica_no)) {
+        session_bye(session, "replaced", "the device has a newer connection", 0);
+        return;
+    }
     session->replica_no = job->replica_no;
     session->user_id = job->user_id;
     snprintf(session->name, sizeof session->name, "replica %" PRId64, job->replica_no);

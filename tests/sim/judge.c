@@ -574,7 +574,7 @@ static void check_sealed(struct world *world, int agent, const struct sealed *se
     const struct ledger_edit *last = NULL;
     int64_t base = INT64_MAX;
 
-    for (size_t i = world->judge.ledger_next; i < world->ledger.count; i++) {
+    for (size_t i = 0; i < world->ledger.count; i++) { /* some may be judged already */
         struct ledger_edit *edit = &world->ledger.edits[i];
 
         if (edit->agent != agent || edit->table != sealed->table ||
@@ -588,7 +588,7 @@ static void check_sealed(struct world *world, int agent, const struct sealed *se
         last = edit;
     }
     if (last == NULL)
-        return; /* judged already: its answer is on its way */
+        return; /* nobody's in particular: a bulk of rows */
     if (sealed->base != base)
         world_fail(world,
                    "an informed edit beats only what its author had seen: %s sealed %s %" PRId64
