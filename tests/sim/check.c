@@ -180,6 +180,8 @@ static const struct ledger_edit *answered_edit(const struct check *check, size_t
             continue;
         if (open->state == EDIT_UNDECIDED)
             return NULL; /* compared by itself */
+        if (open->edit->column == column && open->edit->lcn > check->acknowledged)
+            return NULL; /* a newer one, decided by now: its verdict isn't here yet */
         if (open->edit->column == column && open->edit->lcn <= check->acknowledged &&
             open->edit->commit_seq > check->head)
             found = open->edit;
