@@ -37,9 +37,15 @@ def run(*command, seconds, **environment):
 
 
 def copy_tree():
-    """Only what differs, so that the build stays warm from one run to the next."""
+    """Only what differs, so that the build stays warm from one run to the next; what isn't here any
+    more goes there, too."""
     names = subprocess.run(("git", "-C", ROOT, "ls-files", "-z"), capture_output=True, check=True,
                            text=True).stdout.split("\0")
+    for folder, _, files in os.walk(SOURCE):
+        for name in files:
+            copy = os.path.join(folder, name)
+            if not os.path.exists(os.path.join(ROOT, os.path.relpath(copy, SOURCE))):
+                os.remove(copy)
     for name in filter(None, names):
         origin, copy = os.path.join(ROOT, name), os.path.join(SOURCE, name)
         if not os.path.exists(origin):

@@ -268,6 +268,38 @@ static void second_connection_of_a_device_replaces_the_first(void **state)
     assert_int_equal(server_status(world->server).live_count, 1);
 }
 
+/* The first job that asks who a device is goes behind all others. */
+static void delay_authentication(struct world *world)
+{
+    size_t i = 0;
+    struct job *late = NULL;
+
+    while (world->jobs[i]->kind != JOB_AUTHENTICATE)
+        i++;
+    late = world->jobs[i];
+    for (; i + 1 < world->job_count; i++)
+        world->jobs[i] = world->jobs[i + 1];
+    world->jobs[i] = late;
+}
+
+/* The device had given the first one up when it opened the second. */
+static void what_comes_late_on_an_older_connection_drives_out_no_newer(void **state)
+{
+    struct world *world = *state;
+    struct device *first = dial(world, 0);
+    struct device *second = &world->devices[40];
+
+    second->keys = first->keys;
+    dial(world, 40);
+    delay_authentication(world);
+    world_work(world);
+    assert_string_equal(first->code, "replaced");
+    assert_true(first->is_closed);
+    assert_string_equal(second->heard, "WELCOME PUBLISH ");
+    assert_false(second->is_closed);
+    assert_int_equal(server_status(world->server).live_count, 1);
+}
+
 static void stop_says_goodbye_and_takes_nobody_new(void **state)
 {
     struct world *world = *state;
@@ -409,6 +441,7 @@ int main(void)
         CASE(held_device_may_do_nothing_and_loses_nothing),
         CASE(revocation_by_a_commit_ends_the_live_session_at_once),
         CASE(second_connection_of_a_device_replaces_the_first),
+        CASE(what_comes_late_on_an_older_connection_drives_out_no_newer),
         CASE(stop_says_goodbye_and_takes_nobody_new),
         CASE(session_is_renewed_every_day),
         CASE(flood_of_pushes_ends_the_session_before_memory_ends),
