@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Puts a new replica in a damaged one's place and says what became of the unsent work. */
+#include "agent/cli/state_file.h"
 #include "agent/commands.h"
 #include "agent/keys.h"
 #include "agent/passphrase.h"
@@ -34,9 +35,15 @@ enum exit_code command_rescue(struct program *program)
     struct files_lock lock;
     struct arena arena;
     struct keys *keys = NULL;
+    char path[FILES_PATH_SIZE];
     enum exit_code exit_code = EXIT_CODE_OK;
-    enum result result = program_take_lock(program, &lock, &problem);
+    enum result result = files_join(program->data_folder, REPLICA_FILE_NAME, path, &problem);
 
+    if (result == RESULT_OK && !files_exists(path) && !rescue_is_unfinished(program->data_folder))
+        return program_fail(EXIT_CODE_CONFIG, "there is no replica here to rescue",
+                            "Nothing was changed. Say its folder with --data.");
+    if (result == RESULT_OK)
+        result = program_take_lock(program, &lock, &problem);
     if (result != RESULT_OK)
         return program_fail(EXIT_CODE_TEMPORARY, problem.text, "Stop the agent first.");
     if (keys_have_replica_file(program->data_folder) &&

@@ -174,6 +174,12 @@ def without_its_identity_a_device_names_everything_and_changes_nothing(company):
     expect_equal(kept(device), [], "left over")
 
 
+def where_no_replica_is_nothing_is_rescued(company):
+    said = lib.run_program(company.agent_program, "rescue", "--data",
+                           os.path.join(company.folder, "nowhere"), code=3)
+    expect("no replica here" in said.err, said.err)
+
+
 def a_rescue_that_was_cut_is_finished_by_the_next(company):
     device = company.device_add("carla")
     device.sync()
@@ -223,6 +229,7 @@ if __name__ == "__main__":
         a_row_that_cant_be_read_is_named_and_the_others_arrive,
         seals_that_arent_whole_wait_for_an_admin,
         without_its_identity_a_device_names_everything_and_changes_nothing,
+        where_no_replica_is_nothing_is_rescued,
         a_rescue_that_was_cut_is_finished_by_the_next,
         an_encrypted_replica_is_rescued_encrypted,
     ), ("anna", "bruno", "carla"))
