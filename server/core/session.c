@@ -202,7 +202,7 @@ void session_bye(struct session *session, const char *code, const char *text,
         return;
     if (session->channel != NULL && channel_is_open(session->channel))
         session_send_text(session, MESSAGE_BYE, &bye);
-    session_close(session, SESSION_CLOSE_NORMAL, text);
+    session_close(session, SESSION_CLOSE_NORMAL, code);
 }
 
 /* ---- jobs ---- */

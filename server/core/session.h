@@ -135,7 +135,7 @@ struct session {
     size_t frame_first, frame_count, frame_capacity;
     bool close_owed; /* no memory to say it to the edge yet */
     uint16_t close_code;
-    const char *close_text;
+    const char *close_text; /* constant: it is read after this step's jobs are gone */
 };
 
 struct server {
@@ -221,7 +221,7 @@ void session_move(struct session *session, enum session_state state);
 const char *session_state_name(enum session_state state);
 /* Ends it without a word inside the channel. `text` is constant. */
 void session_close(struct session *session, uint16_t code, const char *text);
-/* BYE, then the end. */
+/* BYE, then the end. `code` is constant, `text` need only last for the call. */
 void session_bye(struct session *session, const char *code, const char *text,
                  int64_t retry_after_ms);
 /* Forgets all its jobs and its feed. */

@@ -278,6 +278,25 @@ static void on_welcome(struct hostile *hostile, struct bytes body)
     attack(hostile);
 }
 
+/* Of a seal of many changes it comes in parts. */
+static void on_verdict(struct hostile *hostile, struct bytes body)
+{
+    struct message_verdict verdict = {0};
+    struct problem problem = {0};
+
+    if (message_verdict_decode(replica_catalog(hostile->replica), body, &hostile->arena, &verdict,
+                               &problem) != RESULT_OK) {
+        fail(hostile, problem.text);
+        return;
+    }
+    if (verdict.has_more)
+        return;
+    hostile->verdicts++;
+    hostile->seal_no = verdict.seal_no;
+    hostile->is_pushed = false;
+    attack(hostile);
+}
+
 static void on_frame(struct hostile *hostile, const struct frame *frame)
 {
     switch (frame->type) {
@@ -285,10 +304,7 @@ static void on_frame(struct hostile *hostile, const struct frame *frame)
         on_welcome(hostile, frame->body);
         break;
     case MESSAGE_VERDICT:
-        hostile->verdicts++;
-        hostile->seal_no++;
-        hostile->is_pushed = false;
-        attack(hostile);
+        on_verdict(hostile, frame->body);
         break;
     case MESSAGE_ERROR:
         hostile->busies++;

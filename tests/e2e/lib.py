@@ -152,6 +152,12 @@ def end_connection(one):
         pass # it has ended already
 
 
+def telling(lines, count=15):
+    """The lines of a log that are worth showing: from what a sanitizer found, otherwise the last."""
+    found = [number for number, line in enumerate(lines) if "ERROR: " in line and "Sanitizer" in line]
+    return lines[found[0]:found[0] + 3 * count] if found else lines[-count:]
+
+
 class Program:
     """A running server or agent."""
 
@@ -434,7 +440,7 @@ class Company:
     def show_logs(self):
         for path, program in {program.log_path: program for program in self.programs}.items():
             print("---- %s" % path)
-            print("".join(program.log().splitlines(True)[-15:]), end="")
+            print("".join(telling(program.log().splitlines(True))), end="")
 
     # ---- the server ----
 

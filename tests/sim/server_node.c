@@ -340,6 +340,8 @@ static void carry_out(struct world *world, const struct server_effect *effect)
         network_send(world, link, TO_AGENT, effect->bytes);
         break;
     case SERVER_EFFECT_CLOSE:
+        world_say(world, "server: the network closes %" PRIu64 ": %u %s", effect->connection,
+                  effect->code, effect->text); /* reads the text, as a real close frame does */
         network_close(world, link, TO_SERVER);
         break;
     case SERVER_EFFECT_READ:

@@ -27,6 +27,8 @@
 
 enum { DEVICES = 80, JOBS = 4096, HEARD_SIZE = 512, QUEUE = 8192 };
 
+enum { CLOSE_TEXT_SIZE_MAX = 123 }; /* RFC 6455, 5.5: 125 with the code */
+
 struct device {
     uint64_t connection; /* 0: never connected */
     struct channel *channel;
@@ -183,6 +185,7 @@ static inline void world_carry_out(struct world *world, const struct server_effe
         assert_false(device->is_closed);
         device->is_closed = true;
         device->close_code = effect->code;
+        assert_true(strlen(effect->text) <= CLOSE_TEXT_SIZE_MAX); /* also: it is still there */
         world_queue(world, (struct server_event){.kind = SERVER_EVENT_CLOSED,
                                                  .connection = effect->connection});
         break;
