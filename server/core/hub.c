@@ -5,6 +5,9 @@
 #include "server/core/session.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { REPLICAS_MAX = 1 << 20 }; /* of the newest connections that are remembered: 8 MiB */
 
 static enum result index_init(struct hub_index *index, size_t count, struct problem *problem)
 {
@@ -35,6 +38,7 @@ void hub_done(struct hub *hub)
 {
     free(hub->by_connection.heads);
     free(hub->by_replica.heads);
+    free(hub->newest);
     *hub = (struct hub){0};
 }
 
@@ -112,10 +116,32 @@ struct session *hub_find(const struct hub *hub, uint64_t connection)
     return index_find(&hub->by_connection, connection);
 }
 
+static void note_newest(struct hub *hub, int64_t replica_no, uint64_t connection)
+{
+    size_t needed = (size_t)replica_no + 1;
+
+    if (replica_no >= REPLICAS_MAX)
+        return;
+    if (needed > hub->newest_count) {
+        size_t count = needed + needed / 2;
+        uint64_t *newest = realloc(hub->newest, count * sizeof *newest);
+
+        if (newest == NULL)
+            return;
+        memset(newest + hub->newest_count, 0, (count - hub->newest_count) * sizeof *newest);
+        hub->newest = newest;
+        hub->newest_count = count;
+    }
+    if (connection > hub->newest[replica_no])
+        hub->newest[replica_no] = connection;
+}
+
 struct session *hub_claim_replica(struct hub *hub, struct session *session, int64_t replica_no)
 {
     struct session *older = hub_find_replica(hub, replica_no);
 
+    invariant(replica_no > 0);
+    note_newest(hub, replica_no, session->connection);
     if (older != NULL)
         hub_drop_replica(hub, older);
     index_add(&hub->by_replica, &session->by_replica, (uint64_t)replica_no, session);
@@ -130,4 +156,10 @@ void hub_drop_replica(struct hub *hub, struct session *session)
 struct session *hub_find_replica(const struct hub *hub, int64_t replica_no)
 {
     return index_find(&hub->by_replica, (uint64_t)replica_no);
+}
+
+uint64_t hub_newest_of(const struct hub *hub, int64_t replica_no)
+{
+    invariant(replica_no > 0);
+    return (size_t)replica_no < hub->newest_count ? hub->newest[replica_no] : 0;
 }

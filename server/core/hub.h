@@ -34,6 +34,8 @@ struct hub {
     size_t count;
     struct hub_index by_connection;
     struct hub_index by_replica;
+    uint64_t *newest; /* by replica number: the newest connection that was it, 0: none */
+    size_t newest_count;
 };
 
 /* RESULT_EXHAUSTED: memory. `count_max`: about how many sessions there will be. */
@@ -49,3 +51,6 @@ struct session *hub_find(const struct hub *hub, uint64_t connection);
 struct session *hub_claim_replica(struct hub *hub, struct session *session, int64_t replica_no);
 void hub_drop_replica(struct hub *hub, struct session *session);
 struct session *hub_find_replica(const struct hub *hub, int64_t replica_no);
+/* The newest connection that has proven to be this replica since the server began, whether it is
+ * still there or not; 0: none, or there was no memory to note it. */
+uint64_t hub_newest_of(const struct hub *hub, int64_t replica_no);

@@ -163,13 +163,12 @@ static bool comes_too_often(struct session *session)
 }
 
 /* A device opens a connection when it has given up the one before. What it sent on that one may
- * come all the same, long after the newer connection was welcomed, and would look like a copy of
- * the device that still has the token of then. A copy comes again, on a connection of its own. */
+ * come all the same, after newer connections were welcomed and perhaps ended, and would look like a
+ * copy of the device that still has the token of then. A copy comes again, on a connection of its
+ * own. (No connection outlives the server, so memory is enough to know.) */
 static bool is_late(const struct session *session, int64_t replica_no)
 {
-    const struct session *present = hub_find_replica(&session->server->hub, replica_no);
-
-    return present != NULL && present->connection > session->connection;
+    return hub_newest_of(&session->server->hub, replica_no) > session->connection;
 }
 
 static void welcome_replica(struct session *session, const struct job *job, struct bytes greeting)

@@ -95,14 +95,16 @@ static int file_close(sqlite3_file *file)
     return code;
 }
 
-/* The kind of a page of a b-tree is its first byte: 2, 5, 10 or 13. Page 1 has a header before. */
+/* The kind of a page of a b-tree is its first byte: 2, 5, 10 or 13. SQLite looks at it when it
+ * reads the page, but not at that of page 1: a transaction changes only the header in front of it,
+ * and would write the wrong byte back. That is a damaged file, for which a person calls rescue. */
 static uint8_t *page_kind(void *bytes, int size, sqlite3_int64 offset)
 {
-    uint8_t *kind = (uint8_t *)bytes + (offset == 0 ? 100 : 0);
+    uint8_t *kind = bytes;
 
     if (size == VAULT_SEALED_SIZE_MAX) /* of an encrypted file: each bit is guarded */
         return bytes;
-    if (size < 512 || (*kind != 2 && *kind != 5 && *kind != 10 && *kind != 13))
+    if (offset == 0 || size < 512 || (*kind != 2 && *kind != 5 && *kind != 10 && *kind != 13))
         return NULL;
     return kind;
 }

@@ -300,6 +300,34 @@ static void what_comes_late_on_an_older_connection_drives_out_no_newer(void **st
     assert_int_equal(server_status(world->server).live_count, 1);
 }
 
+/* The newer one may be gone again by then. */
+static void what_comes_late_after_the_newer_connection_is_no_copy(void **state)
+{
+    struct world *world = *state;
+    struct desk *desk = world->context;
+    struct device *first = dial(world, 0);
+    struct device *second = &world->devices[40];
+    struct job *authenticate = NULL;
+    size_t resumes;
+
+    second->keys = first->keys;
+    dial(world, 40);
+    delay_authentication(world);
+    authenticate = world->jobs[--world->job_count];
+    world_work(world);
+    assert_string_equal(second->heard, "WELCOME PUBLISH ");
+    world_step(world, (struct server_event){.kind = SERVER_EVENT_CLOSED,
+                                            .connection = second->connection});
+    world_work(world);
+    resumes = desk->resumes;
+    world->jobs[world->job_count++] = authenticate;
+    world_work(world);
+    assert_string_equal(first->code, "replaced");
+    assert_true(first->is_closed);
+    assert_int_equal(desk->resumes, resumes);
+    assert_int_equal(server_status(world->server).live_count, 0);
+}
+
 static void stop_says_goodbye_and_takes_nobody_new(void **state)
 {
     struct world *world = *state;
@@ -442,6 +470,7 @@ int main(void)
         CASE(revocation_by_a_commit_ends_the_live_session_at_once),
         CASE(second_connection_of_a_device_replaces_the_first),
         CASE(what_comes_late_on_an_older_connection_drives_out_no_newer),
+        CASE(what_comes_late_after_the_newer_connection_is_no_copy),
         CASE(stop_says_goodbye_and_takes_nobody_new),
         CASE(session_is_renewed_every_day),
         CASE(flood_of_pushes_ends_the_session_before_memory_ends),

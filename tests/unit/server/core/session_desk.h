@@ -22,6 +22,7 @@ struct desk {
     size_t caught_up; /* receipts that say so */
     bool publishes_again;
     size_t pushes, deposits, feeds, receipts, adopts, rescopes, authentications, notes;
+    size_t resumes;
     char note[160]; /* the last line for the audit log */
     size_t send_room_least;
 };
@@ -95,6 +96,7 @@ static inline void answer(struct world *world, struct job *job)
         add_text(job, MESSAGE_ENROLLED, "x");
         break;
     case JOB_RESUME:
+        desk->resumes++;
         assert_int_equal(job->seed.size, 64);
         job->result = desk->resume_result;
         job->state = desk->resume_state;
