@@ -18,7 +18,7 @@ enum { CURSOR_NUMBERS = 5, DIGEST_NUMBERS = 2 };
 
 /* --- lists ------------------------------------------------------------------------------------ */
 
-static int64_t read_bucket(struct reader *reader, int64_t before)
+int64_t bucket_read(struct reader *reader, int64_t before)
 {
     if (before == INT64_MAX) {
         reader_fail(reader, "a bucket after the last one there is");
@@ -188,7 +188,7 @@ static enum result read_cursors(struct reader *reader, struct arena *arena,
     for (size_t i = 0; i < count && !reader_failed(reader); i++) {
         struct bucket_cursor *cursor = &message->cursors[i];
 
-        cursor->bucket = before = read_bucket(reader, before);
+        cursor->bucket = before = bucket_read(reader, before);
         cursor->seq = reader_int64(reader, 0, INT64_MAX);
         cursor->page_table_no = reader_int64(reader, 0, UINT16_MAX);
         cursor->page_seq = reader_int64(reader, 0, INT64_MAX);
@@ -274,7 +274,7 @@ static enum result read_buckets(struct reader *reader, struct arena *arena, int6
             return arena_full(arena, problem);
     }
     for (size_t i = 0; i < count && !reader_failed(reader); i++)
-        buckets[i] = before = read_bucket(reader, before);
+        buckets[i] = before = bucket_read(reader, before);
     *ret_buckets = buckets;
     *ret_count = count;
     return RESULT_OK;
@@ -385,7 +385,7 @@ enum result message_digest_decode(struct bytes body, struct arena *arena,
             return arena_full(arena, problem);
     }
     for (size_t i = 0; i < message.count && !reader_failed(&reader); i++) {
-        message.digests[i].bucket = before = read_bucket(&reader, before);
+        message.digests[i].bucket = before = bucket_read(&reader, before);
         reader_fixed_blob(&reader, message.digests[i].digest, ROW_DIGEST_SIZE);
     }
     result = finish_reading(&reader, "DIGEST", problem);
@@ -452,7 +452,7 @@ enum result message_digest_differs_decode(struct bytes body, struct arena *arena
     for (size_t i = 0; i < message.count && !reader_failed(&reader); i++) {
         struct bytes parts = {0};
 
-        message.buckets[i].bucket = before = read_bucket(&reader, before);
+        message.buckets[i].bucket = before = bucket_read(&reader, before);
         parts = reader_blob(&reader, PARTS_SIZE);
         if (parts.size != PARTS_SIZE)
             reader_fail(&reader, "digests before here aren't those of all parts");

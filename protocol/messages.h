@@ -32,6 +32,7 @@ enum message_type {
     MESSAGE_DEPOSITED = 14,
     MESSAGE_POLICY = 15,
     MESSAGE_NEW_PSK = 16,
+    MESSAGE_SNAPSHOT = 17,
     /* device to server */
     MESSAGE_PUSH = 32,
     MESSAGE_PUBLISHED = 33,
@@ -176,6 +177,17 @@ struct message_rows {
     size_t row_count;
     struct row_image *rows;
 };
+
+/* Pages of several buckets that are read from nothing, as ROWS of each would have them: seq_after
+ * 0, no repair. Buckets ascend; what comes for each is worth as much as by itself. */
+struct message_snapshot {
+    size_t part_count; /* 1 to SNAPSHOT_PARTS_MAX */
+    struct message_rows *parts;
+};
+enum {
+    SNAPSHOT_PARTS_MAX = 64
+}; /* with all tables a catalog may have no more than LIMIT_ROWS_MAX
+      counts */
 
 struct message_gone {
     int64_t bucket;
@@ -368,6 +380,8 @@ MESSAGE_ENCODER(subscribed);
 MESSAGE_DECODER(subscribed);
 MESSAGE_ENCODER_BY_CATALOG(rows);
 MESSAGE_DECODER_BY_CATALOG(rows);
+MESSAGE_ENCODER_BY_CATALOG(snapshot); /* the tables of each part ascend */
+MESSAGE_DECODER_BY_CATALOG(snapshot);
 MESSAGE_ENCODER(gone);
 MESSAGE_DECODER_BY_CATALOG(gone);
 MESSAGE_ENCODER(ids);

@@ -382,6 +382,7 @@ static const struct reception RECEPTIONS[MESSAGE_COUNT] = {
     [MESSAGE_RENEW]          = {"RENEW",          GREETING, 4 * KIB, true,  on_renew},
     [MESSAGE_SUBSCRIBED]     = {"SUBSCRIBED",     LIVE,     MIB,     false, downlink_on_subscribed},
     [MESSAGE_ROWS]           = {"ROWS",           LIVE,     MIB,     false, downlink_on_rows},
+    [MESSAGE_SNAPSHOT]       = {"SNAPSHOT",       LIVE,     MIB,     false, downlink_on_snapshot},
     [MESSAGE_GONE]           = {"GONE",           LIVE,     MIB,     false, downlink_on_gone},
     [MESSAGE_IDS]            = {"IDS",            LIVE,     MIB,     false, downlink_on_ids},
     [MESSAGE_PUBLISH]        = {"PUBLISH",        LIVE,     64,      false, downlink_on_publish},

@@ -126,6 +126,7 @@ struct agent_parting {
 struct agent_downlink {
     int64_t welcome_head;  /* the server's head when the session began */
     int64_t published_seq; /* what this replica shows */
+    size_t parts_taken;    /* of the SNAPSHOT that is being taken: the replica made it wait */
     bool is_staging;       /* rows have come that aren't visible yet */
     bool is_caught_up;     /* all that was there at the beginning of the session is published */
     bool owes_receipt;
@@ -300,6 +301,8 @@ MUST_CHECK enum result downlink_pump(struct agent *agent, struct problem *proble
 struct mono_time downlink_deadline(const struct agent *agent);
 MUST_CHECK enum result downlink_on_subscribed(struct agent *agent, struct bytes body,
                                               struct problem *problem);
+MUST_CHECK enum result downlink_on_snapshot(struct agent *agent, struct bytes body,
+                                            struct problem *problem);
 MUST_CHECK enum result downlink_on_rows(struct agent *agent, struct bytes body,
                                         struct problem *problem);
 MUST_CHECK enum result downlink_on_gone(struct agent *agent, struct bytes body,

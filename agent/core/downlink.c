@@ -18,6 +18,7 @@ void downlink_begin(struct agent *agent, int64_t head)
 
 void downlink_end(struct agent *agent)
 {
+    agent->down.parts_taken = 0;
     agent->down.is_staging = false;
     agent->down.is_caught_up = false;
     agent->down.owes_receipt = false;
@@ -53,22 +54,49 @@ enum result downlink_on_subscribed(struct agent *agent, struct bytes body, struc
     return taken(agent, replica_subscribed(agent->replica, &subscribed, problem), problem);
 }
 
+static enum result take_rows(struct agent *agent, const struct message_rows *rows,
+                             struct problem *problem)
+{
+    char bucket[BUCKET_TEXT_SIZE];
+
+    bucket_format(rows->bucket, bucket);
+    trace_line(agent->trace, "%s < server: ROWS %s %zu (%" PRId64 ", %" PRId64 "]%s%s", agent->name,
+               bucket, rows->row_count, rows->seq_after, rows->seq_to,
+               rows->is_complete ? "" : " more", rows->is_repair ? " repair" : "");
+    if (!rows->is_repair)
+        agent->down.is_staging = true;
+    return replica_rows(agent->replica, rows, problem);
+}
+
 enum result downlink_on_rows(struct agent *agent, struct bytes body, struct problem *problem)
 {
     struct message_rows rows = {0};
-    char bucket[BUCKET_TEXT_SIZE];
     enum result result = message_rows_decode(replica_wire(agent->replica), body,
                                              &agent->decode_arena, &rows, problem);
 
     if (result != RESULT_OK)
         return result;
-    bucket_format(rows.bucket, bucket);
-    trace_line(agent->trace, "%s < server: ROWS %s %zu (%" PRId64 ", %" PRId64 "]%s%s", agent->name,
-               bucket, rows.row_count, rows.seq_after, rows.seq_to, rows.is_complete ? "" : " more",
-               rows.is_repair ? " repair" : "");
-    if (!rows.is_repair)
-        agent->down.is_staging = true;
-    return taken(agent, replica_rows(agent->replica, &rows, problem), problem);
+    return taken(agent, take_rows(agent, &rows, problem), problem);
+}
+
+/* When the replica makes it wait, what it has taken stays taken. */
+enum result downlink_on_snapshot(struct agent *agent, struct bytes body, struct problem *problem)
+{
+    struct message_snapshot snapshot = {0};
+    size_t *parts_taken = &agent->down.parts_taken;
+    enum result result = message_snapshot_decode(replica_wire(agent->replica), body,
+                                                 &agent->decode_arena, &snapshot, problem);
+
+    if (result != RESULT_OK)
+        return result;
+    while (*parts_taken < snapshot.part_count && result == RESULT_OK) {
+        result = take_rows(agent, &snapshot.parts[*parts_taken], problem);
+        if (result == RESULT_OK)
+            ++*parts_taken;
+    }
+    if (result == RESULT_OK)
+        *parts_taken = 0;
+    return taken(agent, result, problem);
 }
 
 enum result downlink_on_gone(struct agent *agent, struct bytes body, struct problem *problem)

@@ -12,8 +12,10 @@
 
 enum {
     LEVEL_PAGE = 1,                             /* zlib: a snapshot is much, and sent once */
+    LEVEL_BUNDLE = 4,                           /* one reader's, half the bytes that 1 costs */
     LEVEL_TAIL = 6,                             /* a small delta goes to many */
     ROW_SIZE_MAX = LIMIT_BODY_SIZE_MAX / 4 * 3, /* of one row; more has no message */
+    BUNDLE_SIZE_MAX = ROW_SIZE_MAX,             /* of all its rows, unless it has one bucket only */
     GONE_COUNT_MAX = 4096,                      /* departures in one message */
     PAGE_ROWS_MAX = 1024,                       /* rows read in one go */
     IDS_COUNT_MAX = 20000,                      /* ids in one message */
@@ -660,4 +662,76 @@ enum result feed_part_page(const struct feed_range *range, struct feed_part *ret
     move_cursor(bucket, &gathering.part);
     *ret_part = gathering.part;
     return RESULT_OK;
+}
+
+/* ---- many small buckets ---- */
+
+void feed_bundle_begin(struct feed_bundle *bundle, const struct feed_reader *reader)
+{
+    *bundle = (struct feed_bundle){.reader = reader};
+    arena_reset(reader->scratch);
+}
+
+static struct message_rows rows_of(const struct gathering *gathering)
+{
+    const struct feed_part *part = &gathering->part;
+    struct message_rows rows = {.bucket = part->bucket,
+                                .seq_to = part->seq_to,
+                                .is_complete = part->is_complete,
+                                .row_count = gathering->count,
+                                .rows = gathering->rows};
+
+    if (!part->is_complete) {
+        rows.page_table_no = part->next_table_no;
+        rows.page_seq = part->next_seq;
+    }
+    return rows;
+}
+
+enum result feed_bundle_add(struct feed_bundle *bundle, const struct feed_range *range,
+                            bool *ret_is_full, struct problem *problem)
+{
+    struct feed_range everybody = *range;
+    struct gathering gathering = {.range = &everybody,
+                                  .is_whole = true,
+                                  .part = {.bucket = range->bucket->bucket,
+                                           .seq_to = bucket_head(range),
+                                           .first_seq = INT64_MAX}};
+    enum result result = RESULT_OK;
+
+    invariant(range->bucket->seq == 0 && range->bucket->page_to == 0);
+    invariant(bundle->count < SNAPSHOT_PARTS_MAX);
+    everybody.replica_no = -1; /* pages hold everything */
+    result = gather_page(&gathering, problem);
+    if (result != RESULT_OK)
+        return result;
+    if (bundle->count > 0 && bundle->size + gathering.size > BUNDLE_SIZE_MAX) {
+        *ret_is_full = true;
+        return RESULT_OK;
+    }
+    bundle->parts[bundle->count++] = rows_of(&gathering);
+    bundle->size += gathering.size;
+    move_cursor(range->bucket, &gathering.part);
+    *ret_is_full = bundle->size >= FEED_BUNDLE_BYTES || bundle->count == SNAPSHOT_PARTS_MAX ||
+                   !gathering.part.is_complete;
+    return RESULT_OK;
+}
+
+enum result feed_bundle_end(struct feed_bundle *bundle, struct feed_part *ret_part,
+                            struct problem *problem)
+{
+    const struct message_snapshot message = {.part_count = bundle->count, .parts = bundle->parts};
+    const struct feed_range range = {.reader = bundle->reader};
+    struct gathering gathering = {.range = &range};
+    struct buffer body;
+    enum result result;
+
+    buffer_init(&body, LIMIT_BODY_SIZE_MAX);
+    result = message_snapshot_encode(bundle->reader->wire, &message, &body, problem);
+    if (result == RESULT_OK)
+        result =
+            add_frames(&gathering, MESSAGE_SNAPSHOT, buffer_bytes(&body), LEVEL_BUNDLE, problem);
+    buffer_done(&body);
+    *ret_part = gathering.part;
+    return result;
 }

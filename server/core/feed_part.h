@@ -33,3 +33,28 @@ MUST_CHECK enum result feed_part_tail(const struct feed_range *range, size_t row
 MUST_CHECK enum result feed_part_page(const struct feed_range *range, struct feed_part *ret_part,
                                       struct problem *problem);
 void feed_part_done(struct feed_part *part);
+
+/* ---- many small buckets ---- */
+
+enum {
+    FEED_SMALL_ROWS_MAX = 500, /* a bucket of so many is read with others in one message */
+    FEED_BUNDLE_BYTES = 384 * 1024,
+};
+
+/* Buckets that a reader begins from nothing, in one message: their columns are long and compress
+ * well, at the price that no other reader can use the same bytes. Between begin and end the
+ * reader's scratch arena is the bundle's. */
+struct feed_bundle {
+    const struct feed_reader *reader;
+    size_t size; /* of the rows, about */
+    size_t count;
+    struct message_rows parts[SNAPSHOT_PARTS_MAX];
+};
+
+void feed_bundle_begin(struct feed_bundle *bundle, const struct feed_reader *reader);
+/* Reads the first page of a bucket that isn't begun, and moves its cursor. *ret_is_full: nothing
+ * more is to be added; if this bucket was too much for the rest, its cursor hasn't moved. */
+MUST_CHECK enum result feed_bundle_add(struct feed_bundle *bundle, const struct feed_range *range,
+                                       bool *ret_is_full, struct problem *problem);
+MUST_CHECK enum result feed_bundle_end(struct feed_bundle *bundle, struct feed_part *ret_part,
+                                       struct problem *problem);

@@ -364,12 +364,13 @@ static enum result try_group(struct feed_round *round, bool *ret_sent, size_t *r
 /* ---- pages ---- */
 
 /* The bucket to page: one that is half done, or the first of those not begun if together they are
- * too much for the final group. *ret_bucket = count: none. */
+ * too much for the final group, or if others were paged before. *ret_bucket = count: none. */
 static enum result choose_paging(struct feed_round *round, size_t *ret_bucket,
                                  struct problem *problem)
 {
     size_t first = round->next.count;
     int64_t sum = 0;
+    bool has_paged = false;
     enum result result = RESULT_OK;
 
     *ret_bucket = round->next.count;
@@ -381,6 +382,7 @@ static enum result choose_paging(struct feed_round *round, size_t *ret_bucket,
             *ret_bucket = i;
             return RESULT_OK;
         }
+        has_paged = has_paged || bucket->is_paged;
         if (bucket->seq != 0)
             continue;
         result = row_count_of(round, i, &row_count, problem);
@@ -388,7 +390,7 @@ static enum result choose_paging(struct feed_round *round, size_t *ret_bucket,
         if (first == round->next.count && row_count > 0)
             first = i;
     }
-    if (sum > FEED_TAIL_ROWS_MAX)
+    if (sum > (has_paged ? 0 : FEED_TAIL_ROWS_MAX))
         *ret_bucket = first;
     return result;
 }
@@ -399,6 +401,40 @@ static enum result send_page(struct feed_round *round, size_t bucket, struct pro
     struct feed_part part = {0};
     enum result result = feed_part_page(&range, &part, problem);
 
+    if (result == RESULT_OK)
+        result = send_part(round, &part, problem);
+    feed_part_done(&part);
+    return result;
+}
+
+static bool is_small(const struct feed_round *round, size_t bucket)
+{
+    const struct feed_bucket *known = &round->next.buckets[bucket];
+
+    return known->seq == 0 && known->page_to == 0 &&
+           round->row_counts[bucket] <= FEED_SMALL_ROWS_MAX;
+}
+
+/* `bucket` and the small ones after it that aren't begun, in one message. */
+static enum result send_bundle(struct feed_round *round, size_t bucket, struct problem *problem)
+{
+    struct feed_bundle bundle;
+    struct feed_part part = {0};
+    size_t first = bucket; /* the one where the final group was too much: others may lie before */
+    bool is_full = false;
+    enum result result = RESULT_OK;
+
+    feed_bundle_begin(&bundle, round->reader);
+    while (!is_full && bucket < round->next.count && bucket >= first && is_small(round, bucket) &&
+           result == RESULT_OK) {
+        struct feed_range range = range_of(round, bucket);
+
+        result = feed_bundle_add(&bundle, &range, &is_full, problem);
+        if (result == RESULT_OK && !is_full)
+            result = choose_paging(round, &bucket, problem);
+    }
+    if (result == RESULT_OK)
+        result = feed_bundle_end(&bundle, &part, problem);
     if (result == RESULT_OK)
         result = send_part(round, &part, problem);
     feed_part_done(&part);
@@ -425,7 +461,8 @@ static enum result run_round(struct feed_round *round, struct problem *problem)
                 round->next.chase_count++;
         }
         if (result == RESULT_OK && !is_sent)
-            result = send_page(round, bucket, problem);
+            result = is_small(round, bucket) ? send_bundle(round, bucket, problem)
+                                             : send_page(round, bucket, problem);
     }
     return result;
 }

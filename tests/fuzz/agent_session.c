@@ -103,7 +103,7 @@ static void say(struct bench *bench, uint8_t type, struct bytes body)
 static void say_any(struct bench *bench, struct input *input)
 {
     static const uint8_t TYPES[] = {
-        MESSAGE_SUBSCRIBED, MESSAGE_ROWS,      MESSAGE_ROWS,      MESSAGE_GONE,
+        MESSAGE_SUBSCRIBED, MESSAGE_ROWS,      MESSAGE_SNAPSHOT,  MESSAGE_GONE,
         MESSAGE_PUBLISH,    MESSAGE_VERDICT,   MESSAGE_WELCOME,   MESSAGE_DIGEST_DIFFERS,
         MESSAGE_BLOB_HAVE,  MESSAGE_BLOB_WANT, MESSAGE_BLOB_PART, MESSAGE_PING,
         MESSAGE_NOTICE,     MESSAGE_ERROR,     MESSAGE_BYE,       MESSAGE_ENROLLED};

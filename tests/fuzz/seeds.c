@@ -62,12 +62,29 @@ static int kind_of(uint8_t type)
         return KIND_SUBSCRIBED;
     case MESSAGE_ROWS:
         return KIND_ROWS;
+    case MESSAGE_SNAPSHOT:
+        return KIND_SNAPSHOT;
     case MESSAGE_GONE:
         return KIND_GONE;
     case MESSAGE_PUBLISH:
         return KIND_PUBLISH;
     default:
         return -1;
+    }
+}
+
+/* Where agent_session.c has it among its types. */
+static unsigned place_of(uint8_t type)
+{
+    switch (type) {
+    case MESSAGE_SUBSCRIBED:
+        return 0;
+    case MESSAGE_ROWS:
+        return 1;
+    case MESSAGE_SNAPSHOT:
+        return 2;
+    default:
+        return 3;
     }
 }
 
@@ -111,7 +128,7 @@ static void seed_feed(struct company *company)
         if (story.size + frame.body.size > SEED_SIZE_MAX - 10)
             continue;
         add_byte(&story, 0); /* any body */
-        add_byte(&story, frame.type == MESSAGE_SUBSCRIBED ? 0 : frame.type == MESSAGE_ROWS ? 1 : 3);
+        add_byte(&story, place_of(frame.type));
         add_part(&story, frame.body);
     }
     add_byte(&story, 1); /* PUBLISH */

@@ -204,6 +204,16 @@ static inline void side_hears_rows(struct world *world, struct side *side, struc
     ok(world, replica_rows(side->replica, &rows, &world->problem));
 }
 
+static inline void side_hears_snapshot(struct world *world, struct side *side, struct bytes body)
+{
+    struct message_snapshot snapshot = {0};
+
+    ok(world, message_snapshot_decode(catalog_of(world, side), body, &world->arena, &snapshot,
+                                      &world->problem));
+    for (size_t i = 0; i < snapshot.part_count; i++)
+        ok(world, replica_rows(side->replica, &snapshot.parts[i], &world->problem));
+}
+
 static inline void side_hears(struct world *world, struct side *side, const struct frame *frame)
 {
     struct message_subscribed subscribed = {0};
@@ -220,6 +230,9 @@ static inline void side_hears(struct world *world, struct side *side, const stru
         break;
     case MESSAGE_ROWS:
         side_hears_rows(world, side, frame->body);
+        break;
+    case MESSAGE_SNAPSHOT:
+        side_hears_snapshot(world, side, frame->body);
         break;
     case MESSAGE_GONE:
         ok(world, message_gone_decode(catalog_of(world, side), frame->body, &world->arena, &gone,

@@ -104,6 +104,7 @@ static inline void wire_hears_frame(struct station *station, struct wire *wire,
         break;
     case MESSAGE_SUBSCRIBED:
     case MESSAGE_ROWS:
+    case MESSAGE_SNAPSHOT:
     case MESSAGE_GONE:
     case MESSAGE_IDS:
     case MESSAGE_PUBLISH:

@@ -54,6 +54,7 @@ static struct judge_value *value_of(struct judge *judge, size_t table, int64_t r
 static void set_value(struct judge *judge, const struct judge_value *value)
 {
     struct judge_value *stored = value_of(judge, value->table, value->row_id, value->column);
+    bool is_first = stored == NULL || (stored->is_touched && stored->is_first);
 
     if (stored == NULL) {
         if (judge->value_count == judge->value_room) {
@@ -64,6 +65,7 @@ static void set_value(struct judge *judge, const struct judge_value *value)
     }
     *stored = *value;
     stored->is_touched = true;
+    stored->is_first = is_first;
 }
 
 static void forget_row(struct judge *judge, size_t table, int64_t row_id)
@@ -447,6 +449,7 @@ static void look_at_loss(struct hearing *hearing, sqlite3_stmt *found)
     size_t table = history_table_no(&world->history, (const char *)sqlite3_column_text(found, 1));
     int64_t row_id = sqlite3_column_int64(found, 2);
     size_t column = HISTORY_NOTHING;
+    const struct judge_value *stands = NULL;
 
     if (table == HISTORY_NOTHING)
         return; /* of a company's own, made since: nobody's edits of it are in the ledger */
@@ -461,7 +464,10 @@ static void look_at_loss(struct hearing *hearing, sqlite3_stmt *found)
             return;
         }
     }
-    if (value_of(hearing->judge, table, row_id, column) != NULL)
+    stands = value_of(hearing->judge, table, row_id, column);
+    /* What an insert said isn't in the judge's book. Who edits it before the first publication,
+     * when rows can be seen already, hasn't seen it as far as the server knows. */
+    if (stands != NULL && !(stands->is_first && stands->is_touched))
         world_fail(world,
                    "merge: '%s' of %s %" PRId64 " %s is said to have lost against '%s' (by user"
                    " %lld, device %lld, against user %lld), which isn't so",

@@ -23,6 +23,7 @@ struct judge_value {
     int64_t seq; /* head of the commit that took it in */
     int64_t edited_us;
     bool is_touched; /* in the commit at hand */
+    bool is_first;   /* nothing of this column was heard of before that commit */
     char text[LEDGER_VALUE_SIZE];
 };
 

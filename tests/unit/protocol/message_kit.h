@@ -37,6 +37,7 @@ union any_message {
     struct message_text text;
     struct message_schema schema;
     struct message_renew renew;
+    struct message_snapshot snapshot;
 };
 
 enum message_kind {
@@ -64,6 +65,7 @@ enum message_kind {
     KIND_NEW_KEY,
     KIND_NEW_PSK,
     KIND_DEPOSITED,
+    KIND_SNAPSHOT,
     KIND_COUNT,
 };
 
@@ -120,6 +122,8 @@ static inline enum result kit_encode(enum message_kind kind, const struct catalo
         return message_new_psk_encode(&any->new_psk, body, problem);
     case KIND_DEPOSITED:
         return message_deposited_encode(&any->deposited, body, problem);
+    case KIND_SNAPSHOT:
+        return message_snapshot_encode(catalog, &any->snapshot, body, problem);
     case KIND_COUNT:
         break;
     }
@@ -179,6 +183,8 @@ static inline enum result kit_decode(enum message_kind kind, const struct catalo
         return message_new_psk_decode(body, arena, &any->new_psk, problem);
     case KIND_DEPOSITED:
         return message_deposited_decode(body, arena, &any->deposited, problem);
+    case KIND_SNAPSHOT:
+        return message_snapshot_decode(catalog, body, arena, &any->snapshot, problem);
     case KIND_COUNT:
         break;
     }
@@ -384,6 +390,22 @@ static inline void say_rows(struct buffer *out, const struct catalog *catalog,
         say_row(out, catalog, &m->rows[i]);
 }
 
+static inline void say_snapshot(struct buffer *out, const struct catalog *catalog,
+                                const struct message_snapshot *m)
+{
+    for (size_t i = 0; i < m->part_count; i++) {
+        const struct message_rows *part = &m->parts[i];
+
+        say_number(out, "bucket", part->bucket);
+        say_number(out, "seq_to", part->seq_to);
+        say_bool(out, "is_complete", part->is_complete);
+        say_number(out, "page_table_no", part->page_table_no);
+        say_number(out, "page_seq", part->page_seq);
+        for (size_t r = 0; r < part->row_count; r++)
+            say_row(out, catalog, &part->rows[r]);
+    }
+}
+
 static inline void say_gone(struct buffer *out, const struct message_gone *m)
 {
     say_number(out, "bucket", m->bucket);
@@ -563,6 +585,9 @@ static inline void kit_say(enum message_kind kind, const struct catalog *catalog
     case KIND_NEW_PSK:
     case KIND_DEPOSITED:
         say_security(out, kind, any);
+        break;
+    case KIND_SNAPSHOT:
+        say_snapshot(out, catalog, &any->snapshot);
         break;
     case KIND_COUNT:
         break;

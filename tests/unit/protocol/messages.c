@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* long because it makes up values for every message there is */
 #include "protocol/messages.h"
 
 #include "base/prng.h"
@@ -149,6 +150,24 @@ static void random_rows(struct dice *dice, struct message_rows *m)
             parts[i] = (uint8_t)i;
         m->part_count = REPAIR_PARTS;
         m->parts = parts;
+    }
+}
+
+static void random_snapshot(struct dice *dice, struct message_snapshot *m)
+{
+    int64_t bucket = 0;
+
+    m->part_count = 1 + below(dice, 6);
+    m->parts = memory(dice, m->part_count, sizeof *m->parts);
+    for (size_t i = 0; i < m->part_count; i++) {
+        struct message_rows *part = &m->parts[i];
+
+        random_rows(dice, part);
+        bucket += number(dice, 1, INT64_MAX / 8);
+        part->bucket = bucket;
+        part->seq_after = 0;
+        part->is_repair = false;
+        part->part_count = 0;
     }
 }
 
@@ -433,6 +452,9 @@ static void random_message(struct dice *dice, enum message_kind kind, union any_
         break;
     case KIND_ROWS:
         random_rows(dice, &any->rows);
+        break;
+    case KIND_SNAPSHOT:
+        random_snapshot(dice, &any->snapshot);
         break;
     case KIND_GONE:
         random_gone(dice, &any->gone);

@@ -59,6 +59,7 @@ static const struct {
     {"IDS", KIND_IDS},
     {"RENEW", KIND_RENEW},
     {"SCHEMA", KIND_SCHEMA},
+    {"SNAPSHOT", KIND_SNAPSHOT},
 };
 enum { MESSAGE_COUNT = sizeof MESSAGES / sizeof MESSAGES[0] };
 

@@ -399,6 +399,36 @@ static void a_verdict_that_meets_a_locked_replica_is_taken_up_soon(void **state)
     world_end(world);
 }
 
+/* The first rows of a new device, while another program holds the file for a moment. */
+static void a_snapshot_of_several_buckets_is_taken_part_by_part(void **state)
+{
+    struct world *world = world_begin(state);
+    int64_t buckets[] = {SITE(1), SITE(2)};
+    struct row_image images[] = {memo(world->kit, SERVER(1), 10, 1, "first", "body"),
+                                 memo(world->kit, SERVER(2), 11, 2, "second", "body")};
+    struct message_rows parts[] = {
+        {.bucket = SITE(1), .seq_to = 10, .is_complete = true, .row_count = 1, .rows = &images[0]},
+        {.bucket = SITE(2), .seq_to = 11, .is_complete = true, .row_count = 1, .rows = &images[1]}};
+    sqlite3 *other = NULL;
+
+    world_step(world, (struct agent_event){.kind = AGENT_EVENT_START});
+    world_connect(world);
+    world_welcome(world, 11);
+    assert_int_equal(sqlite3_open(world->kit->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    SAY_BY_CATALOG(world, snapshot, MESSAGE_SNAPSHOT, {.part_count = 2, .parts = parts});
+    SAY(world, subscribed, MESSAGE_SUBSCRIBED,
+        {.is_whole = true, .added_count = 2, .added = buckets});
+    world_publish(world, 11);
+    world_pass(world, SECONDS(2));
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    world_pass(world, SECONDS(2));
+    assert_string_equal(rows(world->kit, "SELECT title FROM memo ORDER BY id"), "first;second");
+    assert_string_equal(rows(world->kit, "SELECT published_seq FROM fs_sync"), "11");
+    world_end(world);
+}
+
 static void a_verdict_that_does_not_come_is_asked_for_again(void **state)
 {
     struct world *world = world_begin(state);
@@ -702,6 +732,7 @@ int main(void)
         TEST(a_seal_without_verdict_is_sent_again_unchanged),
         TEST(a_busy_server_gets_the_seal_again_later),
         TEST(a_verdict_that_meets_a_locked_replica_is_taken_up_soon),
+        TEST(a_snapshot_of_several_buckets_is_taken_part_by_part),
         TEST(a_verdict_that_does_not_come_is_asked_for_again),
         TEST(a_verdict_for_a_seal_that_is_not_on_its_way_is_refused),
         TEST(a_large_seal_goes_in_parts_within_the_window),

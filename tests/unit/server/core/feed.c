@@ -44,6 +44,7 @@ struct mirror {
     size_t subscriptions;
     size_t publications;
     size_t pages;
+    size_t snapshots; /* pages of several buckets */
     size_t id_lists;
     size_t rounds;
 };
@@ -168,9 +169,23 @@ static void take_ids(struct mirror *mirror, const struct message_ids *ids)
     mirror->id_lists++;
 }
 
+static void take_rows(struct mirror *mirror, const struct message_rows *rows)
+{
+    if (rows->seq_after == 0 && rows->is_complete)
+        mirror->fresh[mirror->fresh_count++] = rows->bucket;
+    if (!rows->is_complete)
+        mirror->pages++;
+    mirror->rows_received += rows->row_count;
+    assert_true(mirror->staged_count + rows->row_count <= STAGE_MAX);
+    for (size_t i = 0; i < rows->row_count; i++)
+        mirror->staged[mirror->staged_count++] =
+            (struct staged){.row = rows->rows[i], .bucket = rows->bucket};
+}
+
 static void take_frame(struct world *world, struct mirror *mirror, const struct frame *frame)
 {
     struct message_rows rows;
+    struct message_snapshot snapshot;
     struct message_gone gone;
     struct message_ids ids;
     struct message_publish head;
@@ -188,15 +203,14 @@ static void take_frame(struct world *world, struct mirror *mirror, const struct 
     case MESSAGE_ROWS:
         kit_ok(world, message_rows_decode(&world->catalog, frame->body, &world->arena, &rows,
                                           &world->problem));
-        if (rows.seq_after == 0 && rows.is_complete)
-            mirror->fresh[mirror->fresh_count++] = rows.bucket;
-        if (!rows.is_complete)
-            mirror->pages++;
-        mirror->rows_received += rows.row_count;
-        assert_true(mirror->staged_count + rows.row_count <= STAGE_MAX);
-        for (size_t i = 0; i < rows.row_count; i++)
-            mirror->staged[mirror->staged_count++] =
-                (struct staged){.row = rows.rows[i], .bucket = rows.bucket};
+        take_rows(mirror, &rows);
+        break;
+    case MESSAGE_SNAPSHOT:
+        kit_ok(world, message_snapshot_decode(&world->catalog, frame->body, &world->arena,
+                                              &snapshot, &world->problem));
+        for (size_t i = 0; i < snapshot.part_count; i++)
+            take_rows(mirror, &snapshot.parts[i]);
+        mirror->snapshots++;
         break;
     case MESSAGE_GONE:
         kit_ok(world, message_gone_decode(&world->catalog, frame->body, &world->arena, &gone,
@@ -250,6 +264,7 @@ static void pull(struct world *world, struct mirror *mirror)
 {
     mirror->rows_received = mirror->bytes_received = mirror->subscriptions = 0;
     mirror->publications = mirror->pages = mirror->id_lists = mirror->rounds = 0;
+    mirror->snapshots = 0;
     while (pull_once(world, mirror, 256 * 1024))
         assert_true(mirror->rounds < 1000);
 }
@@ -588,6 +603,64 @@ static void a_large_bucket_is_paged_and_published_at_the_head(void **state)
     mirror_destroy(mirror);
 }
 
+/* A site of anna's with its notes, which have ids from 1,000 times the site's on. */
+static void add_site(struct world *world, int site, int64_t notes)
+{
+    char text[256];
+
+    (void)snprintf(text, sizeof text,
+                   "INSERT INTO site(id, party_id, name) VALUES (%d,5,'site');"
+                   "INSERT INTO watch_list(id, user_id, site_id) VALUES (%d,1,%d)",
+                   site, site, site);
+    office(world, text);
+    fill(world, site * 1000, notes, site);
+}
+
+static void many_small_buckets_come_in_few_messages(void **state)
+{
+    struct world *world = *state;
+    struct mirror *mirror = NULL;
+
+    for (int site = 101; site <= 130; site++)
+        add_site(world, site, 60);
+    office(world, "INSERT INTO reply(id, note_id, text) SELECT id, id, 'yes' FROM note"
+                  " WHERE id % 2 = 0");
+    mirror = mirror_of(world, ANNA);
+    assert_true(pull_once(world, mirror, 1));
+    assert_int_equal(mirror->snapshots, 1);
+    assert_int_equal(mirror->publications, 0);
+    /* behind, inside and before the rows that have gone out */
+    office(world, "UPDATE note SET a='late' WHERE id IN (101001, 130001)");
+    office(world, "DELETE FROM note WHERE id IN (101003, 130003)");
+    office(world, "UPDATE note SET site_id=101 WHERE id=130005");
+    pull(world, mirror);
+    assert_in_range(mirror->snapshots, 1, 4);
+    assert_int_equal(mirror->publications, 1);
+    expect_same(world, mirror);
+    mirror_destroy(mirror);
+}
+
+/* Together they would be more than a message holds. */
+static void a_bucket_that_is_too_much_for_the_rest_goes_by_itself(void **state)
+{
+    struct world *world = *state;
+    struct mirror *mirror = NULL;
+
+    for (int site = 101; site <= 120; site++)
+        add_site(world, site, 60);
+    add_site(world, 121, 400);
+    add_site(world, 122, 60);
+    office(world, "UPDATE note SET a=hex(randomblob(32000)), g1=hex(randomblob(32000)),"
+                  " g2=hex(randomblob(32000)), once=hex(randomblob(32000)),"
+                  " code=hex(randomblob(32000)) WHERE id=121399");
+    mirror = mirror_of(world, ANNA);
+    pull(world, mirror);
+    assert_int_equal(mirror->snapshots, 3);
+    assert_int_equal(mirror->publications, 1);
+    expect_same(world, mirror);
+    mirror_destroy(mirror);
+}
+
 static void a_cut_paging_goes_on_where_it_was(void **state)
 {
     struct world *world = *state;
@@ -761,6 +834,8 @@ int main(void)
         STORY(a_device_below_the_low_water_mark_is_told_what_there_is),
         STORY(a_paged_bucket_below_the_mark_is_told_what_there_is),
         STORY(a_large_bucket_is_paged_and_published_at_the_head),
+        STORY(many_small_buckets_come_in_few_messages),
+        STORY(a_bucket_that_is_too_much_for_the_rest_goes_by_itself),
         STORY(a_cut_paging_goes_on_where_it_was),
         STORY(a_reader_slower_than_the_writer_is_published_in_the_end),
         STORY(readers_of_the_same_range_share_one_body),

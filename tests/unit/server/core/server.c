@@ -92,6 +92,7 @@ static void hears(struct world *world, struct device *device, const struct frame
     struct memory *memory = &office->memories[device - world->devices];
     struct message_publish publish = {0};
     struct message_rows rows = {0};
+    struct message_snapshot snapshot = {0};
     struct problem problem = {0};
 
     if (frame->type == MESSAGE_WELCOME)
@@ -102,6 +103,13 @@ static void hears(struct world *world, struct device *device, const struct frame
         expect(message_rows_decode(&office->catalog, frame->body, &world->arena, &rows, &problem),
                &problem);
         memory->row_count += rows.row_count;
+    }
+    if (frame->type == MESSAGE_SNAPSHOT) {
+        expect(message_snapshot_decode(&office->catalog, frame->body, &world->arena, &snapshot,
+                                       &problem),
+               &problem);
+        for (size_t i = 0; i < snapshot.part_count; i++)
+            memory->row_count += snapshot.parts[i].row_count;
     }
     if (frame->type == MESSAGE_PUBLISH) {
         expect(message_publish_decode(frame->body, &world->arena, &publish, &problem), &problem);
