@@ -23,40 +23,33 @@ static enum result make_data_folder(const struct program *program, struct proble
     return result;
 }
 
-static enum exit_code say_enrolled(struct program *program, const struct keys *keys,
-                                   const struct daemon_outcome *outcome)
+static enum exit_code say_enrolled(struct program *program, const struct daemon_outcome *outcome)
 {
+    const struct replica_identity *who = &outcome->who;
     char text[1024];
-    struct replica_identity who = {0};
-    struct problem problem = {0};
-    struct replica *replica = NULL;
 
-    if (open_folder(program->data_folder, keys, true, NULL, &replica, &problem) == RESULT_OK &&
-        replica_identity(replica, &who, &problem) != RESULT_OK)
-        who = (struct replica_identity){0};
-    replica_close(replica);
     if (program->is_json)
         snprintf(text, sizeof text,
                  "{\"enrolled\":true,\"replica_no\":%" PRId64
                  ",\"first_sync\":%s,\"pending\":%s,\"fingerprint\":\"%s\"}\n",
-                 who.replica_no, outcome->is_delivered ? "true" : "false",
+                 who->replica_no, outcome->is_delivered ? "true" : "false",
                  outcome->is_pending ? "true" : "false", outcome->fingerprint);
     else if (outcome->is_pending)
         snprintf(text, sizeof text,
                  "enrolled as %s (%s), replica %" PRId64 "\n"
                  "waiting for confirmation, fingerprint:  %s\n"
                  "Read the fingerprint to the office. `fieldsync-agent run` goes on by itself.\n",
-                 who.user_login, who.series, who.replica_no, outcome->fingerprint);
+                 who->user_login, who->series, who->replica_no, outcome->fingerprint);
     else if (outcome->is_delivered)
         snprintf(text, sizeof text,
                  "enrolled as %s (%s)\nfirst sync: %" PRId64 " KiB received in %.1f s\n",
-                 who.user_login, who.series, outcome->bytes_received / 1024,
+                 who->user_login, who->series, outcome->bytes_received / 1024,
                  (double)outcome->duration_us / 1e6);
     else
         snprintf(text, sizeof text,
                  "enrolled as %s (%s)\nthe first sync isn't complete (%s): `fieldsync-agent run` "
                  "goes on with it\n",
-                 who.user_login, who.series, outcome->reason);
+                 who->user_login, who->series, outcome->reason);
     return program_print(text);
 }
 
@@ -129,7 +122,7 @@ static enum exit_code enrol_with(struct program *program, const struct identity_
         result = daemon_run(&options, &outcome, &problem);
     }
     if (result == RESULT_OK && outcome.is_enrolled) {
-        exit_code = say_enrolled(program, keys, &outcome);
+        exit_code = say_enrolled(program, &outcome);
         keys_destroy(keys);
         files_lock_close(&lock);
         return exit_code;

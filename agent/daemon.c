@@ -221,6 +221,16 @@ static void tell_manager(struct log *log, const char *state)
         log_problem(log, LOG_LEVEL_WARNING, "not_notified", result, &problem);
 }
 
+/* For what is said in the end: opening the replica again would cost as much as a small first sync.
+ */
+static void note_identity(struct daemon *daemon)
+{
+    struct problem problem = {0};
+
+    if (replica_identity(daemon->replica, &daemon->outcome->who, &problem) != RESULT_OK)
+        daemon->outcome->who = (struct replica_identity){0};
+}
+
 /* What one run leaves to the next. */
 struct handover {
     struct renewal renewal;
@@ -250,6 +260,8 @@ static enum result run_once(const struct daemon_options *options, struct handove
         tell_manager(options->log, "STOPPING=1");
     }
     ret_outcome->duration_us = clock_mono_now().us - daemon.started_at.us;
+    if (ret_outcome->is_enrolled)
+        note_identity(&daemon);
     /* a file that is in trouble again at once isn't helped by opening it */
     handover->is_again = daemon.is_renewing || daemon.is_new_schema ||
                          (daemon.is_reopening && ret_outcome->duration_us > REOPEN_EVERY_US);

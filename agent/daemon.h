@@ -7,6 +7,7 @@
 #pragma once
 
 #include "agent/keys.h"
+#include "agent/replica/replica.h"
 #include "edge/log.h"
 #include "edge/options.h"
 
@@ -30,9 +31,10 @@ struct daemon_options {
 /* What happened, for the words of the command. */
 struct daemon_outcome {
     enum exit_code exit_code;
-    bool is_enrolled;  /* DAEMON_ENROL: the keys are stored */
-    bool is_delivered; /* everything was delivered both ways */
-    bool is_pending;   /* not confirmed by the office yet */
+    bool is_enrolled;            /* DAEMON_ENROL: the keys are stored */
+    struct replica_identity who; /* then: who it is now */
+    bool is_delivered;           /* everything was delivered both ways */
+    bool is_pending;             /* not confirmed by the office yet */
     char fingerprint[IDENTITY_FINGERPRINT_SIZE];
     bool is_revoked;
     bool is_wiped;

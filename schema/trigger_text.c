@@ -809,6 +809,13 @@ enum { RECIPE_COUNT = sizeof RECIPES / sizeof RECIPES[0] };
 static_assert((int)RECIPE_COUNT <= (int)TRIGGER_OBJECTS_MAX,
               "each recipe makes at most one object");
 
+static const char *on_what(struct maker *maker, const struct recipe *recipe)
+{
+    if (strcmp(recipe->type, "trigger") != 0)
+        return NULL;
+    return recipe->make == make_look_insert ? object_name(maker, "look") : maker->table->name;
+}
+
 static void make_object(struct maker *maker, const struct recipe *recipe,
                         struct trigger_object *ret_object)
 {
@@ -823,6 +830,7 @@ static void make_object(struct maker *maker, const struct recipe *recipe,
     *ret_object = (struct trigger_object){
         .type = recipe->type,
         .name = object_name(maker, recipe->suffix),
+        .on = on_what(maker, recipe),
         .text = (const char *)copy.data,
     };
 }

@@ -34,6 +34,7 @@ struct trigger_table {
 struct trigger_object {
     const char *type; /* "view", "trigger" or "index" */
     const char *name;
+    const char *on;   /* of a trigger: its table or view; else NULL */
     const char *text; /* without closing semicolon, exactly as SQLite keeps it */
 };
 

@@ -2,6 +2,7 @@
 #include "tests/schema_fixture/fixture.h"
 
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 
 static int agent_setup(void **state)
@@ -554,6 +555,40 @@ static void missing_altered_and_unknown_triggers_are_found_and_put_right(void **
                      1);
 }
 
+/* A new database gets them all at once (docs/decisions/0029), this one one by one, because one is
+ * there already: what SQLite keeps is the same, and the file is closed to such writing as ever. */
+static void all_at_once_is_the_same_as_one_by_one(void **state)
+{
+    static const char LISTED[] = "SELECT count(*) FROM at_once";
+    static const char EQUAL[] = "SELECT count(*) FROM at_once a JOIN sqlite_schema s USING (name)"
+                                " WHERE s.type = a.type AND s.tbl_name = a.tbl_name"
+                                " AND s.sql = a.sql AND s.rootpage = 0";
+    struct fixture *f = *state;
+    sqlite3 *handle = sql_handle(f->database);
+    sqlite3_stmt *one = NULL;
+    char *text = NULL;
+    size_t removed_count = 0;
+
+    fixture_exec(f, "CREATE TABLE at_once AS SELECT type, name, tbl_name, sql FROM sqlite_schema"
+                    " WHERE substr(name, 1, 4) = '_fs_' AND type IN ('trigger', 'view')");
+    fixture_ok(f, triggers_remove(f->database, &removed_count, &f->problem));
+    assert_true(removed_count > 8);
+    assert_int_equal(fixture_integer(f, EQUAL), 0);
+    assert_int_equal(sqlite3_prepare_v2(handle,
+                                        "SELECT sql FROM at_once WHERE name = '_fs_site_insert'",
+                                        -1, &one, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(one), SQLITE_ROW);
+    text = strdup((const char *)sqlite3_column_text(one, 0));
+    assert_int_equal(sqlite3_finalize(one), SQLITE_OK);
+    fixture_exec(f, text);
+    free(text);
+    fixture_ok(f, triggers_install(f->database, &f->catalog, SCHEMA_SIDE_AGENT, NULL, &f->problem));
+    assert_int_equal(fixture_integer(f, EQUAL), (int64_t)removed_count);
+    assert_int_equal(fixture_integer(f, LISTED), (int64_t)removed_count);
+    fixture_refuses(f, "DELETE FROM sqlite_schema WHERE name = 'at_once'", "may not be modified");
+}
+
 static void new_unique_index_is_watched_after_installing_again(void **state)
 {
     struct fixture *f = *state;
@@ -772,6 +807,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(local_tables_are_left_alone, agent_setup, teardown),
         cmocka_unit_test_setup_teardown(sixty_two_columns_have_a_bit_each, agent_setup, teardown),
         cmocka_unit_test_setup_teardown(installing_again_changes_nothing, agent_setup, teardown),
+        cmocka_unit_test_setup_teardown(all_at_once_is_the_same_as_one_by_one, agent_setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(
             missing_altered_and_unknown_triggers_are_found_and_put_right, agent_setup, teardown),
         cmocka_unit_test_setup_teardown(new_unique_index_is_watched_after_installing_again,
