@@ -99,6 +99,7 @@ struct catalog_table {
     uint8_t key_columns[CATALOG_KEY_COLUMNS_MAX];
     uint64_t columns_mask;     /* all columns but the id; a number outside of it has no column */
     uint64_t server_only_mask; /* columns that devices may not write; home is one of them */
+    uint64_t scope_mask; /* columns that a subscription reads (scopes.h); 0: it reads nothing */
 };
 
 /* Roles are bits, in the order of the catalog's role names. */

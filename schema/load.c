@@ -227,6 +227,7 @@ static enum result load_column_row(struct loader *loader, const struct catalog_t
 
 static void set_masks(struct catalog_table *table)
 {
+    table->scope_mask = UINT64_MAX; /* until scopes_find knows better */
     for (uint8_t n = 1; n < table->column_count; n++) {
         if (table->columns[n].name[0] == '\0')
             continue;

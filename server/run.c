@@ -27,6 +27,7 @@ enum { STEP_SEED_SIZE = 64, QUEUE_SIZE_MAX = 4 * 1024 * 1024, GREETING_SIZE_MAX 
 #define LOOK_SOON_US      MILLISECONDS(1)
 #define WATCH_INTERVAL_US MILLISECONDS(20)   /* of many commits one look is enough */
 #define STOP_LIMIT_US     MILLISECONDS(1500) /* of networks that take no more bytes */
+#define TRIM_INTERVAL_US  SECONDS(20)
 
 /* ---- steps ---- */
 
@@ -144,20 +145,25 @@ static void keep_reserve(struct run *run)
         log_problem(run->log, LOG_LEVEL_WARNING, "reserve", result, &problem);
 }
 
-/* After a time of work its memory goes back to the system, once it is quiet. */
+/* What work has left in holes goes back to the system: once it is quiet, and now and then while it
+ * never is. Pings are no work: with a thousand devices there is one in every second. */
 static void rest(struct run *run)
 {
     struct server_status status = server_status(run->server);
-    int64_t work = run->counts.group_count + status.bytes_sent;
+    int64_t work = run->counts.group_count + status.publishes + status.refused_handshakes;
+    struct mono_time now = clock_mono_now();
+    bool is_quiet = run->look_delay_us == LOOK_INTERVAL_US && work == run->work_seen;
 
-    if (work != run->work_seen) {
-        run->work_seen = work;
-        run->is_resting = false;
-    } else if (!run->is_resting) {
-        run->is_resting = true;
-        keep_reserve(run);
-        (void)malloc_trim(0);
+    run->work_seen = work;
+    if (is_quiet ? run->is_resting : !mono_is_due(run->trim_at, now)) {
+        run->is_resting = is_quiet;
+        return;
     }
+    if (is_quiet)
+        keep_reserve(run);
+    run->is_resting = is_quiet;
+    run->trim_at = mono_after(now, TRIM_INTERVAL_US);
+    (void)malloc_trim(0);
 }
 
 static void on_look_timer(void *context)
@@ -166,10 +172,9 @@ static void on_look_timer(void *context)
 
     run_look(run);
     run->look_delay_us += run->look_delay_us / 2;
-    if (run->look_delay_us > LOOK_INTERVAL_US) {
+    if (run->look_delay_us > LOOK_INTERVAL_US)
         run->look_delay_us = LOOK_INTERVAL_US;
-        rest(run);
-    }
+    rest(run);
     loop_timer_set(run->look_timer, mono_after(clock_mono_now(), run->look_delay_us));
 }
 

@@ -89,8 +89,9 @@ struct run {
     struct master *readers[RUN_READERS_MAX]; /* each its thread's; NULL: not opened */
 
     struct errand look;
-    int64_t work_seen; /* groups and bytes at the last look: unchanged is quiet */
+    int64_t work_seen; /* groups and publications at the last look: unchanged is quiet */
     bool is_resting;
+    struct mono_time trim_at; /* without quiet, not before */
     bool is_looking;
     int64_t look_delay_us;  /* from one look to the next, without a write seen by the watch */
     struct errand *bounced; /* no thread took them: answered "wait" at the end of the step */

@@ -9,6 +9,7 @@
 #include "embedded_files.h"
 #include "schema/load.h"
 #include "schema/migrate.h"
+#include "schema/scopes.h"
 #include "schema/triggers.h"
 #include "server/core/devices.h"
 #include "server/service/service.h"
@@ -100,8 +101,12 @@ static enum result open_database(const char *path, bool create, struct sql_datab
 static enum result read_catalog(struct setup *setup, struct sql_database *database,
                                 struct problem *problem)
 {
+    enum result result;
+
     arena_reset(&setup->arena);
-    return catalog_load(database, &setup->arena, &setup->catalog, problem);
+    result = catalog_load(database, &setup->arena, &setup->catalog, problem);
+    return result == RESULT_OK ? scopes_find(database, &setup->arena, &setup->catalog, problem)
+                               : result;
 }
 
 /* Our own scripts and the company's. */

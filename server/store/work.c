@@ -403,6 +403,11 @@ static bool is_watched(const struct catalog *catalog, const struct catalog_table
     return false;
 }
 
+bool work_decides_scope(const struct catalog_table *table, bool comes_or_goes, uint64_t mask)
+{
+    return (table->scope_mask & (comes_or_goes ? UINT64_MAX : mask)) != 0;
+}
+
 enum result work_note_change(struct work *work, struct work_row *row, const struct value *before,
                              const struct value *after, uint64_t mask, const struct author *author,
                              bool is_new, struct problem *problem)
@@ -420,7 +425,8 @@ enum result work_note_change(struct work *work, struct work_row *row, const stru
                                    .author = *author};
     if (!work->is_reacting)
         work->outside_count++;
-    if (!row->is_watched && is_watched(work->catalog, row->table)) {
+    if (!row->is_watched && is_watched(work->catalog, row->table) &&
+        work_decides_scope(row->table, before == NULL || after == NULL, mask)) {
         row->is_watched = true;
         if (!is_new)
             result = work_add_users(work, row, problem);

@@ -189,13 +189,16 @@ static enum result adopt_row(struct work *work, const struct adopted *adopted,
 {
     struct author author = {.edited_at = {adopted->edited_at_us}};
     struct work_row *row = NULL;
+    bool is_whole = false;
     enum result result = work_find(work, adopted->table, adopted->row_id, &row, problem);
 
     if (result != RESULT_OK)
         return result;
     if (author.edited_at.us > work->now.us || author.edited_at.us < 0)
         author.edited_at = work->now;
-    if (adopted->old_bucket != 0 || row->row.bucket != 0)
+    is_whole = !work_row_exists(row) || row->row.bucket == 0 || adopted->mask == 0;
+    if ((adopted->old_bucket != 0 || row->row.bucket != 0) &&
+        work_decides_scope(row->table, is_whole, adopted->mask))
         result = add_entitled_users(
             work, adopted->old_bucket != 0 ? adopted->old_bucket : row->row.bucket, problem);
     if (result != RESULT_OK)

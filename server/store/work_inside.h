@@ -101,6 +101,9 @@ MUST_CHECK enum result work_mark_dirty(struct work *work, struct work_row *row, 
 MUST_CHECK enum result work_bucket(struct work *work, const struct catalog_table *table,
                                    int64_t row_id, struct value *values, int64_t *ret_bucket,
                                    struct problem *problem);
+/* Can such a change alter anybody's subscription? `mask`: the columns that differ, if the row
+ * neither comes nor goes. */
+bool work_decides_scope(const struct catalog_table *table, bool comes_or_goes, uint64_t mask);
 /* Notes the change for reactions, and users whose subscription it may touch. `is_new`: the watch
  * SQL need not look at the state before. */
 MUST_CHECK enum result work_note_change(struct work *work, struct work_row *row,

@@ -4,6 +4,7 @@
 
 #include "protocol/identity.h"
 #include "schema/load.h"
+#include "schema/scopes.h"
 #include "server/core/devices.h"
 #include "server/core/feed.h"
 #include "server/service/service.h"
@@ -63,6 +64,8 @@ static enum result load_catalog(struct world_server *server, struct problem *pro
     result = sql_open(&options, &database, problem);
     if (result == RESULT_OK)
         result = catalog_load(database, &server->catalog_arena, &server->catalog, problem);
+    if (result == RESULT_OK)
+        result = scopes_find(database, &server->catalog_arena, &server->catalog, problem);
     sql_close(database);
     return result;
 }

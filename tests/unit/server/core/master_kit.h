@@ -11,6 +11,7 @@
 #endif
 
 #include "schema/load.h"
+#include "schema/scopes.h"
 #include "schema/triggers.h"
 #include "server/core/devices.h"
 #include "server/core/master.h"
@@ -472,6 +473,8 @@ static inline void kit_make_file(struct world *world)
     sql(world, KIT_CATALOG);
     kit_ok(world,
            catalog_load(world->other, &world->catalog_arena, &world->catalog, &world->problem));
+    kit_ok(world,
+           scopes_find(world->other, &world->catalog_arena, &world->catalog, &world->problem));
     kit_ok(world, triggers_install(world->other, &world->catalog, SCHEMA_SIDE_SERVER, NULL,
                                    &world->problem));
 }

@@ -79,6 +79,27 @@ static void a_commit_that_concerns_nobody_changes_no_subscription(void **state)
     assert_int_equal(world->outcome.rescoped_count, 0);
 }
 
+/* The master must not look at subscriptions for a column that none of them reads. */
+static void a_change_that_no_subscription_reads_names_nobody(void **state)
+{
+    struct world *world = *state;
+
+    office(world, "INSERT INTO note(id, site_id) VALUES (1,10)");
+    assert_int_equal(world->outcome.work.user_count, 0);
+    office(world, "UPDATE note SET site_id=20, a='moved' WHERE id=1");
+    assert_int_equal(world->outcome.work.user_count, 0);
+    office(world, "UPDATE site SET access_note='ring twice' WHERE id=10");
+    assert_int_equal(world->outcome.work.user_count, 0);
+    office(world, "DELETE FROM note WHERE id=1");
+    assert_int_equal(world->outcome.work.user_count, 0);
+    office(world, "UPDATE watch_list SET site_id=30 WHERE id=3");
+    assert_int_equal(world->outcome.work.user_count, 1);
+    assert_int_equal(until(world, ANNA, SITE(30)), INT64_MAX);
+    office(world, "UPDATE app_user SET is_active=0 WHERE id=2");
+    assert_true(world->outcome.work.user_count > 0);
+    assert_int_equal(subscribed(world, BRUNO), 0);
+}
+
 static void a_subscription_that_time_changes_gets_a_seq_of_its_own(void **state)
 {
     struct world *world = *state;
@@ -116,6 +137,7 @@ int main(void)
         STORY(who_is_not_active_is_subscribed_to_nothing),
         STORY(the_history_says_until_when_a_bucket_was_whose),
         STORY(a_commit_that_concerns_nobody_changes_no_subscription),
+        STORY(a_change_that_no_subscription_reads_names_nobody),
         STORY(a_subscription_that_time_changes_gets_a_seq_of_its_own),
         STORY(a_user_without_a_device_costs_nothing),
     };
