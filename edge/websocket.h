@@ -34,7 +34,8 @@ enum {
     WEBSOCKET_FRAGMENT_COUNT_MAX = 64,      /* of one received message */
     WEBSOCKET_QUEUE_SIZE_MAX = 256 * 1024,  /* default of queue_size_max */
     WEBSOCKET_MESSAGE_OVERHEAD_SIZE = 64,   /* what each queued message counts beyond its bytes */
-    WEBSOCKET_CONNECT_LIMIT_MS = 10 * 1000, /* dialling: name, TCP, TLS and upgrade together */
+    WEBSOCKET_CONNECT_LIMIT_MS = 25 * 1000, /* dialling: name, TCP, TLS and upgrade together */
+    WEBSOCKET_TCP_LIMIT_MS = 12 * 1000,     /* of that, TCP to one address: four tries of a SYN */
     WEBSOCKET_CLOSE_LIMIT_MS = 5 * 1000,    /* closing: then the socket is cut */
     WEBSOCKET_CONNECTION_COUNT_MAX = 1 << 20,
 };

@@ -382,7 +382,7 @@ static enum result client_prepare(struct websocket *websocket, struct problem *p
     info.vhost_name = "fieldsync-client";
     info.http_proxy_address = "";
     info.timeout_secs = WEBSOCKET_CONNECT_LIMIT_MS / 1000;
-    info.connect_timeout_secs = WEBSOCKET_CONNECT_LIMIT_MS / 1000;
+    info.connect_timeout_secs = WEBSOCKET_TCP_LIMIT_MS / 1000;
     info.retry_and_idle_policy = &NO_PINGS;
     info.user = websocket;
     if (loop_has_tls(websocket->loop)) {

@@ -13,6 +13,7 @@ enum {
     LIMIT_MESSAGE_SIZE_MIN = 17,        /* a tag and one byte: less can't say anything */
     LIMIT_MESSAGE_SIZE_MAX = 65535,     /* Noise rev. 34, section 3: lengths fit 16 bits */
     LIMIT_MESSAGE_OFFER_MIN = 1024,     /* a server may ask for smaller messages, not for dust */
+    LIMIT_MESSAGE_OFFER = 16384,        /* ours: 14 s at 9.6 kbit/s, so that something is heard */
     LIMIT_MESSAGE_FRAGMENTS_MAX = 64,   /* WebSocket fragments a message: floods cost calls */
     LIMIT_CHUNK_SIZE_MIN = 512,         /* body bytes of a chunk that says "more follow" */
     LIMIT_FRAME_PADDED_SIZE = 32,       /* smaller frames are padded to it: sizes tell types */
@@ -46,12 +47,15 @@ enum {
 
 /* Connections and times. */
 enum {
-    LIMIT_HANDSHAKE_SECONDS = 10,      /* from accept to the first good transport frame */
-    LIMIT_HANDSHAKES_MAX = 1000,       /* unfinished ones, all addresses */
-    LIMIT_HANDSHAKES_ADDRESS_MAX = 64, /* unfinished ones of one address: an office behind NAT */
-    LIMIT_PING_SECONDS_MIN = 25,       /* proxies drop what is silent for 30 to 60 s */
-    LIMIT_PING_SECONDS_MAX = 55,       /* drawn between the two, so that a fleet spreads */
-    LIMIT_SILENCE_SECONDS = 60,        /* then the link counts as dead */
+    LIMIT_HANDSHAKE_SECONDS = 30,         /* to the first good frame: 600 ms latency, some loss */
+    LIMIT_HANDSHAKE_CROWDED_SECONDS = 10, /* while strangers use half of what there is for them */
+    LIMIT_HANDSHAKES_MAX = 1000,          /* unfinished ones, all addresses */
+    LIMIT_HANDSHAKES_ADDRESS_MAX = 64,    /* unfinished ones of one address: an office behind NAT */
+    LIMIT_PING_SECONDS_MIN = 35,          /* of saying nothing; drawn, so that a fleet spreads */
+    LIMIT_PING_SECONDS_MAX = 45,          /* proxies drop what is silent for 60 s */
+    LIMIT_SERVER_PING_SECONDS_MAX =
+        50,                     /* from 45 s: mostly the device was first, and one is enough */
+    LIMIT_SILENCE_SECONDS = 60, /* then the link counts as dead */
     LIMIT_RETRY_AFTER_MS_MAX = 600000, /* unproven HELLO: a liar can't send a device away longer */
     LIMIT_SESSION_HOURS = 24,          /* then a new handshake: fresh keys every day */
     LIMIT_REKEY_MESSAGES = 65536       /* per direction; both sides count, nothing is said */

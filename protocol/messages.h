@@ -306,7 +306,7 @@ struct message_repair {
 struct message_blob {
     struct bytes hash; /* BLOB_HASH_SIZE */
     int64_t offset;    /* WANT: send from here; PART: where `data` starts; HAVE: 0 */
-    int64_t size;      /* HAVE, PART: of the whole content */
+    int64_t size; /* HAVE, PART: of the whole content; WANT: send up to here, if it has so much */
     struct bytes data; /* PART: at most LIMIT_BLOB_PART_SIZE bytes */
 };
 

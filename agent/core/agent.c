@@ -490,7 +490,6 @@ static enum result on_drained(struct agent *agent, const struct agent_event *eve
     (void)event;
     (void)problem;
     agent->link.unsent_size = 0;
-    blobs_on_drained(agent);
     return RESULT_OK;
 }
 

@@ -25,9 +25,12 @@ enum {
     AGENT_PUSH_PART_SIZE = 128 * 1024,   /* body of one PUSH before compression */
     AGENT_BLOB_PART_SIZE = 60 * 1024,    /* with its head it fits one message of 64 KiB */
     AGENT_BLOB_PATIENCE = 6,             /* silences, then a revoked device goes without it */
-    AGENT_BLOB_WINDOW = 4,               /* parts in the edge's queue */
-    AGENT_BLOB_PARTS_A_WANT = 8,         /* so many a server sends at most for one WANT */
-    AGENT_INBOX_SIZE_MAX = 8 << 20,      /* frames that wait for a locked replica, bytes */
+    AGENT_BLOB_PARTS_MAX = 4,            /* on their way */
+    AGENT_BLOB_WINDOW_MIN = 2 * 1024,    /* bytes on their way: what a line carries in some s */
+    AGENT_BLOB_WINDOW_FIRST = 4 * 1024,
+    AGENT_BLOB_WINDOW_MAX = AGENT_BLOB_PARTS_MAX * AGENT_BLOB_PART_SIZE,
+    AGENT_BLOB_ERASED_A_STEP = 4,
+    AGENT_INBOX_SIZE_MAX = 8 << 20, /* frames that wait for a locked replica, bytes */
     AGENT_INBOX_FRAMES_MAX = 4096,
     AGENT_DECODE_SIZE_MAX = 128 << 20,  /* 65,536 rows of 62 columns, decoded */
     AGENT_ANSWER_BODIES_MAX = 32 << 20, /* 300,000 exceptions and 4 MiB of rows take half of it */
@@ -48,7 +51,9 @@ enum {
 #define AGENT_DIGEST_PAUSE_US   MILLISECONDS(200)
 #define AGENT_TRIGGERS_EVERY_US HOURS(1)
 #define AGENT_BLOB_ANSWER_US    SECONDS(30)
-#define AGENT_BLOB_NEXT_US      SECONDS(2)
+#define AGENT_BLOB_RETRY_US     SECONDS(2)
+#define AGENT_BLOB_BRISK_US     MILLISECONDS(1500) /* beyond the soonest answer: twice as much */
+#define AGENT_BLOB_SLOW_US      SECONDS(8)         /* the same: half as much */
 #define AGENT_BLOB_PAUSE_US     MINUTES(5)
 #define AGENT_DEPOSIT_WAIT_US   MINUTES(1) /* then a seal is left behind once more */
 
@@ -143,18 +148,37 @@ struct agent_checks {
     bool is_alarmed;
 };
 
+/* How much of contents may be on its way in one direction: what the line carries in a few seconds,
+ * told by how much later than the soonest an answer comes. */
+struct agent_window {
+    size_t size;      /* bytes */
+    int64_t least_us; /* the soonest answer of this session; 0: none yet */
+};
+
+/* A part on its way, and the ping behind it: its pong says that the part has arrived. */
+struct agent_part {
+    int64_t nonce;
+    size_t size;
+    struct mono_time sent_at;
+};
+
 struct agent_blobs {
     struct replica_blob sending; /* size 0: none */
     bool is_wanted;              /* the server has said where to go on */
     int64_t sent_offset;         /* the next byte to send */
     int64_t held_offset;         /* what the server says it holds */
-    size_t window_used;          /* parts without a receipt */
-    struct mono_time send_due;   /* when to look for the next one, or to give up on this one */
-    bool is_all_sent;            /* at the last look */
-    int unanswered;              /* times that the server said nothing for so long */
+    struct agent_window window;
+    size_t window_used;                            /* bytes that are */
+    struct agent_part parts[AGENT_BLOB_PARTS_MAX]; /* the oldest first */
+    size_t part_count;
+    struct mono_time send_due; /* when to look for the next one, or to give up on this one */
+    bool is_all_sent;          /* at the last look */
+    int unanswered;            /* times that the server said nothing for so long */
     struct replica_blob fetching;
-    bool is_resumed;    /* its beginning was here already */
-    size_t parts_taken; /* since the last WANT */
+    bool is_resumed;                  /* its beginning was here already */
+    struct agent_window fetch_window; /* how much to ask for at a time */
+    int64_t fetch_end;                /* where the last WANT ends */
+    struct mono_time fetch_asked_at;
     struct mono_time fetch_due;
 };
 
@@ -246,6 +270,9 @@ bool link_has_room(const struct agent *agent); /* of the send window */
 /* Frames that wait, pings, silence. */
 MUST_CHECK enum result link_pump(struct agent *agent, struct problem *problem);
 struct mono_time link_deadline(const struct agent *agent);
+/* The nonce of its pong. */
+MUST_CHECK enum result link_send_ping(struct agent *agent, int64_t *ret_nonce,
+                                      struct problem *problem);
 MUST_CHECK enum result link_on_ping(struct agent *agent, struct bytes body,
                                     struct problem *problem);
 MUST_CHECK enum result link_on_pong(struct agent *agent, struct bytes body,
@@ -328,7 +355,7 @@ void blobs_begin(struct agent *agent);
 void blobs_end(struct agent *agent);
 void blobs_look(struct agent *agent);  /* rows have come or gone: there may be something to move */
 void blobs_pause(struct agent *agent); /* the server refuses what we ask for: later */
-void blobs_on_drained(struct agent *agent);
+void blobs_on_pong(struct agent *agent, int64_t nonce);
 MUST_CHECK enum result blobs_pump(struct agent *agent, struct problem *problem);
 /* The same for a revoked device, which only sends. *ret_is_done: the server has all, or says that
  * it doesn't take it, or says nothing. */

@@ -6,12 +6,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Up:    HAVE(size) > ... < WANT(offset) ... > PART PART PART PART ... < WANT(offset) ...
+/* Up:    HAVE(size) > ... < WANT(offset) ... > PART PING PART PING ... < PONG ... > PART PING ...
  *        A WANT says what the server holds. Only its HAVE says that it has checked the hash.
- * Down:  WANT(offset) > ... < PART PART ... > WANT(offset) ... until it is whole; fewer
- *        parts than eight are noticed after 2 s of silence. HAVE with size 0: the server hasn't got
- *        it.
- * Whoever hears nothing for 30 s begins again with what the other side holds. */
+ * Down:  WANT(offset, end) > ... < PART PART ... > WANT(offset, end) ... until it is whole.
+ *        HAVE with size 0: the server hasn't got it.
+ * Whoever hears nothing for 30 s begins again with what the other side holds.
+ *
+ * Both ways no more is on its way than the line carries in some seconds, however slow it is: a
+ * change that is recorded meanwhile has to wait behind that, and a cut loses it. */
 
 void blobs_begin(struct agent *agent)
 {
@@ -22,7 +24,29 @@ void blobs_begin(struct agent *agent)
 
 void blobs_end(struct agent *agent)
 {
-    agent->blobs = (struct agent_blobs){.send_due = MONO_NEVER, .fetch_due = MONO_NEVER};
+    agent->blobs = (struct agent_blobs){.send_due = MONO_NEVER,
+                                        .fetch_due = MONO_NEVER,
+                                        .window = {.size = AGENT_BLOB_WINDOW_FIRST},
+                                        .fetch_window = {.size = AGENT_BLOB_WINDOW_FIRST}};
+}
+
+/* From an answer that took so long. */
+static void learn(struct agent_window *window, int64_t took_us)
+{
+    int64_t later_us = took_us - window->least_us;
+
+    if (window->least_us == 0 || took_us < window->least_us)
+        window->least_us = took_us;
+    if (later_us < AGENT_BLOB_BRISK_US && window->size <= AGENT_BLOB_WINDOW_MAX / 2)
+        window->size *= 2;
+    else if (later_us > AGENT_BLOB_SLOW_US && window->size >= 2 * AGENT_BLOB_WINDOW_MIN)
+        window->size /= 2;
+}
+
+static void forget_parts(struct agent_blobs *blobs)
+{
+    blobs->part_count = 0;
+    blobs->window_used = 0;
 }
 
 void blobs_look(struct agent *agent)
@@ -57,10 +81,20 @@ void blobs_pause(struct agent *agent)
     agent->blobs.fetch_due = agent->blobs.send_due;
 }
 
-/* Everything given to the edge is on the network: that is receipt enough to go on. */
-void blobs_on_drained(struct agent *agent)
+void blobs_on_pong(struct agent *agent, int64_t nonce)
 {
-    agent->blobs.window_used = 0;
+    struct agent_blobs *blobs = &agent->blobs;
+
+    while (blobs->part_count > 0 && blobs->parts[0].nonce <= nonce) {
+        const struct agent_part part = blobs->parts[0];
+
+        blobs->part_count--;
+        memmove(blobs->parts, blobs->parts + 1, blobs->part_count * sizeof part);
+        blobs->window_used -= part.size;
+        learn(&blobs->window, agent->now.us - part.sent_at.us);
+        blobs->send_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
+        agent_progress(agent);
+    }
 }
 
 static struct bytes hash_of(const struct replica_blob *blob)
@@ -147,9 +181,18 @@ static enum result offer_next(struct agent *agent, struct problem *problem)
     return send_blob_message(agent, MESSAGE_BLOB_HAVE, &next, 0, (struct bytes){0}, problem);
 }
 
+/* Two of them fill the window: while one is answered, the line has the other. */
+static size_t part_size(const struct agent_blobs *blobs)
+{
+    size_t half = blobs->window.size / 2;
+
+    return half < AGENT_BLOB_PART_SIZE ? half : AGENT_BLOB_PART_SIZE;
+}
+
 static enum result send_part(struct agent *agent, struct problem *problem)
 {
     struct agent_blobs *blobs = &agent->blobs;
+    struct agent_part *part = &blobs->parts[blobs->part_count];
     uint8_t *memory = arena_alloc(&agent->step_arena, AGENT_BLOB_PART_SIZE);
     size_t size = 0;
     enum result result;
@@ -157,7 +200,7 @@ static enum result send_part(struct agent *agent, struct problem *problem)
     if (memory == NULL)
         return arena_full(&agent->step_arena, problem);
     result = agent->blob_store->operations->read(agent->blob_store, blobs->sending.hash,
-                                                 blobs->sent_offset, memory, AGENT_BLOB_PART_SIZE,
+                                                 blobs->sent_offset, memory, part_size(blobs),
                                                  &size, problem);
     if (result != RESULT_OK || size == 0) {
         agent_alarm(agent, "the file of an attachment can't be read: its content waits");
@@ -165,14 +208,19 @@ static enum result send_part(struct agent *agent, struct problem *problem)
         blobs->send_due = mono_after(agent->now, AGENT_BLOB_PAUSE_US);
         return RESULT_OK;
     }
-    trace_line(agent->trace, "%s > server: BLOB_PART at %" PRId64 " of %" PRId64, agent->name,
-               blobs->sent_offset, blobs->sending.size);
+    trace_line(agent->trace, "%s > server: BLOB_PART at %" PRId64 ", %zu bytes of %" PRId64,
+               agent->name, blobs->sent_offset, size, blobs->sending.size);
     result = send_blob_message(agent, MESSAGE_BLOB_PART, &blobs->sending, blobs->sent_offset,
                                bytes_of(memory, size), problem);
+    if (result == RESULT_OK)
+        result = link_send_ping(agent, &part->nonce, problem);
     if (result != RESULT_OK)
         return result;
+    part->size = size;
+    part->sent_at = agent->now;
+    blobs->part_count++;
+    blobs->window_used += size;
     blobs->sent_offset += (int64_t)size;
-    blobs->window_used++;
     blobs->send_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
     return RESULT_OK;
 }
@@ -182,8 +230,8 @@ static bool has_part_to_send(const struct agent *agent)
     const struct agent_blobs *blobs = &agent->blobs;
 
     return blobs->sending.size > 0 && blobs->is_wanted &&
-           blobs->sent_offset < blobs->sending.size && blobs->window_used < AGENT_BLOB_WINDOW &&
-           link_has_room(agent);
+           blobs->sent_offset < blobs->sending.size && blobs->part_count < AGENT_BLOB_PARTS_MAX &&
+           blobs->window_used + part_size(blobs) <= blobs->window.size && link_has_room(agent);
 }
 
 enum result blobs_on_want(struct agent *agent, struct bytes body, struct problem *problem)
@@ -205,7 +253,7 @@ enum result blobs_on_want(struct agent *agent, struct bytes body, struct problem
     if (!blobs->is_wanted || want.offset != blobs->held_offset) {
         blobs->unanswered = 0;
         blobs->sent_offset = want.offset;
-        blobs->window_used = 0;
+        forget_parts(blobs);
     }
     blobs->is_wanted = true;
     blobs->held_offset = want.offset;
@@ -233,12 +281,17 @@ static enum result fetching_is_done(struct agent *agent, enum replica_blob_state
 
 static enum result want_from(struct agent *agent, int64_t offset, struct problem *problem)
 {
-    agent->blobs.fetch_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
-    agent->blobs.parts_taken = 0;
-    trace_line(agent->trace, "%s > server: BLOB_WANT from %" PRId64 " of %" PRId64, agent->name,
-               offset, agent->blobs.fetching.size);
-    return send_blob_message(agent, MESSAGE_BLOB_WANT, &agent->blobs.fetching, offset,
-                             (struct bytes){0}, problem);
+    struct agent_blobs *blobs = &agent->blobs;
+    struct replica_blob piece = blobs->fetching;
+
+    if (piece.size - offset > (int64_t)blobs->fetch_window.size)
+        piece.size = offset + (int64_t)blobs->fetch_window.size;
+    blobs->fetch_end = piece.size;
+    blobs->fetch_asked_at = agent->now;
+    blobs->fetch_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
+    trace_line(agent->trace, "%s > server: BLOB_WANT from %" PRId64 " to %" PRId64 " of %" PRId64,
+               agent->name, offset, piece.size, blobs->fetching.size);
+    return send_blob_message(agent, MESSAGE_BLOB_WANT, &piece, offset, (struct bytes){0}, problem);
 }
 
 /* The hash is wrong and what was here is thrown away. A beginning of another day may have suffered
@@ -333,9 +386,13 @@ enum result blobs_on_part(struct agent *agent, struct bytes body, struct problem
         return agent_hold(agent, result, &agent->link.inbox_due, problem);
     if (is_last)
         return fetching_is_done(agent, BLOB_FETCHED, problem);
-    if (++blobs->parts_taken >= AGENT_BLOB_PARTS_A_WANT)
-        return want_from(agent, held + (int64_t)part.data.size, problem);
-    blobs->fetch_due = mono_after(agent->now, AGENT_BLOB_NEXT_US);
+    agent_progress(agent);
+    held += (int64_t)part.data.size;
+    if (held >= blobs->fetch_end) {
+        learn(&blobs->fetch_window, agent->now.us - blobs->fetch_asked_at.us);
+        return want_from(agent, held, problem);
+    }
+    blobs->fetch_due = mono_after(agent->now, AGENT_BLOB_ANSWER_US);
     return RESULT_OK;
 }
 
@@ -361,7 +418,7 @@ static enum result erase_contents(struct agent *agent, struct problem *problem)
     const struct blob_store_operations *operations = agent->blob_store->operations;
     enum result result = RESULT_OK;
 
-    for (int i = 0; i < AGENT_BLOB_WINDOW && operations->destroy != NULL; i++) {
+    for (int i = 0; i < AGENT_BLOB_ERASED_A_STEP && operations->destroy != NULL; i++) {
         struct replica_blob blob = {0};
         struct problem refusal = {0};
 
@@ -390,7 +447,7 @@ enum result blobs_pump(struct agent *agent, struct problem *problem)
     if (agent->blob_store == NULL || !uplink_is_idle(agent) || !downlink_is_idle(agent))
         return RESULT_OK; /* data first */
     if (mono_is_due(blobs->send_due, agent->now)) {
-        blobs->window_used = 0;
+        forget_parts(blobs);
         result = erase_contents(agent, problem);
         if (result == RESULT_OK)
             result = offer_next(agent, problem);
@@ -412,7 +469,7 @@ void blobs_give_up(struct agent *agent)
     blobs->send_due = agent->now;
     if (replica_blob_mark(agent->replica, blobs->sending.hash, BLOB_UNAVAILABLE, &problem) !=
         RESULT_OK)
-        blobs->send_due = mono_after(agent->now, AGENT_BLOB_NEXT_US);
+        blobs->send_due = mono_after(agent->now, AGENT_BLOB_RETRY_US);
     blobs->sending.size = 0;
 }
 
@@ -425,7 +482,7 @@ enum result blobs_deposit(struct agent *agent, bool *ret_is_done, struct problem
     if (agent->blob_store == NULL)
         return RESULT_OK;
     if (mono_is_due(blobs->send_due, agent->now)) {
-        blobs->window_used = 0;
+        forget_parts(blobs);
         if (blobs->sending.size > 0 && ++blobs->unanswered >= AGENT_BLOB_PATIENCE)
             blobs_give_up(agent);
         result = offer_next(agent, problem);

@@ -6,15 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The ping comes after 25 to 55 s of hearing nothing, so that a fleet spreads. */
 static void heard(struct agent *agent)
+{
+    agent->link.silence_due = mono_after(agent->now, SECONDS(LIMIT_SILENCE_SECONDS));
+}
+
+/* Whoever says nothing for a while pings, however much he hears: on a slow line what the server
+ * would ask may lie for minutes behind what it sends. */
+static void said(struct agent *agent)
 {
     int64_t spread = SECONDS(LIMIT_PING_SECONDS_MAX - LIMIT_PING_SECONDS_MIN);
     int64_t delay =
         SECONDS(LIMIT_PING_SECONDS_MIN) + (int64_t)prng_below(&agent->prng, (uint64_t)spread + 1);
 
     agent->link.ping_due = mono_after(agent->now, delay);
-    agent->link.silence_due = mono_after(agent->now, SECONDS(LIMIT_SILENCE_SECONDS));
 }
 
 /* ---- begin and end ---- */
@@ -79,6 +84,7 @@ enum result link_begin(struct agent *agent, const uint8_t *seed, struct problem 
     agent->link.unsent_size = 0;
     agent->link.inbox_due = MONO_NEVER;
     heard(agent);
+    said(agent);
     return RESULT_OK;
 }
 
@@ -116,6 +122,7 @@ static void give(struct agent *agent, struct bytes message)
 {
     agent->link.unsent_size += message.size;
     agent->status.bytes_sent += (int64_t)message.size;
+    said(agent);
     agent_effect_add(agent, AGENT_EFFECT_SEND, message, false, NULL);
 }
 
@@ -312,16 +319,19 @@ enum result link_on_ping(struct agent *agent, struct bytes body, struct problem 
 enum result link_on_pong(struct agent *agent, struct bytes body, struct problem *problem)
 {
     struct message_ping pong = {0};
+    enum result result = message_ping_decode(body, &agent->decode_arena, &pong, problem);
 
-    return message_ping_decode(body, &agent->decode_arena, &pong, problem);
+    if (result == RESULT_OK)
+        blobs_on_pong(agent, pong.nonce);
+    return result;
 }
 
-static enum result send_ping(struct agent *agent, struct problem *problem)
+enum result link_send_ping(struct agent *agent, int64_t *ret_nonce, struct problem *problem)
 {
     struct message_ping ping = {.nonce = ++agent->link.ping_nonce};
     enum result result;
 
-    agent->link.ping_due = mono_after(agent->now, SECONDS(LIMIT_PING_SECONDS_MIN));
+    *ret_nonce = ping.nonce;
     buffer_reset(&agent->body);
     result = message_ping_encode(&ping, &agent->body, problem);
     if (result != RESULT_OK)
@@ -341,11 +351,12 @@ enum result link_pump(struct agent *agent, struct problem *problem)
     }
     /* a frame that waits for the replica isn't the server's fault */
     if (mono_is_due(link->handshake_due, agent->now) && link->inbox_first == NULL) {
-        agent_disconnect(agent, "the handshake took more than 10 s", 0);
+        agent_disconnect(agent, "the handshake took more than 30 s", 0);
         return RESULT_OK;
     }
     if (link->is_open && mono_is_due(link->ping_due, agent->now)) {
-        enum result result = send_ping(agent, problem);
+        int64_t unused = 0;
+        enum result result = link_send_ping(agent, &unused, problem);
 
         if (result != RESULT_OK)
             return result;

@@ -117,9 +117,16 @@ static enum result take_part(const struct exchange *exchange, struct problem *pr
     return RESULT_OK;
 }
 
+static size_t smaller(int64_t rest)
+{
+    return rest < PART_SIZE ? (size_t)rest : PART_SIZE;
+}
+
+/* No further than asked: the device knows its line. */
 static enum result give_parts(const struct exchange *exchange, struct problem *problem)
 {
     int64_t offset = exchange->asked.offset;
+    int64_t end = 0;
     int64_t size = 0;
     bool is_whole = false;
     size_t sent = 0;
@@ -131,13 +138,15 @@ static enum result give_parts(const struct exchange *exchange, struct problem *p
     result = status_of(exchange, &size, &is_whole, problem);
     if (result == RESULT_OK && !is_whole)
         return send(exchange, MESSAGE_BLOB_HAVE, 0, 0, (struct bytes){0}, problem);
-    for (int parts = 0; parts < BLOBS_PARTS_MAX && offset < size && result == RESULT_OK; parts++) {
+    end = exchange->asked.size < size ? exchange->asked.size : size;
+    for (int parts = 0; parts < BLOBS_PARTS_MAX && offset < end && result == RESULT_OK; parts++) {
         size_t count = 0;
 
         if (sent > 0 && sent + PART_SIZE > exchange->job->send_room)
             break;
-        result = exchange->blobs->operations->read(exchange->blobs, exchange->asked.hash.data,
-                                                   offset, memory, PART_SIZE, &count, problem);
+        result =
+            exchange->blobs->operations->read(exchange->blobs, exchange->asked.hash.data, offset,
+                                              memory, smaller(end - offset), &count, problem);
         if (result == RESULT_OK && count == 0)
             break;
         if (result == RESULT_OK)

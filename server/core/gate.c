@@ -93,6 +93,12 @@ bool gate_enter(struct gate *gate, const char *peer, struct mono_time now, size_
     return true;
 }
 
+bool gate_is_crowded(const struct gate *gate, size_t place)
+{
+    return gate->unfinished > gate->unfinished_max / 2 ||
+           gate->addresses[place].unfinished > gate->unfinished_address_max / 2;
+}
+
 void gate_leave(struct gate *gate, size_t place)
 {
     invariant(place < GATE_ADDRESSES);

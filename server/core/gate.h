@@ -52,6 +52,8 @@ void gate_set_hash_seed(struct gate *gate, uint64_t hash_seed);
  * gate_leave. */
 MUST_CHECK bool gate_enter(struct gate *gate, const char *peer, struct mono_time now,
                            size_t *ret_place);
+/* Half of all places are taken, or of those of one address: who comes now has less time. */
+bool gate_is_crowded(const struct gate *gate, size_t place);
 /* Its handshake is over, one way or the other. */
 void gate_leave(struct gate *gate, size_t place);
 

@@ -76,7 +76,7 @@ struct job {
     struct bytes seed;  /* ENROL, RESUME: 64 random bytes for psk and resume token; NEW_KEY: 32 */
     struct feed *feed;  /* FEED; RESUME makes it */
     bool publishes;     /* FEED: even at the same head, since repaired parts wait for it */
-    size_t send_room;   /* FEED: stop after about so many bytes of frames */
+    size_t send_room;   /* FEED, BLOB: stop after about so many bytes of frames */
     int64_t seq;        /* RECEIPT: published head */
     bool is_caught_up;  /* RECEIPT: what newer columns hold has been published, too */
     int64_t contact_no; /* PUSH, RECEIPT: of the session; RESUME: of the one it begins (out) */
@@ -113,7 +113,7 @@ MUST_CHECK enum result job_add_frame(struct job *job, struct shared_frame *frame
 void job_drop_frames(struct job *job);
 
 /* Frames are made as large as any channel of this version takes them, so that all can share. */
-enum { SHARED_FRAME_SIZE_MAX = LIMIT_MESSAGE_SIZE_MAX - 16 };
+enum { SHARED_FRAME_SIZE_MAX = LIMIT_MESSAGE_OFFER - 16 };
 
 /* Encodes a body into frames that hold one reference each. Level 0 for all that holds a secret.
  * ret_frames is in `arena`, the frames are on the heap. */

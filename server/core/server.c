@@ -156,7 +156,7 @@ struct hello server_hello(const struct server *server, int64_t retry_after_ms)
         .server_ms = server->event->wall.us / 1000,
         .key_serial = server->key_serial,
         .retry_after_ms = retry_after_ms,
-        .message_size_max = LIMIT_MESSAGE_SIZE_MAX,
+        .message_size_max = LIMIT_MESSAGE_OFFER,
     };
 
     if (hello.server_ms < 0 || hello.server_ms > LIMIT_TIME_MS_MAX)

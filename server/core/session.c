@@ -75,7 +75,9 @@ enum result session_create(struct server *server, const struct server_event *eve
     session->gate_place = gate_place;
     snprintf(session->peer, sizeof session->peer, "%s", event->peer);
     snprintf(session->name, sizeof session->name, "connection %" PRIu64, event->connection);
-    session->greeting_by = mono_after(event->mono, SECONDS(LIMIT_HANDSHAKE_SECONDS));
+    session->greeting_by = mono_after(event->mono, gate_is_crowded(&server->gate, gate_place)
+                                                       ? SECONDS(LIMIT_HANDSHAKE_CROWDED_SECONDS)
+                                                       : SECONDS(LIMIT_HANDSHAKE_SECONDS));
     session->heard_at = event->mono;
     result = open_channel(session, event->seed, problem);
     if (result != RESULT_OK) {
@@ -332,6 +334,15 @@ void session_begin(struct session *session)
 static struct mono_time silent_at(const struct session *session)
 {
     return mono_after(session->heard_at, SECONDS(LIMIT_SILENCE_SECONDS));
+}
+
+void session_has_spoken(struct session *session)
+{
+    struct server *server = session->server;
+
+    session->ping_at =
+        mono_after(server->event->mono, server_jitter(server, SECONDS(LIMIT_PING_SECONDS_MAX),
+                                                      SECONDS(LIMIT_SERVER_PING_SECONDS_MAX)));
 }
 
 struct mono_time session_deadline(const struct session *session)

@@ -250,6 +250,7 @@ void session_take_frame(struct session *session, const struct frame *frame);
 MUST_CHECK enum result session_send_raw(struct session *session, struct bytes message,
                                         struct problem *problem);
 void session_send_ping(struct session *session);
+void session_has_spoken(struct session *session); /* no ping is needed for a while */
 /* REVOKED, NOTICE, ERROR, BYE. Failures are traced: it's a last word. */
 void session_send_text(struct session *session, enum message_type type,
                        const struct message_text *text);

@@ -26,6 +26,7 @@ enum result session_send_raw(struct session *session, struct bytes message, stru
                            session->queue_size);
     result = server_emit(session->server, &effect, problem);
     if (result == RESULT_OK) {
+        session_has_spoken(session);
         session->queue_size += message.size + SESSION_MESSAGE_OVERHEAD;
         session->server->status.bytes_sent += (int64_t)message.size;
     }
@@ -95,14 +96,10 @@ static void send_ping_or_pong(struct session *session, enum message_type type, i
 
 void session_send_ping(struct session *session)
 {
-    struct server *server = session->server;
-    int64_t nonce = (int64_t)(prng_next(&server->prng) >> 2);
+    int64_t nonce = (int64_t)(prng_next(&session->server->prng) >> 2);
 
-    session->ping_at =
-        mono_after(server->event->mono, server_jitter(server, SECONDS(LIMIT_PING_SECONDS_MIN),
-                                                      SECONDS(LIMIT_PING_SECONDS_MAX)));
-    server_want(server, session->ping_at);
     send_ping_or_pong(session, MESSAGE_PING, nonce);
+    server_want(session->server, session->ping_at);
 }
 
 /* How many of the frames belong to the first body: all that say "more follow", and the next. */
@@ -301,9 +298,18 @@ static void on_blob_have(struct session *session, struct bytes body)
         submit_side(session, JOB_BLOB, MESSAGE_BLOB_HAVE, body);
 }
 
+/* Who asks for more before he has what he asked for gets a single part for it. */
 static void on_blob_want(struct session *session, struct bytes body)
 {
-    submit_side(session, JOB_BLOB, MESSAGE_BLOB_WANT, body);
+    bool is_served = session->lanes[LANE_SIDE].count == 0 && session->frame_count == 0 &&
+                     session->queue_size < SESSION_WINDOW_SIZE;
+    struct job *job = session_job(session, JOB_BLOB, body);
+
+    if (job == NULL)
+        return;
+    job->message = MESSAGE_BLOB_WANT;
+    job->send_room = is_served ? SESSION_WINDOW_SIZE - session->queue_size : 0;
+    session_submit(session, LANE_SIDE, job);
 }
 
 static void on_blob_part(struct session *session, struct bytes body)

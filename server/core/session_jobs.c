@@ -302,8 +302,7 @@ static void on_resumed(struct session *session, struct job *job)
     session->catch_up_seq = job->catch_up_seq;
     session->contact_no = job->contact_no;
     session_move(session, SESSION_LIVE);
-    session->ping_at = mono_after(now, server_jitter(server, SECONDS(LIMIT_PING_SECONDS_MIN),
-                                                     SECONDS(LIMIT_PING_SECONDS_MAX)));
+    session_has_spoken(session);
     session->renew_at = mono_after(
         now, server_jitter(server, HOURS(LIMIT_SESSION_HOURS - 1), HOURS(LIMIT_SESSION_HOURS)));
     server_want(server, session_deadline(session));

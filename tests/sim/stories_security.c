@@ -177,37 +177,6 @@ static void a_cut_while_it_leaves_its_work_behind_loses_nothing(void **state)
     assert_int_equal(count_notes(world, OFFICE, "kept through cuts"), 1);
 }
 
-/* A photo that only this device has; its row waits as well. */
-static void take_photo(struct world *world, size_t size, uint8_t *ret_hash)
-{
-    uint8_t *content = calloc(1, size);
-    char hex[2 * BLOB_STORE_HASH_SIZE + 1];
-    char script[400];
-
-    assert_non_null(content);
-    for (size_t i = 0; i < size; i++)
-        content[i] = (uint8_t)prng_next(&world->prng);
-    sim_blobs_put(&world->agents[ANNA].blobs, content, size, ret_hash);
-    free(content);
-    bytes_to_hex(bytes_of(ret_hash, BLOB_STORE_HASH_SIZE), hex);
-    (void)snprintf(script, sizeof script,
-                   "INSERT INTO attachment (id, call_id, name, mime_type, size_n, content_hash,"
-                   " created_at, by_id) VALUES ((SELECT id FROM new_id), 1, 'pump.jpg',"
-                   " 'image/jpeg', %zu, '%s', 1, 1)",
-                   size, hex);
-    sql(world, ANNA, script);
-}
-
-static size_t bytes_on_server(const struct world *world, const uint8_t *hash)
-{
-    const struct sim_blobs *blobs = &world->server.blobs;
-
-    for (size_t i = 0; i < blobs->count; i++)
-        if (memcmp(blobs->list[i].hash, hash, BLOB_STORE_HASH_SIZE) == 0)
-            return blobs->list[i].size;
-    return 0;
-}
-
 /* Half of it is there: the rest follows, and only then does the device hear that it has arrived. */
 static void a_photo_that_is_cut_in_the_middle_goes_on_from_there(void **state)
 {

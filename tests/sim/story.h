@@ -188,6 +188,39 @@ static inline int64_t count_numbered_notes(struct world *world, int node, int64_
     return count_notes(world, node, body);
 }
 
+/* ---- photos ---- */
+
+/* A photo that only Anna's device has; its row waits as well. */
+static inline void take_photo(struct world *world, size_t size, uint8_t *ret_hash)
+{
+    uint8_t *content = calloc(1, size);
+    char hex[2 * BLOB_STORE_HASH_SIZE + 1];
+    char script[400];
+
+    assert_non_null(content);
+    for (size_t i = 0; i < size; i++)
+        content[i] = (uint8_t)prng_next(&world->prng);
+    sim_blobs_put(&world->agents[ANNA].blobs, content, size, ret_hash);
+    free(content);
+    bytes_to_hex(bytes_of(ret_hash, BLOB_STORE_HASH_SIZE), hex);
+    (void)snprintf(script, sizeof script,
+                   "INSERT INTO attachment (id, call_id, name, mime_type, size_n, content_hash,"
+                   " created_at, by_id) VALUES ((SELECT id FROM new_id), 1, 'pump.jpg',"
+                   " 'image/jpeg', %zu, '%s', 1, 1)",
+                   size, hex);
+    sql(world, ANNA, script);
+}
+
+static inline size_t bytes_on_server(const struct world *world, const uint8_t *hash)
+{
+    const struct sim_blobs *blobs = &world->server.blobs;
+
+    for (size_t i = 0; i < blobs->count; i++)
+        if (memcmp(blobs->list[i].hash, hash, BLOB_STORE_HASH_SIZE) == 0)
+            return blobs->list[i].size;
+    return 0;
+}
+
 /* ---- each story in a world of its own ---- */
 
 static inline int open_stage(void **state)

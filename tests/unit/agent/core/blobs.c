@@ -2,7 +2,7 @@
 /* Attachments: after the data, resumable at a byte, both ways. */
 #include "tests/unit/agent/core/world.h"
 
-enum { BLOB_SIZE = 200000 };
+enum { BLOB_SIZE = 200000, WINDOW_FIRST = 4096, WINDOW_MIN = 2048 }; /* agent_inside.h */
 
 /* One blob in memory. */
 struct memory_store {
@@ -129,11 +129,29 @@ static void give(struct meeting *meeting, int64_t offset, size_t size)
          .data = bytes_of(data, size)});
 }
 
+/* The server has got all that was sent before the last ping, so long after it. */
+static void answer_ping(struct meeting *meeting, int64_t delay_us)
+{
+    struct world *world = meeting->world;
+    struct message_ping ping = {0};
+
+    OK(world,
+       message_ping_decode(world_last(world, MESSAGE_PING), &world->arena, &ping, &world->problem));
+    world_pass(world, delay_us);
+    SAY(world, ping, MESSAGE_PONG, {.nonce = ping.nonce});
+}
+
+static int64_t end_of_parts(struct meeting *meeting)
+{
+    struct message_blob blob = last_blob(meeting, MESSAGE_BLOB_PART);
+
+    return blob.offset + (int64_t)blob.data.size;
+}
+
 static void a_file_goes_up_after_its_row_from_where_the_server_stands(void **state)
 {
     static struct meeting meeting;
     struct message_blob blob;
-    size_t parts;
 
     meeting = (struct meeting){0};
     meet(&meeting, state, 0);
@@ -143,11 +161,12 @@ static void a_file_goes_up_after_its_row_from_where_the_server_stands(void **sta
     assert_int_equal(blob.size, BLOB_SIZE);
     assert_memory_equal(blob.hash.data, meeting.hash, BLOB_HASH_SIZE);
     want(&meeting, 100000); /* it has the beginning from another day */
-    parts = world_count(meeting.world, MESSAGE_BLOB_PART);
-    assert_in_range(parts, 1, 4);
+    for (int i = 0; i < 20 && end_of_parts(&meeting) < BLOB_SIZE; i++)
+        answer_ping(&meeting, MILLISECONDS(1));
+    assert_int_equal(end_of_parts(&meeting), BLOB_SIZE);
     blob = last_blob(&meeting, MESSAGE_BLOB_PART);
-    assert_int_equal(blob.offset + (int64_t)blob.data.size, BLOB_SIZE);
     assert_int_equal(blob.data.data[0], (uint8_t)(blob.offset * 7));
+    assert_in_range(world_count(meeting.world, MESSAGE_BLOB_PART), 4, 10); /* ever larger ones */
     assert_string_equal(rows(meeting.world->kit, "SELECT count(*) FROM fs_blob"), "0");
     SAY(meeting.world, blob, MESSAGE_BLOB_HAVE,
         {.hash = bytes_of(meeting.hash, BLOB_HASH_SIZE), .size = BLOB_SIZE});
@@ -157,25 +176,43 @@ static void a_file_goes_up_after_its_row_from_where_the_server_stands(void **sta
     world_end(meeting.world);
 }
 
-static void parts_wait_for_the_queue_and_begin_again_where_they_are_wanted(void **state)
+static void parts_wait_for_those_before_and_begin_again_where_they_are_wanted(void **state)
 {
     static struct meeting meeting;
-    struct message_blob blob;
 
     meeting = (struct meeting){0};
     meet(&meeting, state, 0);
     world_go_live(meeting.world);
     attach(&meeting);
     want(&meeting, 0);
-    assert_int_equal(world_count(meeting.world, MESSAGE_BLOB_PART), 4);
-    want(&meeting, 61440); /* one of them was lost on the way */
-    blob = last_blob(&meeting, MESSAGE_BLOB_PART);
-    assert_true(world_count(meeting.world, MESSAGE_BLOB_PART) > 4 ||
-                blob.offset + (int64_t)blob.data.size == BLOB_SIZE);
-    for (int i = 0; i < 4; i++)
-        world_step(meeting.world, (struct agent_event){.kind = AGENT_EVENT_DRAINED});
-    blob = last_blob(&meeting, MESSAGE_BLOB_PART);
-    assert_int_equal(blob.offset + (int64_t)blob.data.size, BLOB_SIZE);
+    assert_int_equal(end_of_parts(&meeting), WINDOW_FIRST);
+    world_step(meeting.world, (struct agent_event){.kind = AGENT_EVENT_DRAINED});
+    assert_int_equal(end_of_parts(&meeting), WINDOW_FIRST); /* the kernel has much room */
+    want(&meeting, 2048); /* the second part was lost on the way */
+    assert_int_equal(end_of_parts(&meeting), 2048 + WINDOW_FIRST);
+    answer_ping(&meeting, MILLISECONDS(1));
+    assert_true(end_of_parts(&meeting) > 2048 + 2 * WINDOW_FIRST);
+    world_end(meeting.world);
+}
+
+/* A line of 9.6 kbit/s: what is on its way holds up the next change for some seconds at most. */
+static void a_slow_line_gets_small_parts(void **state)
+{
+    static struct meeting meeting;
+    int64_t held = 0;
+
+    meeting = (struct meeting){0};
+    meet(&meeting, state, 0);
+    world_go_live(meeting.world);
+    attach(&meeting);
+    want(&meeting, 0);
+    answer_ping(&meeting, SECONDS(2)); /* so long takes its way alone */
+    for (int i = 0; i < 8; i++) {
+        held = end_of_parts(&meeting);
+        answer_ping(&meeting, SECONDS(12)); /* answers both parts */
+    }
+    assert_int_equal(end_of_parts(&meeting) - held, WINDOW_MIN);
+    assert_int_equal(agent_status(meeting.world->agent).state, AGENT_LIVE);
     world_end(meeting.world);
 }
 
@@ -224,11 +261,15 @@ static void a_wanted_file_comes_down_from_the_byte_it_stopped_at(void **state)
     meet(&meeting, state, 1000); /* held from another day */
     ask_for(&meeting);
     assert_int_equal(last_blob(&meeting, MESSAGE_BLOB_WANT).offset, 1000);
-    give(&meeting, 1000, 60000);
-    give(&meeting, 1000, 60000); /* twice: ignored */
-    assert_int_equal(meeting.memory.size, 61000);
-    world_pass(meeting.world, SECONDS(3)); /* nothing more comes: asked again */
-    assert_int_equal(last_blob(&meeting, MESSAGE_BLOB_WANT).offset, 61000);
+    assert_int_equal(last_blob(&meeting, MESSAGE_BLOB_WANT).size, 1000 + WINDOW_FIRST);
+    give(&meeting, 1000, 3000);
+    give(&meeting, 1000, 3000); /* twice: ignored */
+    assert_int_equal(meeting.memory.size, 4000);
+    assert_int_equal(world_count(meeting.world, MESSAGE_BLOB_WANT), 1); /* some are missing */
+    world_pass(meeting.world, MILLISECONDS(30100)); /* nothing more comes: asked again */
+    assert_int_equal(last_blob(&meeting, MESSAGE_BLOB_WANT).offset, 4000);
+    give(&meeting, 4000, 57000); /* within a second: more at a time */
+    assert_int_equal(last_blob(&meeting, MESSAGE_BLOB_WANT).size, 61000 + 2 * WINDOW_FIRST);
     give(&meeting, 61000, 60000);
     give(&meeting, 121000, 60000);
     give(&meeting, 181000, BLOB_SIZE - 181000);
@@ -277,7 +318,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_file_goes_up_after_its_row_from_where_the_server_stands),
-        TEST(parts_wait_for_the_queue_and_begin_again_where_they_are_wanted),
+        TEST(parts_wait_for_those_before_and_begin_again_where_they_are_wanted),
+        TEST(a_slow_line_gets_small_parts),
         TEST(an_offer_that_nobody_answers_is_made_again),
         TEST(a_wanted_file_comes_down_from_the_byte_it_stopped_at),
         TEST(a_file_whose_last_byte_came_just_before_a_crash_is_finished),

@@ -389,7 +389,11 @@ static void an_attachment_travels_in_parts_to_whom_it_belongs(void **state)
     assert_int_equal(exchange(world, reader, MESSAGE_BLOB_PART, 5, 10, "56789", &answer),
                      MESSAGE_BLOB_HAVE);
     assert_int_equal(answer.size, 10);
-    assert_int_equal(exchange(world, reader, MESSAGE_BLOB_WANT, 4, 0, "", &answer),
+    assert_int_equal(exchange(world, reader, MESSAGE_BLOB_WANT, 4, 7, "", &answer),
+                     MESSAGE_BLOB_PART);
+    assert_true(bytes_equal(answer.data, bytes_of_text("456"))); /* no further than asked */
+    assert_int_equal(answer.size, 10);
+    assert_int_equal(exchange(world, reader, MESSAGE_BLOB_WANT, 4, 99, "", &answer),
                      MESSAGE_BLOB_PART);
     assert_true(bytes_equal(answer.data, bytes_of_text("456789")));
     office(world, "UPDATE call SET site_id=30 WHERE id=1"); /* away from Bruno */
