@@ -5,6 +5,7 @@
 #include "agent/wipe.h"
 #include "edge/secret.h"
 #include "edge/terminal.h"
+#include "schema/sql.h"
 #include "version.h"
 
 #include <malloc.h>
@@ -202,6 +203,7 @@ static enum exit_code start(int argc, char **argv)
 
     /* Fixed, it doesn't grow: what is large goes back to the system as soon as it is freed. */
     (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    sql_set_up_process();
     secret_harden_process();
     about.command_count = all_commands(commands);
     if (sodium_init() < 0)

@@ -107,12 +107,28 @@ static size_t sequence_size(const uint8_t *data, size_t left)
     return size;
 }
 
+/* Eight bytes of ASCII, none of them 0? */
+static bool are_plain(const uint8_t *data)
+{
+    const uint64_t tops = UINT64_C(0x8080808080808080);
+    uint64_t word = 0;
+
+    memcpy(&word, data, sizeof word);
+    return ((word | (word - UINT64_C(0x0101010101010101))) & tops) == 0;
+}
+
 bool bytes_are_text(struct bytes bytes)
 {
     size_t at = 0;
 
     while (at < bytes.size) {
-        size_t size = sequence_size(bytes.data + at, bytes.size - at);
+        size_t size = 0;
+
+        if (bytes.size - at >= 8 && are_plain(bytes.data + at)) {
+            at += 8;
+            continue;
+        }
+        size = sequence_size(bytes.data + at, bytes.size - at);
 
         if (size == 0 || bytes.data[at] == 0)
             return false;

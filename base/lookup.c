@@ -40,9 +40,8 @@ void *lookup_find(const struct lookup *lookup, int64_t high, int64_t low)
     return slot_of(lookup->slots, lookup->capacity, high, low)->item;
 }
 
-static enum result lookup_grow(struct lookup *lookup, struct problem *problem)
+static enum result lookup_grow(struct lookup *lookup, size_t capacity, struct problem *problem)
 {
-    size_t capacity = lookup->capacity == 0 ? LOOKUP_CAPACITY_FIRST : lookup->capacity * 2;
     struct lookup_slot *slots = arena_array(lookup->arena, capacity, sizeof *slots);
 
     if (slots == NULL)
@@ -56,6 +55,17 @@ static enum result lookup_grow(struct lookup *lookup, struct problem *problem)
     return RESULT_OK;
 }
 
+enum result lookup_reserve(struct lookup *lookup, size_t count, struct problem *problem)
+{
+    size_t capacity = lookup->capacity == 0 ? LOOKUP_CAPACITY_FIRST : lookup->capacity;
+
+    if (count > SIZE_MAX / 4 - lookup->count)
+        return problem_set(problem, RESULT_EXHAUSTED, "no memory for %zu entries", count);
+    while (capacity / 4 * 3 < lookup->count + count)
+        capacity *= 2;
+    return capacity == lookup->capacity ? RESULT_OK : lookup_grow(lookup, capacity, problem);
+}
+
 enum result lookup_put(struct lookup *lookup, int64_t high, int64_t low, void *item,
                        struct problem *problem)
 {
@@ -64,7 +74,7 @@ enum result lookup_put(struct lookup *lookup, int64_t high, int64_t low, void *i
 
     invariant(item != NULL);
     if (lookup->count >= lookup->capacity / 4 * 3) {
-        result = lookup_grow(lookup, problem);
+        result = lookup_reserve(lookup, 1, problem);
         if (result != RESULT_OK)
             return result;
     }

@@ -21,6 +21,9 @@ struct lookup {
 };
 
 void lookup_init(struct lookup *lookup, struct arena *arena);
+/* Room for so many more: many at once needn't grow step by step. RESULT_EXHAUSTED: nothing
+ * changed. */
+MUST_CHECK enum result lookup_reserve(struct lookup *lookup, size_t count, struct problem *problem);
 /* NULL if there is none. */
 void *lookup_find(const struct lookup *lookup, int64_t high, int64_t low);
 /* Adds or replaces; item is not NULL. RESULT_EXHAUSTED: nothing changed. */

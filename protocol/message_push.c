@@ -110,10 +110,11 @@ enum result message_push_version(struct bytes body, int64_t *ret_version, struct
 
     (void)reader_record(&reader, PUSH.count + 1, PUSH.count + 1);
     fields_read(&PUSH, &reader, &message);
-    reader_skip(&reader);
-    if (reader_finish(&reader, problem) != RESULT_OK) {
+    if (reader_failed(&reader)) { /* what follows, whoever decodes it looks at */
+        enum result result = reader_finish(&reader, problem);
+
         problem_add(problem, "PUSH");
-        return RESULT_MALFORMED;
+        return result;
     }
     *ret_version = message.schema_version;
     return RESULT_OK;
@@ -121,7 +122,7 @@ enum result message_push_version(struct bytes body, int64_t *ret_version, struct
 
 /* --- digest of a seal ------------------------------------------------------------------------- */
 
-static_assert(sizeof(crypto_generichash_state) <= sizeof(struct seal_digest_state),
+static_assert(sizeof(crypto_generichash_state) <= sizeof((struct seal_digest_state){0}.opaque),
               "libsodium's state fits the opaque one");
 static_assert(crypto_generichash_BYTES == SEAL_DIGEST_SIZE, "BLAKE2b-256");
 
@@ -130,10 +131,24 @@ static crypto_generichash_state *state_of(struct seal_digest_state *state)
     return (crypto_generichash_state *)(void *)state->opaque;
 }
 
+static void feed_waiting(struct seal_digest_state *state)
+{
+    (void)crypto_generichash_update(state_of(state), state->waiting, state->waiting_size);
+    state->waiting_size = 0;
+}
+
+/* Numbers are small and many: they are collected, a call of the hash costs more than a few bytes.
+ */
 static void feed(struct seal_digest_state *state, struct bytes bytes)
 {
-    if (bytes.size > 0)
+    if (bytes.size > sizeof state->waiting - state->waiting_size)
+        feed_waiting(state);
+    if (bytes.size > sizeof state->waiting) {
         (void)crypto_generichash_update(state_of(state), bytes.data, bytes.size);
+    } else if (bytes.size > 0) {
+        memcpy(state->waiting + state->waiting_size, bytes.data, bytes.size);
+        state->waiting_size += bytes.size;
+    }
 }
 
 /* The lowest `size` bytes, highest first. */
@@ -185,6 +200,7 @@ void seal_digest_begin(struct seal_digest_state *state, const struct message_pus
 {
     invariant(first_part->previous_digest.size == SEAL_DIGEST_SIZE);
     (void)crypto_generichash_init(state_of(state), NULL, 0, SEAL_DIGEST_SIZE);
+    state->waiting_size = 0;
     feed(state, bytes_of_text("fieldsync seal v1"));
     feed(state, first_part->previous_digest);
     feed_number(state, (uint64_t)first_part->incarnation, 8);
@@ -223,5 +239,6 @@ enum result seal_digest_add(struct seal_digest_state *state, const struct catalo
 
 void seal_digest_end(struct seal_digest_state *state, uint8_t ret_digest[SEAL_DIGEST_SIZE])
 {
+    feed_waiting(state);
     (void)crypto_generichash_final(state_of(state), ret_digest, SEAL_DIGEST_SIZE);
 }

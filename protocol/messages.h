@@ -428,6 +428,8 @@ MUST_CHECK enum result message_push_version(struct bytes body, int64_t *ret_vers
  * Parts are fed one after the other, so a large seal needs no large memory. */
 struct seal_digest_state {
     _Alignas(64) unsigned char opaque[384]; /* crypto_generichash_state */
+    uint8_t waiting[256];                   /* for it */
+    size_t waiting_size;
 };
 void seal_digest_begin(struct seal_digest_state *state, const struct message_push *first_part);
 MUST_CHECK enum result seal_digest_add(struct seal_digest_state *state,

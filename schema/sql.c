@@ -87,6 +87,11 @@ static enum result failed(const struct sql_database *database, int code, const c
 
 /* ---- open and close ---- */
 
+void sql_set_up_process(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock and sums at each malloc */
+}
+
 static const char *pragmas_of(enum sql_profile profile)
 {
     switch (profile) {
@@ -507,22 +512,23 @@ int sql_column_count(const struct sql_statement *statement)
 
 struct value sql_column(struct sql_statement *statement, int index)
 {
-    sqlite3_stmt *handle = statement->handle;
+    /* Unprotected, as SQLite calls it, is fine: a connection belongs to one thread at a time. */
+    sqlite3_value *found = sqlite3_column_value(statement->handle, index);
 
-    switch (sqlite3_column_type(handle, index)) {
+    switch (sqlite3_value_type(found)) {
     case SQLITE_INTEGER:
-        return value_integer(sqlite3_column_int64(handle, index));
+        return value_integer(sqlite3_value_int64(found));
     case SQLITE_FLOAT:
-        return value_real(sqlite3_column_double(handle, index));
+        return value_real(sqlite3_value_double(found));
     case SQLITE_TEXT: {
-        const void *data = sqlite3_column_text(handle, index);
+        const void *data = sqlite3_value_text(found);
 
-        return value_text(bytes_of(data, (size_t)sqlite3_column_bytes(handle, index)));
+        return value_text(bytes_of(data, (size_t)sqlite3_value_bytes(found)));
     }
     case SQLITE_BLOB: {
-        const void *data = sqlite3_column_blob(handle, index);
+        const void *data = sqlite3_value_blob(found);
 
-        return value_blob(bytes_of(data, (size_t)sqlite3_column_bytes(handle, index)));
+        return value_blob(bytes_of(data, (size_t)sqlite3_value_bytes(found)));
     }
     default:
         return value_null();

@@ -45,6 +45,9 @@ struct sql_options {
     int busy_timeout_ms; /* 0: 5,000; -1: don't wait */
 };
 
+/* What SQLite is told once, before the first sql_open of a process. */
+void sql_set_up_process(void);
+
 /* Opens with hardening: defensive, schema not trusted, values of at most 16 MiB, statements of at
  * most 100 kB, 200 columns, nothing attached. RESULT_STORAGE also if it is no database. */
 MUST_CHECK enum result sql_open(const struct sql_options *options,

@@ -575,6 +575,7 @@ int main(int argc, char **argv)
 
     /* Fixed, it doesn't grow: what is large goes back to the system as soon as it is freed. */
     (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    sql_set_up_process();
     secret_harden_process();
     if (sodium_init() < 0)
         return EXIT_CODE_FAILURE;

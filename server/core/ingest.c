@@ -258,6 +258,7 @@ static enum result take_items(struct ingest *ingest, const struct parts *parts,
     ingest->items = arena_array(ingest->arena, parts->change_count, sizeof *ingest->items);
     if (ingest->items == NULL)
         return arena_full(ingest->arena, problem);
+    result = lookup_reserve(&ingest->by_row, parts->change_count, problem);
     for (size_t p = 0; p < parts->count; p++)
         for (size_t i = 0; i < parts->items[p].change_count && result == RESULT_OK; i++) {
             struct ingest_item *item = &ingest->items[ingest->count++];
@@ -273,8 +274,18 @@ static enum result take_items(struct ingest *ingest, const struct parts *parts,
     return result;
 }
 
-/* The common case: everything in one go. RESULT_REFUSED: some constraint spoke, the savepoint is
- * undone. */
+/* The common case: everything in one go. RESULT_REFUSED: a rule spoke. */
+static enum result apply_all(struct ingest *ingest, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    for (size_t i = 0; i < ingest->count && result == RESULT_OK; i++)
+        if (ingest->order[i]->state == ITEM_WAITING)
+            result = ingest_apply(ingest, ingest->order[i], problem);
+    return result == RESULT_OK ? work_settle(ingest->work, problem) : result;
+}
+
+/* RESULT_REFUSED: some constraint spoke, too, the savepoint is undone. */
 static enum result apply_whole(struct ingest *ingest, struct problem *problem)
 {
     struct problem undoing = {0};
@@ -282,11 +293,7 @@ static enum result apply_whole(struct ingest *ingest, struct problem *problem)
 
     if (result != RESULT_OK)
         return result;
-    for (size_t i = 0; i < ingest->count && result == RESULT_OK; i++)
-        if (ingest->order[i]->state == ITEM_WAITING)
-            result = ingest_apply(ingest, ingest->order[i], problem);
-    if (result == RESULT_OK)
-        result = work_settle(ingest->work, problem);
+    result = apply_all(ingest, problem);
     if (result == RESULT_OK)
         result = work_flush(ingest->work, problem);
     if (result == RESULT_OK)
@@ -343,7 +350,9 @@ static enum result apply_seal(struct ingest *ingest, const struct parts *parts,
 
     if (result == RESULT_OK)
         result = ingest_order(ingest, problem);
-    if (result == RESULT_OK) {
+    if (result == RESULT_OK && ingest->way == INGEST_TOGETHER) {
+        result = apply_all(ingest, problem);
+    } else if (result == RESULT_OK) {
         result = apply_whole(ingest, &refusal);
         if (result == RESULT_REFUSED) {
             trace_line(ingest->trace, "server: replica %" PRId64 ": change by change: %s",
@@ -522,15 +531,17 @@ static enum result take_push(struct ingest *ingest, struct job *job, struct inge
 }
 
 enum result ingest_push(struct work *work, struct store *store, struct wire_views *views,
-                        struct job *job, const struct trace *trace,
+                        struct job *job, enum ingest_way way, const struct trace *trace,
                         struct ingest_answer *ret_answer, struct problem *problem)
 {
+    static const char *const ROLES[] = {"role_grant", "app_user", NULL};
     struct ingest ingest = {.work = work,
                             .store = store,
                             .catalog = work_catalog(work),
                             .views = views,
                             .arena = work_arena(work),
-                            .trace = trace};
+                            .trace = trace,
+                            .way = way};
     struct store_result head = {0};
     enum result result;
 
@@ -552,7 +563,9 @@ enum result ingest_push(struct work *work, struct store *store, struct wire_view
         return RESULT_OK;
     }
     scope_rights_init(&ingest.rights, store, ingest.arena, ingest.replica.user_id);
-    result = scope_roles(store, ingest.arena, ingest.replica.user_id, &ingest.roles, problem);
+    result = work_flush_of(work, ROLES, problem);
+    if (result == RESULT_OK)
+        result = scope_roles(store, ingest.arena, ingest.replica.user_id, &ingest.roles, problem);
     if (result == RESULT_OK)
         result = store_query(store, "SELECT number FROM fs_state WHERE name='seq'", NULL, 0,
                              ingest.arena, &head, problem);

@@ -50,12 +50,17 @@ struct ingest_answer {
     struct ingest_verdict *verdicts;
 };
 
+/* TOGETHER is fast: what the pushes of a group change is sent to the database at once, and a
+ * constraint or a rule that speaks makes RESULT_REFUSED: undo all and take them APART, each in a
+ * savepoint, so that what can't be is found and gets its verdict. */
+enum ingest_way { INGEST_TOGETHER, INGEST_APART };
+
 /* Runs a JOB_PUSH inside an open work that has no savepoint. Sets the job's result: RESULT_OK;
  * RESULT_MALFORMED the body is none; RESULT_REFUSED the replica may not push (job->state says so),
  * or the seal does not follow the last one: nothing of it was done, the device's next greeting puts
  * it right. The return value is about the store: anything but RESULT_OK undoes the group. */
 MUST_CHECK enum result ingest_push(struct work *work, struct store *store, struct wire_views *views,
-                                   struct job *job, const struct trace *trace,
+                                   struct job *job, enum ingest_way way, const struct trace *trace,
                                    struct ingest_answer *ret_answer, struct problem *problem);
 
 /* Encodes the answer with the rows as they are now (R4), after work_finish, and adds it to the job.

@@ -126,21 +126,36 @@ static enum result merge_into(struct ingest *ingest, struct ingest_item *item,
 
 /* ---- insert ---- */
 
+/* catalog_may, remembered: a seal has many changes of one table and mask after the other. */
+static bool may(struct ingest *ingest, const struct catalog_table *table, enum change_op op,
+                uint64_t mask, uint8_t *ret_own_column_no)
+{
+    struct ingest_may *known = &ingest->may;
+
+    if (known->table != table || known->op != op || known->mask != mask) {
+        *known = (struct ingest_may){.table = table, .op = op, .mask = mask};
+        known->may =
+            catalog_may(ingest->catalog, ingest->roles, table, op, mask, &known->own_column_no);
+    }
+    if (known->may)
+        *ret_own_column_no = known->own_column_no;
+    return known->may;
+}
+
 /* Takes out what devices don't set, and what the roles may not set but is only the default. */
-static bool may_insert(const struct ingest *ingest, const struct ingest_item *item, uint64_t *mask,
+static bool may_insert(struct ingest *ingest, const struct ingest_item *item, uint64_t *mask,
                        uint8_t *ret_own_column_no)
 {
     const struct catalog_table *table = item->table;
 
     *mask &= ~table->server_only_mask;
-    if (catalog_may(ingest->catalog, ingest->roles, table, CHANGE_INSERT, *mask, ret_own_column_no))
+    if (may(ingest, table, CHANGE_INSERT, *mask, ret_own_column_no))
         return true;
     for (uint8_t i = 1; i < table->column_count; i++)
         if (is_set(*mask, i) &&
             value_equal(&item->change->values[i], &table->columns[i].default_value))
             *mask &= ~(UINT64_C(1) << i);
-    return catalog_may(ingest->catalog, ingest->roles, table, CHANGE_INSERT, *mask,
-                       ret_own_column_no);
+    return may(ingest, table, CHANGE_INSERT, *mask, ret_own_column_no);
 }
 
 /* The row with the same natural key, NULL if there is none. A row that its author deletes in the
@@ -374,8 +389,7 @@ static enum result apply_update_of(struct ingest *ingest, struct ingest_item *it
         return ingest_refuse(ingest, item, REASON_APPEND_ONLY, NULL, problem);
     if (mask == 0)
         return RESULT_OK;
-    if (!catalog_may(ingest->catalog, ingest->roles, item->table, item->change->op, mask,
-                     &own_column_no))
+    if (!may(ingest, item->table, item->change->op, mask, &own_column_no))
         return refuse_and_audit(ingest, item, REASON_NOT_ENTITLED, "no_grant", problem);
     result = check_before(ingest, item, row, own_column_no, &reason, problem);
     if (result != RESULT_OK)
@@ -414,8 +428,7 @@ static enum result revive(struct ingest *ingest, struct ingest_item *item, bool 
     *ret_revived = false;
     if (result != RESULT_OK || item->table->delete_rule != EDIT_REVIVES ||
         lacks_value(item->table, values) ||
-        !catalog_may(ingest->catalog, ingest->roles, item->table, CHANGE_UPDATE, mask,
-                     &own_column_no) ||
+        !may(ingest, item->table, CHANGE_UPDATE, mask, &own_column_no) ||
         (own_column_no != 0 && !is_own(ingest, &values[own_column_no])))
         return result;
     result = ingest_references(ingest, item->table, values, mask, &broken_column_no, problem);
@@ -479,7 +492,7 @@ static enum result apply_delete(struct ingest *ingest, struct ingest_item *item,
     if (item->table->append_only)
         return ingest_refuse(ingest, item, REASON_APPEND_ONLY, NULL, problem);
     if (item->table->delete_rule == DELETE_NEVER ||
-        !catalog_may(ingest->catalog, ingest->roles, item->table, CHANGE_DELETE, 0, &own_column_no))
+        !may(ingest, item->table, CHANGE_DELETE, 0, &own_column_no))
         return refuse_and_audit(ingest, item, REASON_NOT_ENTITLED, "no_grant", problem);
     result = check_before(ingest, item, row, own_column_no, &reason, problem);
     if (result != RESULT_OK)
@@ -585,8 +598,8 @@ static enum result find_parent(struct ingest *ingest, const struct ingest_item *
         } else if (row->values[term->column_no].type == VALUE_INTEGER) {
             *ret_table = catalog_table_by_no(ingest->catalog,
                                              item->table->columns[term->column_no].refers_to);
-            return work_row(ingest->work, *ret_table, row->values[term->column_no].integer,
-                            ret_parent, problem);
+            return work_head(ingest->work, *ret_table, row->values[term->column_no].integer,
+                             ret_parent, problem);
         }
     }
     return RESULT_OK;
@@ -601,7 +614,8 @@ static enum result is_move_unseen(struct ingest *ingest, const struct ingest_ite
 {
     const struct stored_row *parent = NULL; /* whose move counts */
     const struct catalog_table *table = NULL;
-    struct versions versions;
+    int64_t full_seq = 0;
+    int64_t replica_no = 0;
     enum result result = RESULT_OK;
 
     *ret_is = false;
@@ -610,10 +624,10 @@ static enum result is_move_unseen(struct ingest *ingest, const struct ingest_ite
     else if (item->change->op == CHANGE_INSERT && item->table->home_column_no != 0)
         result = find_parent(ingest, item, row, &parent, &table, problem);
     if (result == RESULT_OK && parent != NULL)
-        result = versions_of_row(parent, &versions, problem);
-    if (result != RESULT_OK || parent == NULL || versions.full_seq <= item->change->base_seq)
+        result = versions_full(parent, &full_seq, &replica_no, problem);
+    if (result != RESULT_OK || parent == NULL || full_seq <= item->change->base_seq)
         return result;
-    *ret_is = versions.insert.replica_no != ingest->replica.replica_no; /* a move sets it to 0 */
+    *ret_is = replica_no != ingest->replica.replica_no; /* a move sets it to 0 */
     return RESULT_OK;
 }
 

@@ -27,6 +27,15 @@ struct ingest_item {
     uint64_t sent_mask;         /* columns to compare with what is stored in the end */
 };
 
+/* The last question to catalog_may and its answer; table NULL: none yet. */
+struct ingest_may {
+    const struct catalog_table *table;
+    enum change_op op;
+    uint64_t mask;
+    bool may;
+    uint8_t own_column_no;
+};
+
 struct ingest {
     struct work *work;
     struct store *store;
@@ -35,8 +44,10 @@ struct ingest {
     const struct catalog *wire; /* in which the seal was made */
     struct arena *arena;
     const struct trace *trace;
+    enum ingest_way way;
     struct ingest_replica replica;
     unsigned roles;
+    struct ingest_may may;
     struct scope_rights rights;
     struct wall_time not_after; /* us 0: any; changes dated later are refused */
     int64_t head;               /* before this work */

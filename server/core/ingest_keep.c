@@ -215,7 +215,7 @@ static enum result bucket_of_item(struct ingest *ingest, const struct ingest_ite
                                   int64_t *ret_bucket, struct problem *problem)
 {
     const struct stored_row *row = NULL;
-    enum result result = work_row(ingest->work, item->table, item->change->row_id, &row, problem);
+    enum result result = work_head(ingest->work, item->table, item->change->row_id, &row, problem);
 
     *ret_bucket = row == NULL ? 0 : row->bucket;
     return result;

@@ -14,6 +14,12 @@ struct id_list {
     size_t capacity;
 };
 
+/* Of one table. */
+struct reading_ahead {
+    struct id_list changed;
+    struct id_list referred; /* of these only the bucket and the versions count */
+};
+
 static enum result list_add(struct ingest *ingest, struct id_list *list, int64_t id,
                             struct problem *problem)
 {
@@ -33,34 +39,44 @@ static enum result list_add(struct ingest *ingest, struct id_list *list, int64_t
 }
 
 static enum result collect(struct ingest *ingest, const struct ingest_item *item,
-                           struct id_list *lists, struct problem *problem)
+                           struct reading_ahead *tables, struct problem *problem)
 {
     const struct change *change = item->change;
-    enum result result = list_add(ingest, &lists[item->table->number], change->row_id, problem);
+    enum result result =
+        list_add(ingest, &tables[item->table->number].changed, change->row_id, problem);
 
     for (uint8_t i = 1; i < item->table->column_count && result == RESULT_OK; i++) {
         uint16_t refers_to = item->table->columns[i].refers_to;
 
         if ((change->mask >> i & 1) != 0 && refers_to != 0 &&
             change->values[i].type == VALUE_INTEGER)
-            result = list_add(ingest, &lists[refers_to], change->values[i].integer, problem);
+            result =
+                list_add(ingest, &tables[refers_to].referred, change->values[i].integer, problem);
     }
     return result;
 }
 
 static enum result read_ahead(struct ingest *ingest, struct problem *problem)
 {
-    struct id_list *lists = arena_array(ingest->arena, ingest->catalog->table_count, sizeof *lists);
+    struct reading_ahead *tables =
+        arena_array(ingest->arena, ingest->catalog->table_count, sizeof *tables);
     enum result result = RESULT_OK;
 
-    if (lists == NULL)
+    if (tables == NULL)
         return arena_full(ingest->arena, problem);
     for (size_t i = 0; i < ingest->count && result == RESULT_OK; i++)
-        result = collect(ingest, &ingest->items[i], lists, problem);
-    for (size_t t = 1; t < ingest->catalog->table_count && result == RESULT_OK; t++)
-        if (lists[t].count > 0 && !ingest->catalog->tables[t].is_local)
-            result = work_prefetch(ingest->work, &ingest->catalog->tables[t], lists[t].ids,
-                                   lists[t].count, problem);
+        result = collect(ingest, &ingest->items[i], tables, problem);
+    for (size_t t = 1; t < ingest->catalog->table_count && result == RESULT_OK; t++) {
+        const struct catalog_table *table = &ingest->catalog->tables[t];
+        const struct id_list *changed = &tables[t].changed;
+        const struct id_list *referred = &tables[t].referred;
+
+        if (!table->is_local && changed->count > 0)
+            result = work_prefetch(ingest->work, table, changed->ids, changed->count, problem);
+        if (!table->is_local && referred->count > 0 && result == RESULT_OK)
+            result =
+                work_prefetch_heads(ingest->work, table, referred->ids, referred->count, problem);
+    }
     return result;
 }
 

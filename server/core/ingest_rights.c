@@ -79,7 +79,7 @@ static enum result parent_bucket(struct ingest *ingest, const struct catalog_tab
     enum result result;
 
     invariant(parent_table != NULL); /* catalog_check */
-    result = work_row(ingest->work, parent_table, id, &parent, problem);
+    result = work_head(ingest->work, parent_table, id, &parent, problem);
     if (result == RESULT_OK)
         *ret_bucket = parent == NULL ? 0 : parent->bucket;
     return result;
@@ -145,7 +145,7 @@ static enum result is_target(struct ingest *ingest, const struct catalog_table *
 {
     const struct ingest_item *item = lookup_find(&ingest->by_row, target->number, id);
     const struct stored_row *row = NULL;
-    enum result result = work_row(ingest->work, target, id, &row, problem);
+    enum result result = work_head(ingest->work, target, id, &row, problem);
 
     *ret_is = row != NULL ||
               (item != NULL && item->state == ITEM_WAITING && item->change->op == CHANGE_INSERT);

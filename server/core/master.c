@@ -51,6 +51,7 @@ struct group {
     bool is_adopting;
     enum work_adoption adoption;
     bool has_more_to_adopt;
+    enum ingest_way way; /* of its pushes */
     int64_t head_before;
 };
 
@@ -168,6 +169,10 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
     struct job *job = group->jobs[index];
     enum result result = RESULT_OK;
 
+    if (job->kind != JOB_PUSH) /* they ask the store, too */
+        result = work_flush(master->work, problem);
+    if (result != RESULT_OK)
+        return result;
     switch (job->kind) {
     case JOB_ENROL:
     case JOB_ACT:
@@ -177,8 +182,8 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
         result = devices_resume(master->work, master->store, job, master->trace, problem);
         break;
     case JOB_PUSH:
-        result = ingest_push(master->work, master->store, master->views, job, master->trace,
-                             &group->answers[index], problem);
+        result = ingest_push(master->work, master->store, master->views, job, group->way,
+                             master->trace, &group->answers[index], problem);
         break;
     case JOB_DEPOSIT:
         result = quarantine_deposit(master->work, job, master->trace, problem);
@@ -408,6 +413,8 @@ static enum result close_group(struct group *group, struct problem *problem)
     if (closing->run == NULL)
         return RESULT_OK;
     result = work_settle(group->master->work, problem);
+    if (result == RESULT_OK)
+        result = work_flush(group->master->work, problem);
     return result == RESULT_OK ? closing->run(group->master->work, closing->context, problem)
                                : result;
 }
@@ -481,6 +488,30 @@ static enum result commit_group(struct group *group, struct master_outcome *outc
     return result;
 }
 
+static bool has_push(const struct group *group)
+{
+    for (size_t i = 0; i < group->count; i++)
+        if (group->jobs[i]->kind == JOB_PUSH)
+            return true;
+    return false;
+}
+
+/* Savepoints cost a copy of each page, so pushes go without until one is refused something. */
+static enum result commit_pushes(struct group *group, struct master_outcome *outcome,
+                                 bool *ret_is_adoption, struct problem *problem)
+{
+    enum result result;
+
+    group->way = has_push(group) ? INGEST_TOGETHER : INGEST_APART;
+    result = commit_group(group, outcome, ret_is_adoption, problem);
+    if (result != RESULT_REFUSED || *ret_is_adoption || group->way == INGEST_APART)
+        return result;
+    trace_line(group->master->trace, "server: pushes one by one: %s", problem->text);
+    *problem = (struct problem){0};
+    group->way = INGEST_APART;
+    return commit_group(group, outcome, ret_is_adoption, problem);
+}
+
 /* A row of another program that can't be adopted must stop neither the devices nor the rows beside
  * it: one row at a time then, and if even that is refused without them, until somebody puts them
  * right. */
@@ -492,18 +523,18 @@ static enum result commit_even_so(struct group *group, struct master_outcome *ou
 
     group->is_adopting = true;
     group->adoption = WORK_ADOPT_TOGETHER;
-    result = commit_group(group, outcome, &is_adoption, problem);
+    result = commit_pushes(group, outcome, &is_adoption, problem);
     if (!is_adoption || result != RESULT_REFUSED)
         return result;
     trace_line(group->master->trace, "server: %s", problem->text);
     *problem = (struct problem){0};
     group->adoption = WORK_ADOPT_CAREFULLY;
-    result = commit_group(group, outcome, &is_adoption, problem);
+    result = commit_pushes(group, outcome, &is_adoption, problem);
     if (!is_adoption || result != RESULT_REFUSED)
         return result;
     *problem = (struct problem){0};
     group->is_adopting = false;
-    return commit_group(group, outcome, &is_adoption, problem);
+    return commit_pushes(group, outcome, &is_adoption, problem);
 }
 
 static void fail_jobs(struct job **jobs, size_t count, enum result result,

@@ -241,7 +241,7 @@ static enum result ingest_one(struct work *work, struct store *store, struct job
 
     if (views == NULL)
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a schema version");
-    result = ingest_push(work, store, views, job, NULL, &ingested, problem);
+    result = ingest_push(work, store, views, job, INGEST_APART, NULL, &ingested, problem);
     wire_views_destroy(views);
     if (result == RESULT_OK && job->result != RESULT_OK)
         result =

@@ -65,6 +65,13 @@ enum result store_read_rows(struct store *store, const struct catalog_table *tab
     return store->operations->read_rows(store, table, ids, count, arena, ret_rows, problem);
 }
 
+enum result store_read_heads(struct store *store, const struct catalog_table *table,
+                             const int64_t *ids, size_t count, struct arena *arena,
+                             struct stored_row **ret_rows, struct problem *problem)
+{
+    return store->operations->read_heads(store, table, ids, count, arena, ret_rows, problem);
+}
+
 enum result store_insert_rows(struct store *store, const struct catalog_table *table,
                               const struct stored_row *const *rows, size_t count,
                               struct problem *problem)

@@ -58,6 +58,8 @@ struct store_operations {
                            size_t parameter_count, size_t run_count, int64_t *, struct problem *);
     enum result (*read_rows)(struct store *, const struct catalog_table *, const int64_t *ids,
                              size_t count, struct arena *, struct stored_row **, struct problem *);
+    enum result (*read_heads)(struct store *, const struct catalog_table *, const int64_t *ids,
+                              size_t count, struct arena *, struct stored_row **, struct problem *);
     enum result (*insert_rows)(struct store *, const struct catalog_table *,
                                const struct stored_row *const *rows, size_t count,
                                struct problem *);
@@ -107,6 +109,10 @@ MUST_CHECK enum result store_execute(struct store *store, const char *sql,
 MUST_CHECK enum result store_read_rows(struct store *store, const struct catalog_table *table,
                                        const int64_t *ids, size_t count, struct arena *arena,
                                        struct stored_row **ret_rows, struct problem *problem);
+/* The same without what the rows hold: `values` of one that is there has the id alone, no hash. */
+MUST_CHECK enum result store_read_heads(struct store *store, const struct catalog_table *table,
+                                        const int64_t *ids, size_t count, struct arena *arena,
+                                        struct stored_row **ret_rows, struct problem *problem);
 MUST_CHECK enum result store_insert_rows(struct store *store, const struct catalog_table *table,
                                          const struct stored_row *const *rows, size_t count,
                                          struct problem *problem);

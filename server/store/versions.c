@@ -50,6 +50,27 @@ static int64_t origin_of(const struct stored_row *row)
     return row->id < 0 || row->id > ID_MAX ? 0 : id_replica_no(row->id);
 }
 
+static enum result damaged(const struct stored_row *row, struct problem *problem)
+{
+    return problem_set(problem, RESULT_STORAGE, "column versions of row %lld are damaged",
+                       (long long)row->id);
+}
+
+enum result versions_full(const struct stored_row *row, int64_t *ret_full_seq,
+                          int64_t *ret_replica_no, struct problem *problem)
+{
+    struct unpacking at = {.left = row->versions};
+
+    *ret_full_seq = row->seq;
+    *ret_replica_no = origin_of(row);
+    if (row->versions.size == 0)
+        return RESULT_OK;
+    *ret_full_seq = varint_take(&at);
+    (void)varint_take(&at);
+    *ret_replica_no = varint_take(&at);
+    return at.is_broken ? damaged(row, problem) : RESULT_OK;
+}
+
 enum result versions_of_row(const struct stored_row *row, struct versions *ret_versions,
                             struct problem *problem)
 {
@@ -76,10 +97,24 @@ enum result versions_of_row(const struct stored_row *row, struct versions *ret_v
         else
             ret_versions->columns[column_no] = version;
     }
-    if (at.is_broken)
-        return problem_set(problem, RESULT_STORAGE, "column versions of row %lld are damaged",
-                           (long long)row->id);
-    return RESULT_OK;
+    return at.is_broken ? damaged(row, problem) : RESULT_OK;
+}
+
+enum result versions_pack_insert(const struct stored_row *row, int64_t edited_at_us,
+                                 int64_t replica_no, struct arena *arena, struct bytes *ret_bytes,
+                                 struct problem *problem)
+{
+    uint8_t packed[3 * VARINT_SIZE_MAX];
+    size_t size = 0;
+
+    if (edited_at_us == 0 && replica_no == origin_of(row)) {
+        *ret_bytes = (struct bytes){0};
+        return RESULT_OK;
+    }
+    size += varint_put(packed + size, row->seq);
+    size += varint_put(packed + size, edited_at_us);
+    size += varint_put(packed + size, replica_no);
+    return arena_copy(arena, bytes_of(packed, size), ret_bytes, problem);
 }
 
 enum result versions_pack(const struct versions *versions, const struct stored_row *row,

@@ -31,6 +31,13 @@ MUST_CHECK enum result versions_of_row(const struct stored_row *row, struct vers
 MUST_CHECK enum result versions_pack(const struct versions *versions, const struct stored_row *row,
                                      struct arena *arena, struct bytes *ret_bytes,
                                      struct problem *problem);
+/* The same for a row that is new as a whole since its seq. */
+MUST_CHECK enum result versions_pack_insert(const struct stored_row *row, int64_t edited_at_us,
+                                            int64_t replica_no, struct arena *arena,
+                                            struct bytes *ret_bytes, struct problem *problem);
+/* Only full_seq and the origin of the insert. */
+MUST_CHECK enum result versions_full(const struct stored_row *row, int64_t *ret_full_seq,
+                                     int64_t *ret_replica_no, struct problem *problem);
 /* The newest version of a column: its own entry, or the insert's. */
 struct column_version versions_of_column(const struct versions *versions, uint8_t column_no);
 /* Columns that a reader at `seq_after` lacks: all of them if it is before full_seq. */

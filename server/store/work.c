@@ -30,11 +30,21 @@ enum result work_create(struct store *store, const struct reaction *reactions,
 {
     struct work *work = calloc(1, sizeof *work);
 
-    if (work == NULL)
+    if (work != NULL)
+        work->has_reactions = calloc(store->catalog->table_count + 1, sizeof(bool));
+    if (work == NULL || work->has_reactions == NULL) {
+        free(work);
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a unit of work");
+    }
     work->store = store;
     work->catalog = store->catalog;
     work->reaction_table = reactions;
+    for (const struct reaction *r = reactions; r != NULL && r->table_name != NULL; r++) {
+        const struct catalog_table *table = catalog_table_by_name(work->catalog, r->table_name);
+
+        if (table != NULL)
+            work->has_reactions[table->number] = true;
+    }
     memcpy(work->digest_key, digest_key, sizeof work->digest_key);
     arena_init(&work->arena, WORK_ARENA_SIZE_MAX);
     *ret_work = work;
@@ -46,6 +56,7 @@ void work_destroy(struct work *work)
     if (work == NULL)
         return;
     arena_done(&work->arena);
+    free(work->has_reactions);
     free(work);
 }
 
@@ -53,6 +64,7 @@ static void forget_rows(struct work *work)
 {
     lookup_init(&work->rows, &work->arena);
     work->dirty = (struct work_list){0};
+    memset(work->dirty_tables, 0, sizeof work->dirty_tables);
     work->moved = (struct work_list){0};
     work->moved_next = 0;
 }
@@ -203,15 +215,21 @@ static int compare_ids(const void *left, const void *right)
 
 /* Those that aren't known yet, each once: a seal may name its call 100,000 times. */
 static size_t missing_ids(const struct work *work, const struct catalog_table *table,
-                          const int64_t *ids, size_t count, int64_t *missing)
+                          bool needs_values, const int64_t *ids, size_t count, int64_t *missing)
 {
     size_t found = 0;
     size_t unique = 0;
+    bool is_sorted = true;
 
-    for (size_t i = 0; i < count; i++)
-        if (lookup_find(&work->rows, table->number, ids[i]) == NULL)
-            missing[found++] = ids[i];
-    if (found > 1)
+    for (size_t i = 0; i < count; i++) {
+        const struct work_row *row = lookup_find(&work->rows, table->number, ids[i]);
+
+        if (row != NULL && !(needs_values && row->is_head))
+            continue;
+        is_sorted = is_sorted && (found == 0 || missing[found - 1] <= ids[i]);
+        missing[found++] = ids[i];
+    }
+    if (!is_sorted)
         qsort(missing, found, sizeof *missing, compare_ids);
     for (size_t i = 0; i < found; i++)
         if (unique == 0 || missing[unique - 1] != missing[i])
@@ -219,8 +237,28 @@ static size_t missing_ids(const struct work *work, const struct catalog_table *t
     return unique;
 }
 
-enum result work_prefetch(struct work *work, const struct catalog_table *table, const int64_t *ids,
-                          size_t count, struct problem *problem)
+/* What was read of a row; of one that is known, it is the rest. */
+static enum result keep_read(struct work *work, const struct catalog_table *table,
+                             const struct stored_row *read, bool has_values,
+                             struct problem *problem)
+{
+    struct work_row *row = lookup_find(&work->rows, table->number, read->id);
+    enum result result = RESULT_OK;
+
+    if (row == NULL)
+        result = work_cache(work, table, read->id, &row, problem);
+    if (result != RESULT_OK || read->values == NULL)
+        return result;
+    row->row = *read;
+    row->state = ROW_CLEAN;
+    row->is_head = !has_values;
+    row->stored_bucket = read->bucket;
+    memcpy(row->stored_hash, read->hash, ROW_HASH_SIZE);
+    return RESULT_OK;
+}
+
+static enum result prefetch(struct work *work, const struct catalog_table *table, bool needs_values,
+                            const int64_t *ids, size_t count, struct problem *problem)
 {
     int64_t *missing = arena_array(&work->arena, count, sizeof *missing);
     struct stored_row *rows = NULL;
@@ -229,39 +267,61 @@ enum result work_prefetch(struct work *work, const struct catalog_table *table, 
 
     if (missing == NULL)
         return arena_full(&work->arena, problem);
-    missing_count = missing_ids(work, table, ids, count, missing);
+    missing_count = missing_ids(work, table, needs_values, ids, count, missing);
     if (missing_count == 0)
         return RESULT_OK;
-    result =
-        store_read_rows(work->store, table, missing, missing_count, &work->arena, &rows, problem);
-    for (size_t i = 0; i < missing_count && result == RESULT_OK; i++) {
-        struct work_row *row = NULL;
-
-        result = work_cache(work, table, missing[i], &row, problem);
-        if (result != RESULT_OK || rows[i].values == NULL)
-            continue;
-        row->row = rows[i];
-        row->state = ROW_CLEAN;
-        row->stored_bucket = rows[i].bucket;
-        memcpy(row->stored_hash, rows[i].hash, ROW_HASH_SIZE);
-    }
+    result = lookup_reserve(&work->rows, missing_count, problem);
+    if (result == RESULT_OK)
+        result = (needs_values ? store_read_rows : store_read_heads)(
+            work->store, table, missing, missing_count, &work->arena, &rows, problem);
+    for (size_t i = 0; i < missing_count && result == RESULT_OK; i++)
+        result = keep_read(work, table, &rows[i], needs_values, problem);
     return result;
 }
 
-enum result work_find(struct work *work, const struct catalog_table *table, int64_t id,
-                      struct work_row **ret_row, struct problem *problem)
+enum result work_prefetch(struct work *work, const struct catalog_table *table, const int64_t *ids,
+                          size_t count, struct problem *problem)
+{
+    return prefetch(work, table, true, ids, count, problem);
+}
+
+enum result work_prefetch_heads(struct work *work, const struct catalog_table *table,
+                                const int64_t *ids, size_t count, struct problem *problem)
+{
+    return prefetch(work, table, false, ids, count, problem);
+}
+
+static enum result find(struct work *work, const struct catalog_table *table, bool needs_values,
+                        int64_t id, struct work_row **ret_row, struct problem *problem)
 {
     struct work_row *row = lookup_find(&work->rows, table->number, id);
     enum result result;
 
-    if (row == NULL) {
-        result = work_prefetch(work, table, &id, 1, problem);
+    if (row == NULL || (needs_values && row->is_head)) {
+        result = prefetch(work, table, needs_values, &id, 1, problem);
         if (result != RESULT_OK)
             return result;
         row = lookup_find(&work->rows, table->number, id);
     }
     *ret_row = row;
     return RESULT_OK;
+}
+
+enum result work_find(struct work *work, const struct catalog_table *table, int64_t id,
+                      struct work_row **ret_row, struct problem *problem)
+{
+    return find(work, table, true, id, ret_row, problem);
+}
+
+enum result work_head(struct work *work, const struct catalog_table *table, int64_t id,
+                      const struct stored_row **ret_row, struct problem *problem)
+{
+    struct work_row *row = NULL;
+    enum result result = find(work, table, false, id, &row, problem);
+
+    if (result == RESULT_OK)
+        *ret_row = work_row_exists(row) ? &row->row : NULL;
+    return result;
 }
 
 enum result work_row(struct work *work, const struct catalog_table *table, int64_t id,
@@ -285,6 +345,8 @@ enum result work_mark_dirty(struct work *work, struct work_row *row, int64_t rep
     }
     row->is_listed = true;
     row->replica_no = replica_no;
+    work->dirty_tables[row->table->number % WORK_TABLE_BITS / 64] |= UINT64_C(1)
+                                                                     << row->table->number % 64;
     return work_list_add(work, &work->dirty, row, problem);
 }
 
@@ -325,7 +387,7 @@ static enum result term_bucket(struct work *work, const struct catalog_table *ta
         parent_table =
             catalog_table_by_no(work->catalog, table->columns[term->column_no].refers_to);
         invariant(parent_table != NULL); /* catalog_check */
-        result = work_row(work, parent_table, id, &parent, problem);
+        result = work_head(work, parent_table, id, &parent, problem);
         if (result == RESULT_OK && parent == NULL)
             result = problem_set(
                 problem, RESULT_REFUSED, "%s.%s refers to %s %" PRId64 ", which does not exist",
@@ -452,30 +514,29 @@ enum result work_stamp(struct work *work, struct work_row *row, uint64_t mask, i
                        const struct author *author, bool is_whole, struct problem *problem)
 {
     struct versions versions;
-    enum result result = versions_of_row(&row->row, &versions, problem);
+    enum result result = RESULT_OK;
 
+    if (is_whole) {
+        row->row.seq = ++work->seq;
+        row->row.bucket = bucket;
+        return versions_pack_insert(&row->row,
+                                    row->table->key_column_count > 0 ? author->edited_at.us : 0,
+                                    author->replica_no, &work->arena, &row->row.versions, problem);
+    }
+    result = versions_of_row(&row->row, &versions, problem);
     if (result != RESULT_OK)
         return result;
-    work->seq++;
-    if (is_whole) {
-        versions = (struct versions){.full_seq = work->seq};
-        versions.insert = (struct column_version){
-            .seq = work->seq,
-            .edited_at_us = row->table->key_column_count > 0 ? author->edited_at.us : 0,
-            .replica_no = author->replica_no};
-    } else {
-        for (uint8_t i = 1; i < row->table->column_count; i++)
-            if ((mask >> i & 1) != 0)
-                versions.columns[i] = (struct column_version){.seq = work->seq,
-                                                              .edited_at_us = author->edited_at.us,
-                                                              .replica_no = author->replica_no};
-        if (row->row.bucket != bucket) { /* its new readers hold nothing of it */
-            keep_inserted(row, &versions);
-            versions.full_seq = work->seq;
-            versions.insert.replica_no = 0;
-        }
+    row->row.seq = ++work->seq;
+    for (uint8_t i = 1; i < row->table->column_count; i++)
+        if ((mask >> i & 1) != 0)
+            versions.columns[i] = (struct column_version){.seq = work->seq,
+                                                          .edited_at_us = author->edited_at.us,
+                                                          .replica_no = author->replica_no};
+    if (row->row.bucket != bucket) { /* its new readers hold nothing of it */
+        keep_inserted(row, &versions);
+        versions.full_seq = work->seq;
+        versions.insert.replica_no = 0;
     }
-    row->row.seq = work->seq;
     row->row.bucket = bucket;
     return versions_pack(&versions, &row->row, &work->arena, &row->row.versions, problem);
 }

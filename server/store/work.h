@@ -87,9 +87,17 @@ struct arena *work_arena(struct work *work); /* lives until the next work_begin 
 /* Reads rows ahead in one batch; later work_row calls find them in memory. */
 MUST_CHECK enum result work_prefetch(struct work *work, const struct catalog_table *table,
                                      const int64_t *ids, size_t count, struct problem *problem);
+/* Ahead only what stands beside them (seq, bucket, versions), for work_head. */
+MUST_CHECK enum result work_prefetch_heads(struct work *work, const struct catalog_table *table,
+                                           const int64_t *ids, size_t count,
+                                           struct problem *problem);
 /* The row as this work has it; ret_row NULL if there is none. Valid until work_finish. */
 MUST_CHECK enum result work_row(struct work *work, const struct catalog_table *table, int64_t id,
                                 const struct stored_row **ret_row, struct problem *problem);
+/* The same for who only asks whether it is there, and for its seq, bucket and versions: its values
+ * may be missing. */
+MUST_CHECK enum result work_head(struct work *work, const struct catalog_table *table, int64_t id,
+                                 const struct stored_row **ret_row, struct problem *problem);
 /* The row with these natural key values (catalog key_columns), ret_row NULL if none. */
 MUST_CHECK enum result work_row_by_key(struct work *work, const struct catalog_table *table,
                                        const struct value *values,
@@ -136,6 +144,10 @@ MUST_CHECK enum result work_execute(struct work *work, const char *sql,
 MUST_CHECK enum result work_settle(struct work *work, struct problem *problem);
 /* Sends what is only in memory to the database, so that constraints speak now. */
 MUST_CHECK enum result work_flush(struct work *work, struct problem *problem);
+/* The same if anything of these tables waits (names end with NULL): before a query of the store
+ * that reads them and isn't work_query. */
+MUST_CHECK enum result work_flush_of(struct work *work, const char *const *table_names,
+                                     struct problem *problem);
 /* Adopts what other programs wrote into the master's tables since (fs_outbox): gives it seqs,
  * buckets, versions and hashes as if written here by replica 0. ret_count: rows adopted.
  * TOGETHER is fast; RESULT_REFUSED: a rule or a constraint refuses what follows from one of the

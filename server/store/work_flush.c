@@ -91,6 +91,8 @@ static enum result run_reactions(struct work *work, const struct work_change *ch
     size_t runs_max = WORK_REACTIONS_MAX + WORK_REACTIONS_EACH_MAX * work->outside_count;
     enum result result = RESULT_OK;
 
+    if (!work->has_reactions[change->table->number])
+        return RESULT_OK;
     for (const struct reaction *r = work->reaction_table;
          r != NULL && r->table_name != NULL && result == RESULT_OK; r++) {
         if (strcmp(r->table_name, change->table->name) != 0)
@@ -237,6 +239,14 @@ static int flush_order(const void *left, const void *right)
     return (a->row.seq > b->row.seq) - (a->row.seq < b->row.seq);
 }
 
+static bool is_in_order(struct work_row *const *rows, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (flush_order(&rows[i - 1], &rows[i]) > 0)
+            return false;
+    return true;
+}
+
 static bool is_same_batch(const struct work_row *a, const struct work_row *b)
 {
     return a->state == b->state && a->table == b->table &&
@@ -297,7 +307,8 @@ enum result work_flush(struct work *work, struct problem *problem)
     for (size_t i = 0; i < count && result == RESULT_OK; i++)
         result = keep_books(work, rows[i], &canonical, problem);
     buffer_done(&canonical);
-    qsort(rows, count, sizeof *rows, flush_order);
+    if (!is_in_order(rows, count))
+        qsort(rows, count, sizeof *rows, flush_order);
     for (size_t i = 0, end = 0; i < count && result == RESULT_OK; i = end) {
         for (end = i + 1; end < count && is_same_batch(rows[i], rows[end]);)
             end++;
@@ -312,6 +323,21 @@ enum result work_flush(struct work *work, struct problem *problem)
     for (size_t i = 0; i < count; i++)
         mark_clean(rows[i]);
     work->dirty.count = 0;
+    memset(work->dirty_tables, 0, sizeof work->dirty_tables);
+    return RESULT_OK;
+}
+
+enum result work_flush_of(struct work *work, const char *const *table_names,
+                          struct problem *problem)
+{
+    for (size_t i = 0; table_names[i] != NULL; i++) {
+        const struct catalog_table *table = catalog_table_by_name(work->catalog, table_names[i]);
+
+        invariant(table != NULL);
+        if ((work->dirty_tables[table->number % WORK_TABLE_BITS / 64] >> table->number % 64 & 1) !=
+            0)
+            return work_flush(work, problem);
+    }
     return RESULT_OK;
 }
 

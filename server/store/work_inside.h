@@ -24,6 +24,7 @@ struct work_row {
     int64_t stored_bucket; /* as in the database; 0: it isn't there */
     uint8_t stored_hash[ROW_HASH_SIZE];
     int64_t replica_no; /* whose changes wait for the flush, or WORK_MIXED */
+    bool is_head;       /* ROW_CLEAN, but only what stands beside the row has been read */
     bool is_listed;     /* in work->dirty */
     bool is_watched;    /* in work->watched */
 };
@@ -48,23 +49,25 @@ struct book_entry {
     uint8_t new_hash[ROW_HASH_SIZE];
 };
 
+enum { WORK_TABLE_BITS = 1024 };
+
 struct work {
     struct store *store;
     const struct catalog *catalog;
-    const struct reaction **reactions; /* by table number; chains end with NULL */
-    size_t reaction_count;
     const struct reaction *reaction_table;
+    bool *has_reactions; /* by table number */
     uint8_t digest_key[16];
     struct arena arena;
     struct wall_time now;
     int64_t seq_begin;
     int64_t seq;
-    int64_t id_counter;       /* newest number given by this replica */
-    int64_t id_counter_begin; /* as found in fs_outbox */
-    struct lookup rows;       /* (table number, id) -> struct work_row */
-    struct work_list dirty;   /* struct work_row */
-    struct work_list changes; /* struct work_change, in order */
-    size_t change_next;       /* the first whose reactions have not run */
+    int64_t id_counter;                          /* newest number given by this replica */
+    int64_t id_counter_begin;                    /* as found in fs_outbox */
+    struct lookup rows;                          /* (table number, id) -> struct work_row */
+    struct work_list dirty;                      /* struct work_row */
+    uint64_t dirty_tables[WORK_TABLE_BITS / 64]; /* of those, by number modulo WORK_TABLE_BITS */
+    struct work_list changes;                    /* struct work_change, in order */
+    size_t change_next;                          /* the first whose reactions have not run */
     size_t reaction_runs;
     size_t outside_count; /* changes that no reaction made */
     bool is_reacting;

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HIDDEN_COUNT = 4 }; /* _fs_seq, _fs_bucket, _fs_cv, _fs_hash */
+enum { HIDDEN_COUNT = 4 };    /* _fs_seq, _fs_bucket, _fs_cv, _fs_hash */
+enum { INSERT_ROWS_MAX = 8 }; /* of one statement */
 enum { STATEMENT_SIZE_MAX = 16 * 1024, RESULT_ROWS_MAX = 4 * 1024 * 1024, PAGE_SIZE_BYTES = 4096 };
 
 struct sqlite_store {
@@ -240,6 +241,37 @@ static enum result select_prepare(struct sqlite_store *self, const struct catalo
     return text_prepare(self, ret_statement, problem);
 }
 
+/* The same without the columns; `id` comes first all the same. */
+static enum result head_prepare(struct sqlite_store *self, const struct catalog_table *table,
+                                const char *where, struct sql_statement **ret_statement,
+                                struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    buffer_reset(&self->text);
+    result =
+        text_name(self, "SELECT id,_fs_seq,_fs_bucket,_fs_cv FROM ", table->name, where, problem);
+    return result == RESULT_OK ? text_prepare(self, ret_statement, problem) : result;
+}
+
+static enum result head_copy(struct sql_statement *statement, const struct catalog_table *table,
+                             struct arena *arena, struct stored_row *row, struct problem *problem)
+{
+    struct value versions;
+    enum result result = sql_column_copy(statement, 3, arena, &versions, problem);
+
+    (void)table;
+    row->values = arena_alloc(arena, sizeof *row->values);
+    if (row->values == NULL)
+        return arena_full(arena, problem);
+    row->values[0] = value_integer(row->id);
+    row->seq = sql_column_integer(statement, 1);
+    row->bucket = sql_column_integer(statement, 2);
+    if (result == RESULT_OK)
+        row->versions = versions.type == VALUE_BLOB ? versions.bytes : (struct bytes){0};
+    return result;
+}
+
 /* The row under the statement of select_prepare. */
 static enum result row_copy(struct sql_statement *statement, const struct catalog_table *table,
                             struct arena *arena, struct stored_row *row, struct problem *problem)
@@ -268,32 +300,99 @@ static enum result row_copy(struct sql_statement *statement, const struct catalo
     return RESULT_OK;
 }
 
-static enum result sqlite_read_rows(struct store *store, const struct catalog_table *table,
-                                    const int64_t *ids, size_t count, struct arena *arena,
-                                    struct stored_row **ret_rows, struct problem *problem)
+/* Rows by ascending ids with one statement that walks along the table: where the next id is near it
+ * steps, where it isn't it seeks; what lies between two rows it passes isn't there. New ids of a
+ * device are all past the newest row of its range, so that a whole seal of them costs one seek. */
+struct walk {
+    struct sql_statement *statement;
+    uint64_t steps_max; /* so many rows passed cost about as much as a seek */
+    bool is_open;       /* has been sought and wasn't reset */
+    bool has_row;       /* `id` is that of the row under it; false: past the last one */
+    int64_t sought;     /* everything from here to the row is absent */
+    int64_t id;
+};
+
+static enum result walk_step(struct walk *walk, struct problem *problem)
 {
-    struct sqlite_store *self = sqlite_of(store);
+    enum result result = sql_step(walk->statement, &walk->has_row, problem);
+
+    if (result == RESULT_OK && walk->has_row)
+        walk->id = sql_column_integer(walk->statement, 0);
+    return result;
+}
+
+/* Afterwards the row under it is the first with this id or a higher one. */
+static enum result walk_to(struct walk *walk, int64_t id, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    if (walk->is_open && id >= walk->sought && (!walk->has_row || walk->id >= id))
+        return RESULT_OK;
+    if (!walk->is_open || id < walk->sought ||
+        (uint64_t)id - (uint64_t)walk->id > walk->steps_max) {
+        sql_reset(walk->statement);
+        walk->is_open = true;
+        walk->sought = id;
+        result = sql_bind_integer(walk->statement, 1, id, problem);
+        return result == RESULT_OK ? walk_step(walk, problem) : result;
+    }
+    while (result == RESULT_OK && walk->has_row && walk->id < id)
+        result = walk_step(walk, problem);
+    return result;
+}
+
+/* What is read of each row, and how. */
+struct reading {
+    enum result (*prepare)(struct sqlite_store *self, const struct catalog_table *table,
+                           const char *where, struct sql_statement **ret_statement,
+                           struct problem *problem);
+    enum result (*copy)(struct sql_statement *statement, const struct catalog_table *table,
+                        struct arena *arena, struct stored_row *row, struct problem *problem);
+    uint64_t steps_max;
+};
+
+static enum result read_some(struct store *store, const struct reading *reading,
+                             const struct catalog_table *table, const int64_t *ids, size_t count,
+                             struct arena *arena, struct stored_row **ret_rows,
+                             struct problem *problem)
+{
     struct stored_row *rows = arena_array(arena, count, sizeof *rows);
-    struct sql_statement *statement = NULL;
-    bool has_row = false;
+    struct walk walk = {.steps_max = reading->steps_max};
     enum result result;
 
     if (rows == NULL)
         return arena_full(arena, problem);
-    result = select_prepare(self, table, " WHERE id=?1", &statement, problem);
+    result = reading->prepare(sqlite_of(store), table,
+                              count > 1 ? " WHERE id>=?1 ORDER BY id" : " WHERE id=?1",
+                              &walk.statement, problem);
     for (size_t i = 0; i < count && result == RESULT_OK; i++) {
         rows[i].id = ids[i];
-        result = sql_bind_integer(statement, 1, ids[i], problem);
-        if (result == RESULT_OK)
-            result = sql_step(statement, &has_row, problem);
-        if (result == RESULT_OK && has_row)
-            result = row_copy(statement, table, arena, &rows[i], problem);
-        sql_reset(statement);
+        result = walk_to(&walk, ids[i], problem);
+        if (result == RESULT_OK && walk.has_row && walk.id == ids[i])
+            result = reading->copy(walk.statement, table, arena, &rows[i], problem);
     }
-    sql_release(statement);
+    sql_release(walk.statement);
     if (result == RESULT_OK)
         *ret_rows = rows;
     return result;
+}
+
+static enum result sqlite_read_rows(struct store *store, const struct catalog_table *table,
+                                    const int64_t *ids, size_t count, struct arena *arena,
+                                    struct stored_row **ret_rows, struct problem *problem)
+{
+    static const struct reading ROWS = {select_prepare, row_copy, 3};
+
+    return read_some(store, &ROWS, table, ids, count, arena, ret_rows, problem);
+}
+
+static enum result sqlite_read_heads(struct store *store, const struct catalog_table *table,
+                                     const int64_t *ids, size_t count, struct arena *arena,
+                                     struct stored_row **ret_rows, struct problem *problem)
+{
+    static const struct reading HEADS = {head_prepare, head_copy, 6};
+
+    return read_some(store, &HEADS, table, ids, count, arena, ret_rows, problem);
 }
 
 static enum result sqlite_page(struct store *store, const struct catalog_table *table,
@@ -406,26 +505,85 @@ static enum result text_place(struct sqlite_store *self, int index, const char *
     return text_add(self, place, problem);
 }
 
+static int insert_width(const struct catalog_table *table)
+{
+    return table->column_count + HIDDEN_COUNT;
+}
+
+static enum result insert_places(struct sqlite_store *self, const struct catalog_table *table,
+                                 int first, struct problem *problem)
+{
+    enum result result = text_add(self, first == 1 ? "(" : ",(", problem);
+
+    for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
+        if (catalog_has_column(table, i))
+            result = text_place(self, first + i, ",", problem);
+    for (int i = 0; i < HIDDEN_COUNT && result == RESULT_OK; i++)
+        result = text_place(self, first + table->column_count + i, i < HIDDEN_COUNT - 1 ? "," : ")",
+                            problem);
+    return result;
+}
+
+/* One statement for several rows saves half of what SQLite does besides. OR FAIL, since without it
+ * SQLite would keep each page as it was, to take all rows back if one can't be: whoever hands them
+ * over undoes more than that (work.h). */
 static enum result insert_prepare(struct sqlite_store *self, const struct catalog_table *table,
-                                  struct sql_statement **ret_statement, struct problem *problem)
+                                  size_t row_count, struct sql_statement **ret_statement,
+                                  struct problem *problem)
 {
     enum result result;
 
     buffer_reset(&self->text);
-    result = text_name(self, "INSERT INTO ", table->name, "(", problem);
+    result = text_name(self, row_count == 1 ? "INSERT INTO " : "INSERT OR FAIL INTO ", table->name,
+                       "(", problem);
     for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
         if (catalog_has_column(table, i))
             result = text_name(self, "", table->columns[i].name, ",", problem);
     if (result == RESULT_OK)
-        result = text_add(self, "_fs_seq,_fs_bucket,_fs_cv,_fs_hash) VALUES(", problem);
-    for (uint8_t i = 0; i < table->column_count && result == RESULT_OK; i++)
-        if (catalog_has_column(table, i))
-            result = text_place(self, i + 1, ",", problem);
-    for (int i = 1; i <= HIDDEN_COUNT && result == RESULT_OK; i++)
-        result = text_place(self, table->column_count + i, i < HIDDEN_COUNT ? "," : ")", problem);
+        result = text_add(self, "_fs_seq,_fs_bucket,_fs_cv,_fs_hash) VALUES", problem);
+    for (size_t i = 0; i < row_count && result == RESULT_OK; i++)
+        result = insert_places(self, table, (int)i * insert_width(table) + 1, problem);
     if (result != RESULT_OK)
         return result;
     return text_prepare(self, ret_statement, problem);
+}
+
+static enum result insert_bind(struct sql_statement *statement, const struct catalog_table *table,
+                               int first, const struct stored_row *row, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    for (uint8_t c = 0; c < table->column_count && result == RESULT_OK; c++)
+        if (catalog_has_column(table, c))
+            result = sql_bind(statement, first + c, &row->values[c], problem);
+    if (result == RESULT_OK)
+        result = hidden_bind(statement, first + table->column_count, row, problem);
+    return result;
+}
+
+/* `step` rows with each statement. */
+static enum result insert_runs(struct sqlite_store *self, const struct catalog_table *table,
+                               const struct stored_row *const *rows, size_t step, size_t count,
+                               struct problem *problem)
+{
+    struct sql_statement *statement = NULL;
+    enum result result =
+        count == 0 ? RESULT_OK : insert_prepare(self, table, step, &statement, problem);
+
+    for (size_t at = 0; at < count && result == RESULT_OK; at += step) {
+        for (size_t i = 0; i < step && result == RESULT_OK; i++)
+            result = insert_bind(statement, table, (int)i * insert_width(table) + 1, rows[at + i],
+                                 problem);
+        if (result == RESULT_OK)
+            result = statement_finish(statement, problem);
+        if (result != RESULT_OK && step > 1)
+            problem_add(problem, "%s %" PRId64 " to %" PRId64, table->name, rows[at]->id,
+                        rows[at + step - 1]->id);
+        else if (result != RESULT_OK)
+            problem_add(problem, "%s %" PRId64, table->name, rows[at]->id);
+    }
+    sql_release(statement);
+    return result;
 }
 
 static enum result sqlite_insert_rows(struct store *store, const struct catalog_table *table,
@@ -433,21 +591,11 @@ static enum result sqlite_insert_rows(struct store *store, const struct catalog_
                                       struct problem *problem)
 {
     struct sqlite_store *self = sqlite_of(store);
-    struct sql_statement *statement = NULL;
-    enum result result = insert_prepare(self, table, &statement, problem);
+    size_t many = count / INSERT_ROWS_MAX * INSERT_ROWS_MAX;
+    enum result result = insert_runs(self, table, rows, INSERT_ROWS_MAX, many, problem);
 
-    for (size_t i = 0; i < count && result == RESULT_OK; i++) {
-        for (uint8_t c = 0; c < table->column_count && result == RESULT_OK; c++)
-            if (catalog_has_column(table, c))
-                result = sql_bind(statement, c + 1, &rows[i]->values[c], problem);
-        if (result == RESULT_OK)
-            result = hidden_bind(statement, table->column_count + 1, rows[i], problem);
-        if (result == RESULT_OK)
-            result = statement_finish(statement, problem);
-        if (result != RESULT_OK)
-            problem_add(problem, "%s %" PRId64, table->name, rows[i]->id);
-    }
-    sql_release(statement);
+    if (result == RESULT_OK)
+        result = insert_runs(self, table, rows + many, 1, count - many, problem);
     return result;
 }
 
@@ -606,6 +754,7 @@ static const struct store_operations SQLITE_OPERATIONS = {
     .query = sqlite_query,
     .execute = sqlite_execute,
     .read_rows = sqlite_read_rows,
+    .read_heads = sqlite_read_heads,
     .insert_rows = sqlite_insert_rows,
     .update_rows = sqlite_update_rows,
     .delete_rows = sqlite_delete_rows,

@@ -170,6 +170,9 @@ static void anything_else_is_no_text(void **state)
     } BAD[] = {
         {"\x00", 1, "NUL"},
         {"ab\0cd", 5, "NUL inside"},
+        {"abcdefgh\0ijklmno", 16, "NUL first of eight"},
+        {"abcdefg\0", 8, "NUL last of eight"},
+        {"abcdefghijk\x80mno", 15, "continuation among ASCII"},
         {"\x80", 1, "continuation first"},
         {"\xbf", 1, "last continuation first"},
         {"\xc0\x80", 2, "overlong NUL"},

@@ -102,6 +102,31 @@ static void full_arena_refuses_and_keeps_what_was_there(void **state)
     arena_done(&arena);
 }
 
+static void room_that_was_made_holds_what_was_announced(void **state)
+{
+    static int items[1000];
+    struct problem problem = {0};
+    struct arena arena;
+    struct lookup lookup;
+    size_t capacity = 0;
+
+    (void)state;
+    arena_init(&arena, 1024 * 1024);
+    lookup_init(&lookup, &arena);
+    assert_int_equal(lookup_put(&lookup, 1, -1, &items[0], &problem), RESULT_OK);
+    assert_int_equal(lookup_reserve(&lookup, 999, &problem), RESULT_OK);
+    capacity = lookup.capacity;
+    for (int64_t i = 0; i < 999; i++)
+        assert_int_equal(lookup_put(&lookup, 1, i, &items[i], &problem), RESULT_OK);
+    assert_int_equal(lookup.capacity, capacity);
+    assert_ptr_equal(lookup_find(&lookup, 1, -1), &items[0]);
+    assert_ptr_equal(lookup_find(&lookup, 1, 998), &items[998]);
+    assert_int_equal(lookup_reserve(&lookup, SIZE_MAX, &problem), RESULT_EXHAUSTED);
+    assert_int_equal(lookup_reserve(&lookup, 1024 * 1024, &problem), RESULT_EXHAUSTED);
+    assert_ptr_equal(lookup_find(&lookup, 1, 998), &items[998]);
+    arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +134,7 @@ int main(void)
         cmocka_unit_test(both_numbers_count_and_may_be_negative),
         cmocka_unit_test(second_put_of_a_key_replaces_the_first),
         cmocka_unit_test(full_arena_refuses_and_keeps_what_was_there),
+        cmocka_unit_test(room_that_was_made_holds_what_was_announced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

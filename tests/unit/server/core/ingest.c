@@ -619,6 +619,29 @@ static void a_refused_push_leaves_the_others_of_its_group_alone(void **state)
         job_destroy(jobs[i]);
 }
 
+/* They reach the database together, but each is judged by what those before it did. */
+static void pushes_of_one_group_follow_each_other(void **state)
+{
+    struct world *world = *state;
+    int64_t id = shared_note(world);
+    int64_t base = head(world);
+    struct change first = make_change(world, "note", CHANGE_UPDATE, id, base, LATER_US,
+                                      FIELDS(T("a", "later"), N("b", 7)));
+    struct change second = make_change(world, "note", CHANGE_UPDATE, id, base, LATER_US - 1,
+                                       FIELDS(T("a", "earlier"), T("once", "mine")));
+    struct job *jobs[] = {seal_job(world, BRUNO, &first, 1), seal_job(world, ANNA, &second, 1)};
+
+    kit_ok(world,
+           master_write(world->master, jobs, 2, world->now, &world->outcome, &world->problem));
+    assert_int_equal(verdict_of(world, jobs[0]).exception_count, 0);
+    assert_int_equal(verdict_of(world, jobs[1]).exception_count, 1);
+    expect_text(world, "SELECT a || b || once FROM note", "later7mine");
+    expect_text(world, "SELECT lost FROM merge_loss", "earlier");
+    assert_int_equal(head(world), base + 3); /* two of the note, one of the loss */
+    for (int i = 0; i < 2; i++)
+        job_destroy(jobs[i]);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, world_create, world_destroy)
 
 int main(void)
@@ -658,6 +681,7 @@ int main(void)
         STORY(a_parent_with_children_is_not_deleted),
         STORY(deleting_what_is_gone_is_simply_done),
         STORY(a_refused_push_leaves_the_others_of_its_group_alone),
+        STORY(pushes_of_one_group_follow_each_other),
     };
 
     return cmocka_run_group_tests(tests, template_create, template_destroy);

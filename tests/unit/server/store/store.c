@@ -161,6 +161,91 @@ static void rows_come_back_as_they_went_in(void **state)
     assert_null(rows[2].values);
 }
 
+/* In whatever order they are asked for, more than once, beside gaps and past the end. */
+static void many_rows_are_found_and_gaps_are_gaps(void **state)
+{
+    static const int64_t IDS[] = {-9,  1,   2,  3,  4, 5,         5,  40, 41,        400,
+                                  400, 401, 39, 40, 1, INT64_MAX, 43, 47, INT64_MIN, 2};
+    enum { COUNT = sizeof IDS / sizeof IDS[0] };
+    struct world *world = *state;
+    struct stored_row *rows = NULL;
+    struct stored_row *heads = NULL;
+
+    begin_write(world);
+    for (int64_t id = 1; id <= 400; id += id < 4 ? 1 : 3)
+        insert_party(world, id, 1000 + id, "many");
+    assert_ok(world, store_read_rows(world->writer, party_of(world), IDS, COUNT, &world->arena,
+                                     &rows, &world->problem));
+    assert_ok(world, store_read_heads(world->writer, party_of(world), IDS, COUNT, &world->arena,
+                                      &heads, &world->problem));
+    commit_write(world);
+    for (size_t i = 0; i < COUNT; i++) {
+        bool is_there = IDS[i] >= 1 && IDS[i] <= 400 && (IDS[i] <= 4 || (IDS[i] - 4) % 3 == 0);
+
+        assert_int_equal(rows[i].id, IDS[i]);
+        assert_int_equal(heads[i].id, IDS[i]);
+        assert_int_equal(rows[i].values != NULL, is_there);
+        assert_int_equal(heads[i].values != NULL, is_there);
+        if (!is_there)
+            continue;
+        assert_int_equal(rows[i].values[0].integer, IDS[i]);
+        assert_int_equal(rows[i].seq, 1000 + IDS[i]);
+        assert_int_equal(heads[i].seq, 1000 + IDS[i]);
+        assert_int_equal(heads[i].bucket, BUCKET);
+        assert_true(bytes_equal(heads[i].versions, rows[i].versions));
+    }
+}
+
+/* Together or one by one, each is there as it was handed over. */
+static void a_batch_of_any_size_goes_in(void **state)
+{
+    enum { COUNT = 37 };
+    struct world *world = *state;
+    struct stored_row sent[COUNT];
+    const struct stored_row *sending[COUNT];
+    int64_t ids[COUNT];
+    struct stored_row *read = NULL;
+
+    for (size_t i = 0; i < COUNT; i++) {
+        ids[i] = (int64_t)i + 1;
+        sent[i] = make_party(world, ids[i], 10 + ids[i], "name");
+        sent[i].values[column_of(world, "name")] =
+            value_text_of(arena_format(&world->arena, "name %zu", i));
+        sending[i] = &sent[i];
+    }
+    begin_write(world);
+    assert_ok(world,
+              store_insert_rows(world->writer, party_of(world), sending, COUNT, &world->problem));
+    assert_ok(world, store_read_rows(world->writer, party_of(world), ids, COUNT, &world->arena,
+                                     &read, &world->problem));
+    commit_write(world);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(read[i].seq, sent[i].seq);
+        for (uint8_t c = 0; c < party_of(world)->column_count; c++)
+            assert_true(value_equal(&read[i].values[c], &sent[i].values[c]));
+    }
+}
+
+static void one_row_of_a_batch_that_cannot_be_is_refused(void **state)
+{
+    enum { COUNT = 12 };
+    struct world *world = *state;
+    struct stored_row sent[COUNT];
+    const struct stored_row *sending[COUNT];
+
+    for (size_t i = 0; i < COUNT; i++) {
+        sent[i] = make_party(world, (int64_t)i + 1, 10, "name");
+        sending[i] = &sent[i];
+    }
+    begin_write(world);
+    insert_party(world, 7, 9, "was here first");
+    assert_int_equal(
+        store_insert_rows(world->writer, party_of(world), sending, COUNT, &world->problem),
+        RESULT_REFUSED);
+    store_rollback(world->writer);
+    assert_int_equal(count_parties(world, world->reader), 0);
+}
+
 static void an_update_writes_its_columns_only(void **state)
 {
     struct world *world = *state;
@@ -366,6 +451,9 @@ int main(void)
 #define STORY(name) cmocka_unit_test_setup_teardown(name, open_sqlite, close_sqlite)
     const struct CMUnitTest tests[] = {
         STORY(rows_come_back_as_they_went_in),
+        STORY(many_rows_are_found_and_gaps_are_gaps),
+        STORY(a_batch_of_any_size_goes_in),
+        STORY(one_row_of_a_batch_that_cannot_be_is_refused),
         STORY(an_update_writes_its_columns_only),
         STORY(a_page_is_in_order_of_seq_and_within_its_bounds),
         STORY(a_reader_keeps_its_state_while_the_writer_commits),
