@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many devices that keep nothing, in one process: crowd.c says what it obeys."""
+import subprocess
+
+from harness import end
+
+CONNECTED = "us devices retries p50_us p99_us most_us".split()
+PUSHED = "us changes exceptions p50_us p99_us most_us".split()
+
+
+class Crowd:
+    def __init__(self, command, seeds):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+        for seed in seeds:
+            self.process.stdin.write(seed.hex() + "\n")
+
+    def say(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def hear(self):
+        words = self.process.stdout.readline().split()
+        if not words:
+            raise SystemExit("bench: the crowd ended")
+        return words
+
+    def ask(self, line):
+        """The numbers of its answer."""
+        self.say(line)
+        return [int(word) for word in self.hear()[1:]]
+
+    def connect(self, window):
+        return dict(zip(CONNECTED, self.ask("connect %d" % window)))
+
+    def push(self, path):
+        return dict(zip(PUSHED, self.ask("push " + path)))
+
+    def end(self):
+        end(self.process)
