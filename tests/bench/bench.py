@@ -63,8 +63,8 @@ def parse():
 
 
 def raise_limits(clients):
-    """Descriptors for all of them; as root beyond the hard limit, too."""
-    wanted = 2 * clients + 1000
+    """A descriptor for each of them, in the server and in the crowd; beyond the hard limit, if allowed."""
+    wanted = clients + 2000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limits in ((max(wanted, soft), max(wanted, hard)), (hard, hard)):
         try:

@@ -24,6 +24,12 @@ void client_disconnected(struct client *client)
     client_forget_seal(client);
 }
 
+void client_forget_rows(struct client *client)
+{
+    client->published_seq = 0;
+    client->has_buckets = false;
+}
+
 /* ---- greetings ---- */
 
 static enum result greet_first(const struct client *client, struct wall_time now,

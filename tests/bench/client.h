@@ -76,6 +76,8 @@ MUST_CHECK enum result client_send(struct client *client, uint8_t type, struct b
                                    int level, struct arena *arena, struct problem *problem);
 /* The connection is gone. */
 void client_disconnected(struct client *client);
+/* From the next conversation on it is a device that has received nothing yet. */
+void client_forget_rows(struct client *client);
 
 /* A seal of `part_count` parts of `change_count` changes each. */
 struct client_seal {

@@ -21,14 +21,11 @@
  * DEVICE, i or u, table, id (0: a new one), and then pairs of a column and "i123" or "ttext".
  *
  * Ends with the end of stdin, or when the server does what it mustn't. */
-#include "agent/replica/replica.h"
+#include "tests/bench/crowd.h"
+
 #include "edge/clock.h"
 #include "edge/entropy.h"
-#include "edge/files.h"
-#include "edge/loop.h"
 #include "edge/scripts.h"
-#include "tests/bench/client.h"
-#include "tests/bench/wire.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -41,10 +38,7 @@ enum {
     MEMBERS_MAX = 20000,
     SEED_SIZE = IDENTITY_TOKEN_ID_SIZE + PSK_SIZE,
     ARENA_SIZE = 64 * 1024 * 1024,
-    WORK_SIZE_MAX = 256 * 1024 * 1024,
-    CHANGES_MAX = 2000, /* of a device's seal */
-    PUSH_LEVEL = 6,     /* as the agent compresses */
-    LINE_SIZE_MAX = 4096,
+    ROOM_SIZE = 1024 * 1024,
 };
 #define TICK_US     MILLISECONDS(10)
 #define QUIET_US    SECONDS(1)
@@ -52,52 +46,7 @@ enum {
 #define AGAIN_MAX   4
 #define PATIENCE_US SECONDS(15) /* for WELCOME, then the device hangs up itself */
 
-struct member {
-    struct crowd *crowd;
-    struct wire wire;
-    struct client client;
-    bool is_wanted; /* it is to reach this command's goal */
-    bool is_there;
-    int tries;
-    struct mono_time begun_at;
-    struct mono_time try_at; /* us 0: on the line */
-    struct mono_time tried_at;
-    struct buffer sealed; /* messages of one push, each behind its size */
-    int64_t took_us;
-};
-
-enum task { NO_TASK, ENROL, CONNECT, SETTLE, PUSH };
-
-struct crowd {
-    struct loop *loop;
-    struct loop_timer *timer;
-    struct wires wires;
-    struct ev_io input;
-    char line[LINE_SIZE_MAX];
-    size_t line_size;
-    struct replica *template;
-    uint8_t root_key[IDENTITY_KEY_SIZE];
-    struct member *members;
-    size_t seed_count;
-    size_t count;
-    struct arena arena; /* of one event, or of one push's changes */
-
-    enum task task;
-    struct mono_time began_at;
-    struct mono_time heard_at;
-    size_t window;
-    size_t begun_count; /* members that have had their turn */
-    size_t done_count;
-    size_t open_count; /* begun, not done */
-    int64_t retries;
-    int64_t changes;
-    int64_t exceptions;
-    bool is_watching;
-    bool is_sealing; /* messages go to `sealed` */
-    bool has_failed;
-};
-
-static void fail(struct crowd *crowd, const char *what)
+void crowd_fail(struct crowd *crowd, const char *what)
 {
     fprintf(stderr, "crowd: %s\n", what);
     crowd->has_failed = true;
@@ -147,14 +96,15 @@ static void end_task(struct crowd *crowd)
         printf("enrolled %" PRId64 " %zu\n", us_since(crowd->began_at), crowd->done_count);
     if (task == SETTLE)
         printf("settled\n");
-    if (task == CONNECT)
-        printf("connected %" PRId64 " %zu %" PRId64, us_since(crowd->began_at), crowd->done_count,
-               crowd->retries);
+    if (task == CONNECT || task == FETCH)
+        printf("%s %" PRId64 " %zu %" PRId64, task == FETCH ? "fetched" : "connected",
+               us_since(crowd->began_at), crowd->done_count, crowd->retries);
     if (task == PUSH)
         printf("pushed %" PRId64 " %" PRId64 " %" PRId64, us_since(crowd->began_at), crowd->changes,
                crowd->exceptions);
-    if (task == CONNECT || task == PUSH)
+    if (task == CONNECT || task == FETCH || task == PUSH)
         print_times(crowd);
+    (void)fflush(stdout);
 }
 
 static void reach_goal(struct member *member)
@@ -197,12 +147,17 @@ static void dial(struct member *member)
     member->tried_at = clock_mono_now();
     if (client_dial(&member->client, seed, clock_wall_now(), &problem) != RESULT_OK ||
         wire_open(&member->wire, (size_t)(member - crowd->members), &problem) != RESULT_OK)
-        fail(crowd, problem.text);
+        crowd_fail(crowd, problem.text);
+}
+
+static bool is_dial(enum task task)
+{
+    return task == ENROL || task == CONNECT || task == FETCH;
 }
 
 static void begin_next(struct crowd *crowd)
 {
-    bool is_dialling = crowd->task == ENROL || crowd->task == CONNECT;
+    bool is_dialling = is_dial(crowd->task);
 
     while (is_dialling && crowd->begun_count < crowd->count && crowd->open_count < crowd->window &&
            !crowd->has_failed) {
@@ -228,7 +183,7 @@ static void send_message(void *context, struct bytes message)
         result = wire_send(&member->wire, message, &problem);
     }
     if (result != RESULT_OK)
-        fail(member->crowd, problem.text);
+        crowd_fail(member->crowd, problem.text);
 }
 
 static void on_client_event(struct member *member, const struct client_event *event)
@@ -244,9 +199,12 @@ static void on_client_event(struct member *member, const struct client_event *ev
         reach_goal(member);
         break;
     case CLIENT_LIVE:
-        reach_goal(member);
+        if (crowd->task == CONNECT)
+            reach_goal(member);
         break;
     case CLIENT_PUBLISH:
+        if (crowd->task == FETCH)
+            reach_goal(member);
         if (crowd->is_watching)
             printf("published %" PRId64 " %zu\n", clock_mono_now().us * 1000,
                    (size_t)(member - crowd->members));
@@ -256,12 +214,12 @@ static void on_client_event(struct member *member, const struct client_event *ev
         reach_goal(member);
         break;
     case CLIENT_ERROR:
-        fail(crowd, "the server takes no seal");
+        crowd_fail(crowd, "the server takes no seal");
         break;
     case CLIENT_LATER:
     case CLIENT_BYE:
         if (member->is_there)
-            fail(crowd, "the server has sent a device away");
+            crowd_fail(crowd, "the server has sent a device away");
         try_again(member, MILLISECONDS(event->retry_after_ms));
         break;
     }
@@ -279,7 +237,7 @@ static void on_received(void *context, struct bytes message)
         RESULT_OK)
         on_client_event(member, &event);
     else
-        fail(member->crowd, problem.text);
+        crowd_fail(member->crowd, problem.text);
     begin_next(member->crowd);
 }
 
@@ -288,7 +246,7 @@ static void on_closed(void *context)
     struct member *member = context;
 
     if (member->is_there)
-        fail(member->crowd, "the server has closed a device's session");
+        crowd_fail(member->crowd, "the server has closed a device's session");
     else
         try_again(member, 0);
 }
@@ -310,160 +268,9 @@ static void on_timer(void *context)
     }
     if (crowd->task == SETTLE && us_since(crowd->heard_at) > QUIET_US)
         end_task(crowd);
+    if (crowd->is_watching)
+        (void)fflush(stdout);
     loop_timer_set(crowd->timer, mono_after(now, TICK_US));
-}
-
-/* ---- one push ---- */
-
-static bool read_value(const char *text, struct value *ret_value)
-{
-    if (text[0] == 'i')
-        *ret_value = value_integer(strtoll(text + 1, NULL, 10));
-    else if (text[0] == 't')
-        *ret_value = value_text(bytes_of_text(text + 1));
-    else
-        return false;
-    return true;
-}
-
-/* Cuts what is up to `end` off, in place. NULL: nothing is left. */
-static char *next_piece(char **place, char end)
-{
-    char *piece = *place;
-    char *stop = piece == NULL ? NULL : strchr(piece, end);
-
-    if (piece == NULL || *piece == '\0')
-        return NULL;
-    if (stop != NULL)
-        *stop = '\0';
-    *place = stop == NULL ? NULL : stop + 1;
-    return piece;
-}
-
-/* One line of the file. The member, or NULL. */
-static struct member *read_change(struct crowd *crowd, char *line, struct change *change)
-{
-    const struct catalog_table *table;
-    struct member *member;
-    const char *number = next_piece(&line, '\t');
-    const char *op = next_piece(&line, '\t');
-    const char *name = next_piece(&line, '\t');
-    const char *id = next_piece(&line, '\t');
-    size_t index = number == NULL ? MEMBERS_MAX : (size_t)strtoull(number, NULL, 10);
-
-    table = name == NULL ? NULL : catalog_table_by_name(replica_catalog(crowd->template), name);
-    if (id == NULL || index >= crowd->count || table == NULL ||
-        !client_change_begin(&crowd->arena, table, change))
-        return NULL;
-    member = &crowd->members[index];
-    change->op = op[0] == 'i' ? CHANGE_INSERT : CHANGE_UPDATE;
-    change->row_id = change->op == CHANGE_INSERT
-                         ? id_of(member->client.replica_no, ++member->client.row_counter)
-                         : strtoll(id, NULL, 10);
-    change->base_seq = member->client.published_seq;
-    change->edited_at = clock_wall_now();
-    for (const char *column; (column = next_piece(&line, '\t')) != NULL;) {
-        const char *text = next_piece(&line, '\t');
-        struct value value;
-
-        if (text == NULL || !read_value(text, &value) ||
-            !client_change_set(change, table, column, value))
-            return NULL;
-    }
-    return member;
-}
-
-/* Sealed, compressed and encrypted; only to be sent. */
-static enum result prepare_seal(struct member *member, struct change *changes, size_t count,
-                                struct problem *problem)
-{
-    struct crowd *crowd = member->crowd;
-    struct client_seal seal = {.part_count = 1, .parts = &changes, .push = {.change_count = count}};
-    struct buffer body;
-    enum result result;
-
-    if (!member->client.is_live || member->client.is_pushed)
-        return problem_set(problem, RESULT_REFUSED, "a device isn't ready to push");
-    buffer_init(&body, LIMIT_BODY_SIZE_MAX);
-    result = client_seal(&member->client, &seal, clock_wall_now(), problem);
-    if (result == RESULT_OK)
-        result = client_part(&member->client, &seal, 0, &body, problem);
-    crowd->is_sealing = true;
-    if (result == RESULT_OK)
-        result = client_send(&member->client, MESSAGE_PUSH, buffer_bytes(&body), PUSH_LEVEL,
-                             &crowd->arena, problem);
-    crowd->is_sealing = false;
-    buffer_done(&body);
-    member->is_wanted = true;
-    member->is_there = false;
-    crowd->open_count++;
-    crowd->begun_count++;
-    crowd->changes += (int64_t)count;
-    return result;
-}
-
-static enum result prepare_seals(struct crowd *crowd, char *text, struct problem *problem)
-{
-    struct member *author = NULL;
-    struct change *changes = client_changes(&crowd->arena, CHANGES_MAX);
-    size_t count = 0;
-    enum result result = changes == NULL ? arena_full(&crowd->arena, problem) : RESULT_OK;
-
-    for (char *line; result == RESULT_OK && (line = next_piece(&text, '\n')) != NULL;) {
-        struct change change = {0};
-        struct member *member = read_change(crowd, line, &change);
-
-        if (member == NULL || count == CHANGES_MAX)
-            return problem_set(problem, RESULT_REFUSED, "a line of the work isn't as it should be");
-        if (author != NULL && member != author) {
-            result = prepare_seal(author, changes, count, problem);
-            count = 0;
-        }
-        author = member;
-        changes[count++] = change;
-    }
-    if (author != NULL && result == RESULT_OK)
-        result = prepare_seal(author, changes, count, problem);
-    return result;
-}
-
-static void send_sealed(struct member *member)
-{
-    struct buffer *sealed = &member->sealed;
-    struct problem problem = {0};
-    size_t size = 0;
-
-    for (size_t place = 0; place < sealed->size; place += size) {
-        memcpy(&size, sealed->data + place, sizeof size);
-        place += sizeof size;
-        if (wire_send(&member->wire, bytes_of(sealed->data + place, size), &problem) != RESULT_OK)
-            fail(member->crowd, problem.text);
-    }
-    buffer_reset(sealed);
-}
-
-static void push(struct crowd *crowd, const char *path)
-{
-    struct buffer text;
-    struct problem problem = {0};
-    enum result result;
-
-    arena_reset(&crowd->arena);
-    buffer_init(&text, WORK_SIZE_MAX);
-    result = files_read(path, &text, &problem);
-    if (result == RESULT_OK)
-        result = buffer_append(&text, "", 1, &problem);
-    if (result == RESULT_OK)
-        result = prepare_seals(crowd, (char *)text.data, &problem);
-    buffer_done(&text);
-    if (result != RESULT_OK) {
-        fail(crowd, problem.text);
-        return;
-    }
-    crowd->began_at = clock_mono_now();
-    for (size_t i = 0; i < crowd->count; i++)
-        if (crowd->members[i].is_wanted)
-            send_sealed(&crowd->members[i]);
 }
 
 /* ---- commands ---- */
@@ -475,9 +282,11 @@ static void begin_task(struct crowd *crowd, enum task task)
     crowd->begun_count = crowd->done_count = crowd->open_count = 0;
     crowd->retries = crowd->changes = crowd->exceptions = 0;
     for (size_t i = 0; i < crowd->count; i++) {
-        crowd->members[i].is_wanted = task == ENROL || task == CONNECT;
+        crowd->members[i].is_wanted = is_dial(task);
         crowd->members[i].is_there = !crowd->members[i].is_wanted;
         crowd->members[i].tries = 0;
+        if (task == FETCH)
+            client_forget_rows(&crowd->members[i].client);
     }
 }
 
@@ -488,6 +297,7 @@ static void drop(struct crowd *crowd)
         client_disconnected(&crowd->members[i].client);
     }
     printf("dropped\n");
+    (void)fflush(stdout);
 }
 
 static void obey(struct crowd *crowd, const char *line)
@@ -495,7 +305,7 @@ static void obey(struct crowd *crowd, const char *line)
     static const struct {
         const char *name;
         enum task task;
-    } DIALS[] = {{"enrol ", ENROL}, {"connect ", CONNECT}};
+    } DIALS[] = {{"enrol ", ENROL}, {"connect ", CONNECT}, {"fetch ", FETCH}};
 
     for (size_t i = 0; i < sizeof DIALS / sizeof *DIALS; i++)
         if (strncmp(line, DIALS[i].name, strlen(DIALS[i].name)) == 0) {
@@ -506,7 +316,7 @@ static void obey(struct crowd *crowd, const char *line)
         }
     if (strncmp(line, "push ", 5) == 0) {
         begin_task(crowd, PUSH);
-        push(crowd, line + 5);
+        crowd_push(crowd, line + 5);
     } else if (strcmp(line, "settle") == 0) {
         begin_task(crowd, SETTLE);
     } else if (strcmp(line, "watch") == 0) {
@@ -514,7 +324,7 @@ static void obey(struct crowd *crowd, const char *line)
     } else if (strcmp(line, "drop") == 0) {
         drop(crowd);
     } else {
-        fail(crowd, "unknown command");
+        crowd_fail(crowd, "unknown command");
     }
 }
 
@@ -529,7 +339,7 @@ static void take_line(struct crowd *crowd)
         return;
     }
     if (!bytes_from_hex(crowd->line, seed, sizeof seed)) {
-        fail(crowd, "a seed isn't one");
+        crowd_fail(crowd, "a seed isn't one");
         return;
     }
     memcpy(member->client.token_id, seed, IDENTITY_TOKEN_ID_SIZE);
@@ -542,7 +352,7 @@ static void take_line(struct crowd *crowd)
 static void on_input(struct ev_loop *loop, struct ev_io *watcher, int events)
 {
     struct crowd *crowd = watcher->data;
-    char room[LINE_SIZE_MAX];
+    char room[CROWD_LINE_SIZE_MAX];
     ssize_t size = read(STDIN_FILENO, room, sizeof room);
 
     (void)loop;
@@ -661,13 +471,14 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: crowd PORT ROOT_KEY_HEX TEMPLATE SCRIPTS COUNT\n");
         return 2;
     }
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    setvbuf(stdout, NULL, _IOFBF,
+            ROOM_SIZE); /* a line for each of thousands mustn't cost a write */
     arena_init(&arena, ARENA_SIZE);
     arena_init(&crowd.arena, ARENA_SIZE);
     if (begin(&crowd, argv, &arena, &problem) == RESULT_OK)
         loop_run(crowd.loop);
     else
-        fail(&crowd, problem.text);
+        crowd_fail(&crowd, problem.text);
     finish(&crowd);
     arena_done(&crowd.arena);
     arena_done(&arena);

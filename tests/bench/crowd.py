@@ -33,6 +33,13 @@ class Crowd:
     def connect(self, window):
         return dict(zip(CONNECTED, self.ask("connect %d" % window)))
 
+    def fetch(self):
+        """All of them, as new devices, at the same time."""
+        return dict(zip(CONNECTED, self.ask("fetch 1000")))
+
+    def watch(self):
+        self.say("watch")
+
     def push(self, path):
         return dict(zip(PUSHED, self.ask("push " + path)))
 

@@ -18,12 +18,16 @@ class Figures:
         self.rows.append(row)
         print(format_row(row), flush=True)
 
-    def percentiles(self, name, samples_ms, yardstick, ratio_to):
-        ordered = sorted(samples_ms)
-        self.add(name, "p50_ms", ordered, yardstick, ratio_to)
-        p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-        self.add(name, "p99_ms", [p99])
+    def percentiles(self, name, samples_ms, yardstick, yardstick_ms):
+        """Median and 99th percentile, each by the same of the yardstick's samples."""
+        ordered, others = sorted(samples_ms), sorted(yardstick_ms)
+        self.add(name, "p50_ms", ordered, yardstick, statistics.median(others))
+        self.add(name, "p99_ms", [percentile(ordered, 0.99)], yardstick, percentile(others, 0.99))
         self.rows[-1]["n"] = len(ordered)
+
+
+def percentile(ordered, part):
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
 def format_row(row):

@@ -6,7 +6,7 @@ import shutil
 import statistics
 import time
 
-from harness import wait_for
+from harness import run, wait_for
 
 YARDSTICK_CHANGES = 1000  # of one transaction: ten devices' seals, as a server could group them
 
@@ -108,6 +108,7 @@ def t3(company):
 # ---- T8 ----
 
 STEADY = 200  # handshakes at a time, where it isn't a storm
+PLAIN_MAX = 4000  # connections of the yardstick
 
 
 def reconnect(company, crowd, window):
@@ -121,6 +122,15 @@ def reconnect(company, crowd, window):
     return connected
 
 
+def plain_connects(company, count):
+    """The yardstick of T8: upgrades a second of the carrier alone."""
+    seconds = []
+    for _ in range(company.runs):
+        words = run(company.tool("lws_broadcast"), str(count), "0").split()
+        seconds.append(int(words[words.index("connected") + 1]) / 1e6)
+    return count / statistics.median(seconds)
+
+
 def t8(company):
     crowd = company.fleet()
     count = company.options.clients
@@ -129,7 +139,8 @@ def t8(company):
         connected = reconnect(company, crowd, STEADY)
         rates.append(count / connected["us"] * 1e6)
         waits.append(connected["p99_us"] / 1000)
-    company.figures.add("T8", "connects_per_s", rates)
+    company.figures.add("T8", "connects_per_s", rates, "libwebsockets alone, without any handshake",
+                        plain_connects(company, min(count, PLAIN_MAX)))
     company.figures.add("T8", "p99_ms", waits)
     storms = [reconnect(company, crowd, count) for _ in range(1 if company.quick else 3)]
     name = "T8/%d" % count

@@ -2,26 +2,17 @@
 """T4: one change at connected devices; T6: a session with nothing to do."""
 import os
 import random
-import statistics
 import time
 
-from harness import Counter, end
+from harness import Counter, end, run
+
+YARDSTICK = "libwebsockets alone, as many receivers"
 
 
-def commit_ms(company):
-    """The yardstick of T4: one durable commit in a plain file."""
-    path = company.path("plain.db")
-    samples = []
-    with company.sql(path) as plain:
-        plain.execute("PRAGMA journal_mode=WAL")
-        plain.execute("PRAGMA synchronous=FULL")
-        plain.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, note)")
-        for i in range(200):
-            begin = time.monotonic()
-            plain.execute("INSERT INTO t(note) VALUES(?)", (i,))
-            samples.append((time.monotonic() - begin) * 1000)
-    os.remove(path)
-    return statistics.median(samples)
+def broadcast_ms(company, count):
+    """The yardstick of T4: the carrier alone, sorted times of arrival."""
+    lines = run(company.tool("lws_broadcast"), str(count), "3" if company.quick else "50")
+    return sorted(int(line) / 1000 for line in lines.splitlines() if line.isdigit())
 
 
 def call_of_territory(master):
@@ -31,12 +22,13 @@ def call_of_territory(master):
 
 
 def t4(company):
-    commit = commit_ms(company)
-    t4_one(company, commit)
-    t4_many(company, 3 if company.quick else 100, commit)
+    t4_one(company)
+    for count in (3,) if company.quick else (100, 1000):
+        t4_many(company, count)
+        t4_received(company, count)
 
 
-def t4_one(company, commit):
+def t4_one(company):
     folder = company.some_replica()
     agent = company.start_agent(folder)
     samples = []
@@ -57,17 +49,17 @@ def t4_one(company, commit):
                 samples.append((time.monotonic() - begin) * 1000)
     finally:
         end(agent)
-    company.figures.percentiles("T4/1", samples, "one durable commit", commit)
+    company.figures.percentiles("T4/1", samples, YARDSTICK, broadcast_ms(company, 1))
 
 
-def t4_many(company, count, commit):
+def t4_many(company, count):
     swarm = company.start_swarm("tech", count)
     samples = []
     try:
         with company.sql(company.master) as master:
             call = call_of_territory(master)
             for i in range(3 if company.quick else 50):
-                time.sleep(random.uniform(0.1, 0.15))
+                time.sleep(random.uniform(0.1, 0.15) + count / 2000)
                 master.execute("UPDATE calls SET note = ? WHERE id = ?", ("T4m %d" % i, call))
                 begin = time.monotonic_ns()
                 seen = set()
@@ -78,7 +70,27 @@ def t4_many(company, count, commit):
                         samples.append((int(words[1]) - begin) / 1e6)
     finally:
         company.end_swarm(swarm)
-    company.figures.percentiles("T4/%d" % count, samples, "one durable commit", commit)
+    company.figures.percentiles("T4/%d" % count, samples, YARDSTICK,
+                                broadcast_ms(company, count))
+
+
+def t4_received(company, count):
+    """The same at devices that only decrypt it: without what the receivers do on the same cores."""
+    crowd = company.start_crowd(["tech"] * count)
+    crowd.fetch()
+    crowd.ask("settle")
+    crowd.watch()
+    samples = []
+    with company.sql(company.master) as master:
+        call = call_of_territory(master)
+        for i in range(3 if company.quick else 50):
+            time.sleep(random.uniform(0.1, 0.15))
+            master.execute("UPDATE calls SET note = ? WHERE id = ?", ("T4r %d" % i, call))
+            begin = time.monotonic_ns()
+            samples += [(int(crowd.hear()[1]) - begin) / 1e6 for _ in range(count)]
+    crowd.end()
+    company.figures.percentiles("T4/%d/received" % count, samples, YARDSTICK,
+                                broadcast_ms(company, count))
 
 
 def reconnects(company, port, rounds):
