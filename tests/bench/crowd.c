@@ -40,11 +40,11 @@ enum {
     ARENA_SIZE = 64 * 1024 * 1024,
     ROOM_SIZE = 1024 * 1024,
 };
-#define TICK_US     MILLISECONDS(10)
-#define QUIET_US    SECONDS(1)
-#define AGAIN_US    MILLISECONDS(500) /* of a connection that broke off; doubled each time */
-#define AGAIN_MAX   4
-#define PATIENCE_US SECONDS(15) /* for WELCOME, then the device hangs up itself */
+#define TICK_US        MILLISECONDS(10)
+#define QUIET_US       SECONDS(1)
+#define PATIENCE_US    SECONDS(15) /* for WELCOME, then the device hangs up itself */
+#define BACKOFF_MIN_US SECONDS(1)
+#define BACKOFF_MAX_US MINUTES(5)
 
 void crowd_fail(struct crowd *crowd, const char *what)
 {
@@ -123,16 +123,28 @@ static void reach_goal(struct member *member)
 
 /* ---- connections ---- */
 
+static int64_t draw_below(int64_t bound)
+{
+    return (int64_t)(entropy_seed() % (uint64_t)bound);
+}
+
+/* When an agent would (agent/core/agent.c). */
 static void try_again(struct member *member, int64_t wait_us)
 {
-    int shift = member->tries < AGAIN_MAX ? member->tries : AGAIN_MAX;
-    int64_t spread = wait_us > 0 ? wait_us : AGAIN_US << shift;
+    int64_t bound = BACKOFF_MIN_US;
+    int64_t delay;
 
+    for (int i = 0; i < member->tries && bound < BACKOFF_MAX_US; i++)
+        bound *= 2;
+    delay = BACKOFF_MIN_US + draw_below(bound);
+    if (wait_us > 0) {
+        wait_us += draw_below(wait_us / 4 + 1);
+        delay = delay > wait_us ? delay : wait_us;
+    }
     wire_close(&member->wire);
     client_disconnected(&member->client);
     member->crowd->retries++;
-    member->try_at =
-        mono_after(clock_mono_now(), wait_us + 1 + (int64_t)(entropy_seed() % (uint64_t)spread));
+    member->try_at = mono_after(clock_mono_now(), delay);
 }
 
 static void dial(struct member *member)

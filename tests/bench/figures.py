@@ -3,6 +3,9 @@
 import statistics
 
 
+WHOLE = ("bytes_up", "bytes_down", "bytes_total")  # printed to the last digit
+
+
 class Figures:
     """All that was measured, as bench.json has it."""
 
@@ -32,7 +35,7 @@ def percentile(ordered, part):
 
 def format_row(row):
     def number(value):
-        return "%d" % value if row["metric"].startswith("bytes") else "%.4g" % value
+        return "%d" % value if row["metric"] in WHOLE else "%.4g" % value
     ratio = "%.2f x %s" % (row["ratio"], row["yardstick"]) if row["ratio"] else row["yardstick"]
     return "| %-7s | %-18s | %10s | %10s | %10s | %3d | %s |" % (
         row["id"], row["metric"], number(row["median"]), number(row["min"]), number(row["max"]),
