@@ -29,7 +29,8 @@ from company import Company
 # In this order: what leaves the master as it was comes first.
 GROUPS = {"T1": first_sync.t1, "T2": offline.t2, "T4": live.t4, "T6": live.t6, "T5": memory.t5,
           "T3": fleet.t3, "T8": fleet.t8, "T10": replica.t10, "T11": replica.t11,
-          "T12": replica.t12, "T9": ingest.t9, "T17": vault.t17}
+          "T12": replica.t12, "T16": memory.t16, "T9": ingest.t9, "T13": ingest.t13,
+          "T17": vault.t17}
 
 
 def say(words):

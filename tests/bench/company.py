@@ -83,7 +83,8 @@ class Company:
                            " (SELECT id FROM app_user WHERE login = ?), 'sales')", (login,))
         master.execute("COMMIT")
 
-    def start_server(self):
+    def launch_server(self):
+        """Until it says that it is ready."""
         log = open(self.path("server.log"), "ab")
         self.server = subprocess.Popen(
             [self.server_program, "serve", "--data", self.data, "--listen-port", str(self.port),
@@ -94,6 +95,10 @@ class Company:
         for line in self.server.stdout:
             if line.startswith(b"ready"):
                 break
+
+    def start_server(self):
+        """And until it has adopted what other programs have written."""
+        self.launch_server()
         with self.sql(self.master) as master:
             wait_for("adoption", lambda: master.execute(
                 "SELECT count(*) FROM fs_outbox WHERE op <> '-'").fetchone()[0] == 0)

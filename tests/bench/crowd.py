@@ -33,9 +33,9 @@ class Crowd:
     def connect(self, window):
         return dict(zip(CONNECTED, self.ask("connect %d" % window)))
 
-    def fetch(self):
-        """All of them, as new devices, at the same time."""
-        return dict(zip(CONNECTED, self.ask("fetch 1000")))
+    def fetch(self, window=1000):
+        """All of them, as new devices, so many at the same time."""
+        return dict(zip(CONNECTED, self.ask("fetch %d" % window)))
 
     def watch(self):
         self.say("watch")

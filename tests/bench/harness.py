@@ -32,12 +32,12 @@ def timed(*command):
     return wall, usage.ru_utime + usage.ru_stime
 
 
-def wait_for(what, condition, seconds=WAIT_S):
+def wait_for(what, condition, seconds=WAIT_S, pause_s=0.005):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise SystemExit("bench: waited too long for " + what)
-        time.sleep(0.005)
+        time.sleep(pause_s)
 
 
 def memory_mib(pid, field="VmRSS"):

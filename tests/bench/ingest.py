@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""T9: what the master takes in."""
+"""T9: what the master takes in; T13: how the others fare meanwhile."""
 import os
 import random
 import shutil
+import statistics
+import threading
 import time
+
+import fleet
+from figures import percentile
 
 
 def ingests(count, calls, round_no):
@@ -52,3 +57,92 @@ def t9(company):
             rates[kind].append(plain_seconds(company, statement, rows) / seconds)
     for kind, ratios in rates.items():
         company.figures.add("T9/" + kind, "ratio", ratios, "plain SQLite, same rows, one tx", 1.0)
+
+
+# ---- T13 ----
+
+class Load:
+    """Devices that push without a pause, in two groups by turns: the server always has work."""
+
+    def __init__(self, company, count):
+        self.is_over = False
+        self.crowds = []
+        self.threads = []
+        logins = ["crew%d" % (device % company.crews + 1) for device in range(count)]
+        for group in range(2):
+            crowd = company.start_crowd(logins)
+            crowd.connect(64)
+            crowd.ask("settle")
+            paths = [self.write(company, count, group, round_no) for round_no in range(4)]
+            self.crowds.append(crowd)
+            self.threads.append(threading.Thread(target=self.push, args=(crowd, paths)))
+        self.changes = 0
+        self.begin = time.monotonic()
+        for thread in self.threads:
+            thread.start()
+
+    @staticmethod
+    def write(company, count, group, round_no):
+        path = company.path("work%d-%d" % (group, round_no))
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(fleet.as_line(*one)
+                            for one in fleet.work_of(company, count, 10 * group + round_no))
+        return path
+
+    def push(self, crowd, paths):
+        number = 0
+        while not self.is_over:
+            self.changes += crowd.push(paths[number % len(paths)])["changes"]
+            number += 1
+
+    def end(self):
+        """Changes a second while it went on."""
+        self.is_over = True
+        for thread in self.threads:
+            thread.join()
+        rate = self.changes / (time.monotonic() - self.begin)
+        for crowd in self.crowds:
+            crowd.end()
+        return rate
+
+
+def read_points(company, seconds):
+    """Another program's reads by id: milliseconds, sorted; and the largest log meanwhile."""
+    samples, wal = [], 0
+    draw = random.Random(13)
+    end = time.monotonic() + seconds
+    with company.sql(company.master) as master:
+        last = master.execute("SELECT max(id) FROM calls WHERE id < 1000000").fetchone()[0]
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            master.execute("SELECT note FROM calls WHERE id = ?",
+                           (draw.randint(1, last),)).fetchone()
+            samples.append((time.monotonic() - begin) * 1000)
+            wal = max(wal, os.path.getsize(company.master + "-wal"))
+            time.sleep(0.001)
+    return sorted(samples), wal / 2**20
+
+
+def observe(company, readers):
+    """(p99 of point reads, p99 of a device's whole feed of one customer, MiB of the log)."""
+    readers.ask("drop")
+    time.sleep(0.2)
+    fed = readers.fetch(1)
+    points, wal = read_points(company, 0.2 if company.quick else 3)
+    return percentile(points, 0.99), fed["p99_us"] / 1000, wal
+
+
+def t13(company):
+    # so many that the pages of one round are forgotten before the next one begins
+    readers = company.start_crowd(["crew%d" % (number + 1) for number in range(company.crews)])
+    idle = [observe(company, readers) for _ in range(company.runs)]
+    load = Load(company, 4 if company.quick else 50)
+    busy = [observe(company, readers) for _ in range(company.runs)]
+    rate = load.end()
+    readers.end()
+    for place, name in enumerate(("point_read", "feed")):
+        company.figures.add("T13/%s/idle" % name, "p99_ms", [sample[place] for sample in idle])
+        company.figures.add("T13/" + name, "p99_ms", [sample[place] for sample in busy],
+                            "the same at rest", statistics.median(sample[place] for sample in idle))
+    company.figures.add("T13", "wal_mib", [sample[2] for sample in busy])
+    company.figures.add("T13", "changes_per_s", [rate], "meanwhile")
