@@ -3,10 +3,13 @@
 """Measures Fieldsync with its real programs over the loopback: encryption on, every commit of the
 server durable. docs/PERFORMANCE.md says what each line means.
 
-    bench [--quick] [--only T1,T4] [--json FILE] [--keep]
+    bench [--quick] [--only T1,T4] [--clients N] [--json FILE] [--compare OLD.json] [--chart FILE]
+    bench --from A.json,B.json [--json FILE] [--compare OLD.json] [--chart FILE]
 
-Prints one table and writes bench.json. --quick is a smoke test with a fiftieth of the data: it
-shows that everything runs, its figures mean nothing. Every process started here is ended here.
+Prints one table and writes bench.json; with --compare a second table against an older one, with
+--chart a picture of the figures by their targets. --from measures nothing: it joins what was
+measured in parts. --quick is a smoke test with a fiftieth of the data: it shows that everything
+runs, its figures mean nothing. Every process started here is ended here.
 """
 import argparse
 import json
@@ -16,6 +19,8 @@ import sys
 import tempfile
 import time
 
+import chart
+import figures
 import first_sync
 import fleet
 import ingest
@@ -25,6 +30,7 @@ import offline
 import replica
 import vault
 from company import Company
+from compare import compare
 
 # In this order: what leaves the master as it was comes first.
 GROUPS = {"T1": first_sync.t1, "T2": offline.t2, "T4": live.t4, "T6": live.t6, "T5": memory.t5,
@@ -55,6 +61,9 @@ def parse():
     parser.add_argument("--only", help="some of %s (T1 brings T1b and T7)" % ",".join(GROUPS))
     parser.add_argument("--clients", type=int, help="devices of T5 and T8 (10000)")
     parser.add_argument("--json", default="bench.json", help="where to write the figures")
+    parser.add_argument("--from", dest="parts", help="join these files, measure nothing")
+    parser.add_argument("--compare", metavar="OLD.json", help="print the change of each figure")
+    parser.add_argument("--chart", metavar="FILE.svg", help="draw the figures by their targets")
     parser.add_argument("--keep", action="store_true", help="leave the working folder")
     options = parser.parse_args()
     options.wanted = options.only.upper().split(",") if options.only else list(GROUPS)
@@ -77,21 +86,47 @@ def raise_limits(clients):
             say("no more than %d descriptors" % hard)
 
 
-def main():
-    options = parse()
+def measured(options):
     raise_limits(options.clients)
     company = Company(options, tempfile.mkdtemp(prefix="fieldsync-bench-"))
-    print("| id      | metric             |     median |        min |        max |   n | yardstick |")
-    print("|---------|--------------------|-----------:|-----------:|-----------:|----:|-----------|")
+    print(figures.HEAD)
     try:
         measure(company, options.wanted)
     finally:
         company.end_all()
         if not options.keep:
             shutil.rmtree(company.folder)
+    return company.figures.rows
+
+
+def joined(paths):
+    """A later file's figure replaces an earlier one's."""
+    rows = {}
+    for path in paths:
+        for row in load(path):
+            rows[row["id"], row["metric"]] = row
+    print(figures.HEAD)
+    for row in rows.values():
+        print(figures.format_row(row))
+    return list(rows.values())
+
+
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def main():
+    options = parse()
+    old = load(options.compare) if options.compare else None
+    rows = joined(options.parts.split(",")) if options.parts else measured(options)
     with open(options.json, "w", encoding="utf-8") as file:
-        json.dump(company.figures.rows, file, indent=1)
+        json.dump(rows, file, indent=1)
         file.write("\n")
+    if old is not None:
+        compare(old, rows)
+    if options.chart:
+        chart.draw(rows, options.chart)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,20 @@
  * scripts, give the catalog. On stdin COUNT lines of 96 hex digits, token id and secret of a fresh
  * enrolment code each; then commands, one line each, that answer with one line on stdout:
  *
- *     enrol WINDOW    each device uses its code           enrolled US DEVICES
- *     connect WINDOW  all sessions, WINDOW dialling       connected US DEVICES TRIES P50 P99 MOST
- *                     at a time                             (WAIT_US from a device's turn to
- * WELCOME) settle          until nothing came for a second     settled drop            all
- * connections end                 dropped push FILE       one seal a device, all at once pushed US
- * CHANGES EXCEPTIONS P50 P99 MOST (US from the first send to its verdict) watch           from now
- * on a line for each         published NS DEVICE publication of each device
+ *     enrol WINDOW     each device uses its code
+ *                      enrolled US DEVICES
+ *     connect WINDOW   all sessions, WINDOW dialling at a time
+ *                      connected US DEVICES TRIES P50 P99 MOST: from a device's turn to WELCOME
+ *     fetch WINDOW     the same as devices that have nothing yet
+ *                      fetched US DEVICES TRIES P50 P99 MOST: from WELCOME until all is visible
+ *     settle           until nothing came for a second
+ *                      settled
+ *     drop             all connections end
+ *                      dropped
+ *     push FILE        one seal a device, all at once
+ *                      pushed US CHANGES EXCEPTIONS P50 P99 MOST: from the first send to a verdict
+ *     watch            from now on a line for each publication of each device
+ *                      published NS DEVICE
  *
  * FILE has a line a change, grouped by device and in the order of table numbers, with tabs between:
  * DEVICE, i or u, table, id (0: a new one), and then pairs of a column and "i123" or "ttext".
@@ -213,6 +220,7 @@ static void on_client_event(struct member *member, const struct client_event *ev
     case CLIENT_LIVE:
         if (crowd->task == CONNECT)
             reach_goal(member);
+        member->begun_at = clock_mono_now(); /* of what comes now */
         break;
     case CLIENT_PUBLISH:
         if (crowd->task == FETCH)

@@ -3,11 +3,13 @@
 import statistics
 
 
+HEAD = """| id               | metric             |     median |        min |        max |   n | yardstick |
+|------------------|--------------------|-----------:|-----------:|-----------:|----:|-----------|"""
 WHOLE = ("bytes_up", "bytes_down", "bytes_total")  # printed to the last digit
 
 
 class Figures:
-    """All that was measured, as bench.json has it."""
+    """Rows of bench.json; each is printed as it comes."""
 
     def __init__(self):
         self.rows = []
@@ -37,6 +39,6 @@ def format_row(row):
     def number(value):
         return "%d" % value if row["metric"] in WHOLE else "%.4g" % value
     ratio = "%.2f x %s" % (row["ratio"], row["yardstick"]) if row["ratio"] else row["yardstick"]
-    return "| %-7s | %-18s | %10s | %10s | %10s | %3d | %s |" % (
+    return "| %-16s | %-18s | %10s | %10s | %10s | %3d | %s |" % (
         row["id"], row["metric"], number(row["median"]), number(row["min"]), number(row["max"]),
         row["n"], ratio)

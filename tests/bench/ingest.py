@@ -123,23 +123,34 @@ def read_points(company, seconds):
     return sorted(samples), wal / 2**20
 
 
+READ_S = 1.5
+WRITTEN = 50  # customers that the load writes about; the readers have the others
+
+
 def observe(company, readers):
     """(p99 of point reads, p99 of a device's whole feed of one customer, MiB of the log)."""
     readers.ask("drop")
     time.sleep(0.2)
     fed = readers.fetch(1)
-    points, wal = read_points(company, 0.2 if company.quick else 3)
+    points, wal = read_points(company, 0.2 if company.quick else READ_S)
     return percentile(points, 0.99), fed["p99_us"] / 1000, wal
 
 
 def t13(company):
-    # so many that the pages of one round are forgotten before the next one begins
-    readers = company.start_crowd(["crew%d" % (number + 1) for number in range(company.crews)])
-    idle = [observe(company, readers) for _ in range(company.runs)]
-    load = Load(company, 4 if company.quick else 50)
-    busy = [observe(company, readers) for _ in range(company.runs)]
+    """Each observation is of customers whose pages the server hasn't made yet."""
+    written = min(WRITTEN, company.crews // 2)
+    others = ["crew%d" % (number + 1) for number in range(written, company.crews)]
+    groups = [company.start_crowd(others[group::company.runs]) for group in range(company.runs)]
+    idle, busy = [], []
+    for samples in (idle, busy):
+        for group in groups:
+            group.ask("drop")
+        company.restart_server()
+        load = Load(company, written) if samples is busy else None
+        samples += [observe(company, group) for group in groups]
     rate = load.end()
-    readers.end()
+    for group in groups:
+        group.end()
     for place, name in enumerate(("point_read", "feed")):
         company.figures.add("T13/%s/idle" % name, "p99_ms", [sample[place] for sample in idle])
         company.figures.add("T13/" + name, "p99_ms", [sample[place] for sample in busy],
