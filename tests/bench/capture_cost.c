@@ -2,10 +2,11 @@
 /* capture_cost: what recording costs a program that writes to a replica: the same statements on the
  * same file with the agent's triggers and without.
  *
- *     capture_cost CAPTURED BARE CALLS ROUND
+ *     capture_cost CAPTURED BARE CALLS ROUND PART
  *
  * CAPTURED: a replica with workload W, enrolled, its agent doesn't run. BARE: a copy of it without
- * its triggers. CALLS: how many calls there are. On stdout "NAME KIND US", KIND captured or bare:
+ * its triggers. CALLS: how many calls there are. PART
+ * 1 is all of it, 50 a fiftieth. On stdout "NAME KIND US", KIND captured or bare:
  *
  *     insert_100   50 transactions of 100 new work logs, synchronous NORMAL as the agent has it
  *     update_100   the same of updates of two columns of calls
@@ -20,7 +21,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TRANSACTIONS = 50, STATEMENTS = 100, ALONE = 200, STEP = 7919, KINDS = 2, WORK_COUNT = 4 };
+enum { ALL = 5000, STATEMENTS = 100, ALONE = 200, STEP = 7919, KINDS = 2, WORK_COUNT = 4 };
 
 static const char *const KIND_NAMES[KINDS] = {"captured", "bare"};
 static const char INSERT[] =
@@ -73,11 +74,11 @@ static void step(sqlite3 *database, sqlite3_stmt *statement, int64_t call, int64
 }
 
 static void do_work(sqlite3 *database, const struct work *work, int kind, int64_t calls,
-                    int64_t round_no)
+                    int64_t round_no, int64_t part)
 {
     sqlite3_stmt *statement = NULL;
-    int64_t count = work->is_alone ? ALONE : TRANSACTIONS * STATEMENTS;
-    int64_t first = (2 * round_no + work->is_alone) * TRANSACTIONS * STATEMENTS; /* never again */
+    int64_t count = (work->is_alone ? ALONE : ALL) / part;
+    int64_t first = (2 * round_no + work->is_alone) * ALL; /* never again */
     int64_t began_us;
 
     must(database,
@@ -97,9 +98,10 @@ static void do_work(sqlite3 *database, const struct work *work, int kind, int64_
 
 int main(int argc, char **argv)
 {
-    int64_t calls = argc == 5 ? strtoll(argv[3], NULL, 10) : 0;
+    int64_t calls = argc == 6 ? strtoll(argv[3], NULL, 10) : 0;
+    int64_t part = argc == 6 ? strtoll(argv[5], NULL, 10) : 0;
 
-    if (calls < 1)
+    if (calls < 1 || part < 1 || part > 50)
         return 2;
     for (int i = 0; i < WORK_COUNT * KINDS; i++) { /* by turns, so that both see the same machine */
         int kind = i % KINDS;
@@ -107,7 +109,7 @@ int main(int argc, char **argv)
 
         must(database, sqlite3_open(argv[1 + kind], &database) == SQLITE_OK);
         run(database, "PRAGMA journal_mode=WAL; PRAGMA cache_size=-16384");
-        do_work(database, &WORK[i / KINDS], kind, calls, strtoll(argv[4], NULL, 10));
+        do_work(database, &WORK[i / KINDS], kind, calls, strtoll(argv[4], NULL, 10), part);
         run(database, "PRAGMA wal_checkpoint(TRUNCATE)");
         must(database, sqlite3_close(database) == SQLITE_OK);
     }

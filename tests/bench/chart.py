@@ -4,7 +4,7 @@ import math
 
 from targets import TARGETS, cost, value_of
 
-ROW, TOP, LEFT, WIDTH, RIGHT = 20, 62, 270, 470, 90
+ROW, TOP, LEFT, WIDTH, RIGHT = 20, 62, 230, 450, 140
 LOW, HIGH = 0.04, 100  # of the target
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
@@ -44,8 +44,8 @@ def legend():
         '<circle cx="16" cy="16" r="5" class="good"/>', text(26, 20, "reached"),
         '<circle cx="92" cy="16" r="5" class="bad"/>', text(102, 20, "not yet"),
         upright(168, 10, 22, "limit"), text(176, 20, "what the machine could do"),
-        '<circle cx="346" cy="16" r="4.5" class="other"/>', text(356, 20, "best other product"),
-        text(LEFT + WIDTH + RIGHT - 4, 20, "left is better", "small", "end")]
+        '<circle cx="356" cy="16" r="4.5" class="other"/>', text(366, 20, "best other product"),
+        text(LEFT + WIDTH + RIGHT - 4, 20, "left is better; figure of target", "small", "end")]
 
 
 def scale(bottom):
@@ -69,7 +69,8 @@ def line(target, value, y):
     parts.append('<circle cx="%.1f" cy="%d" r="5" class="%s"><title>%s: %s, target %s</title>'
                  '</circle>' % (place(ratio), y, "good" if ratio <= 1 else "bad", target.words,
                                 number(value), number(target.aim)))
-    parts.append(text(LEFT + WIDTH + 8, y + 4, number(value), "small"))
+    parts.append(text(LEFT + WIDTH + 8, y + 4, "%s of %s" % (number(value), number(target.aim)),
+                      "small"))
     return parts
 
 

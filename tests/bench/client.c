@@ -123,6 +123,24 @@ static enum result send_receipt(struct client *client, struct arena *arena, stru
     return result;
 }
 
+enum result client_ask_rows(struct client *client, struct arena *arena, struct problem *problem)
+{
+    uint8_t parts[REPAIR_PARTS];
+    struct message_repair repair = {
+        .bucket = client->bucket, .part_count = REPAIR_PARTS, .parts = parts};
+    struct buffer body;
+    enum result result;
+
+    for (size_t i = 0; i < sizeof parts; i++)
+        parts[i] = (uint8_t)i;
+    buffer_init(&body, 2 * REPAIR_PARTS);
+    result = message_repair_encode(&repair, &body, problem);
+    if (result == RESULT_OK)
+        result = client_send(client, MESSAGE_REPAIR, buffer_bytes(&body), 0, arena, problem);
+    buffer_done(&body);
+    return result;
+}
+
 /* ---- what it hears ---- */
 
 static enum result on_welcome(struct client *client, struct bytes body, struct arena *arena,
@@ -171,6 +189,8 @@ static enum result on_subscribed(struct client *client, struct bytes body, struc
 
     (void)event;
     client->has_buckets = result == RESULT_OK && subscribed.is_whole;
+    if (result == RESULT_OK && subscribed.added_count > 0)
+        client->bucket = subscribed.added[subscribed.added_count - 1];
     if (client->has_buckets)
         subscribed_digest(subscribed.added, subscribed.added_count, client->buckets_digest);
     return result;
@@ -202,6 +222,17 @@ static enum result on_verdict(struct client *client, struct bytes body, struct a
     client->is_pushed = false;
     event->kind = CLIENT_VERDICT;
     event->exception_count = verdict.exception_count;
+    return RESULT_OK;
+}
+
+static enum result on_rows(struct client *client, struct bytes body, struct arena *arena,
+                           struct client_event *event, struct problem *problem)
+{
+    (void)client;
+    (void)body;
+    (void)arena;
+    (void)problem;
+    event->kind = CLIENT_ROWS;
     return RESULT_OK;
 }
 
@@ -241,10 +272,15 @@ static enum result on_bye(struct client *client, struct bytes body, struct arena
 static enum result (*const HANDLERS[256])(struct client *client, struct bytes body,
                                           struct arena *arena, struct client_event *event,
                                           struct problem *problem) = {
-    [MESSAGE_WELCOME] = on_welcome,       [MESSAGE_ENROLLED] = on_enrolled,
-    [MESSAGE_SUBSCRIBED] = on_subscribed, [MESSAGE_PUBLISH] = on_publish,
-    [MESSAGE_VERDICT] = on_verdict,       [MESSAGE_PING] = on_ping,
-    [MESSAGE_ERROR] = on_error,           [MESSAGE_BYE] = on_bye,
+    [MESSAGE_WELCOME] = on_welcome,
+    [MESSAGE_ENROLLED] = on_enrolled,
+    [MESSAGE_SUBSCRIBED] = on_subscribed,
+    [MESSAGE_PUBLISH] = on_publish,
+    [MESSAGE_VERDICT] = on_verdict,
+    [MESSAGE_ROWS] = on_rows,
+    [MESSAGE_PING] = on_ping,
+    [MESSAGE_ERROR] = on_error,
+    [MESSAGE_BYE] = on_bye,
 };
 
 enum result client_receive(struct client *client, struct bytes message, struct arena *arena,

@@ -31,6 +31,7 @@ struct client {
     int64_t published_seq;
     uint8_t buckets_digest[8];
     bool has_buckets; /* the digest is of the server's whole list */
+    int64_t bucket;   /* one of them: the last */
 
     /* Its seals. */
     int64_t lcn;
@@ -51,6 +52,7 @@ enum client_event_kind {
     CLIENT_ENROLLED,
     CLIENT_LIVE,
     CLIENT_PUBLISH, /* all that was sent is to become visible now */
+    CLIENT_ROWS,    /* dropped, like all of the feed */
     CLIENT_VERDICT, /* the whole of it; `exception_count` of its last part */
     CLIENT_ERROR,   /* the seal wasn't taken: client_forget_seal */
     CLIENT_LATER,   /* busy: close, come back after `retry_after_ms` */
@@ -74,6 +76,9 @@ MUST_CHECK enum result client_receive(struct client *client, struct bytes messag
 /* One body, compressed at `level` (0: not). */
 MUST_CHECK enum result client_send(struct client *client, uint8_t type, struct bytes body,
                                    int level, struct arena *arena, struct problem *problem);
+/* Asks for all rows of its `bucket`: CLIENT_ROWS answers. */
+MUST_CHECK enum result client_ask_rows(struct client *client, struct arena *arena,
+                                       struct problem *problem);
 /* The connection is gone. */
 void client_disconnected(struct client *client);
 /* From the next conversation on it is a device that has received nothing yet. */

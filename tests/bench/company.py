@@ -236,7 +236,8 @@ class Company:
     def start_crowd(self, logins):
         """A device for each of these that keeps nothing, enrolled."""
         crowd = Crowd([self.tool("crowd"), str(self.port), self.root_key(), self.template(),
-                       self.data, str(len(logins))], self.insert_codes(logins))
+                       self.data, str(len(logins))], self.insert_codes(logins),
+                      200 if self.quick else 1000)
         self.children.append(crowd.process)
         crowd.ask("enrol 64")
         return crowd
@@ -247,7 +248,7 @@ class Company:
         if self.crowd is None:
             self.crowd = self.start_crowd(["idle"] * self.options.clients)
             self.crowd.connect(64)
-            self.crowd.ask("settle")
+            self.crowd.settle()
             self.crowd.ask("drop")
         return self.crowd
 

@@ -15,12 +15,14 @@
  *                      connected US DEVICES TRIES P50 P99 MOST: from a device's turn to WELCOME
  *     fetch WINDOW     the same as devices that have nothing yet
  *                      fetched US DEVICES TRIES P50 P99 MOST: from WELCOME until all is visible
- *     settle           until nothing came for a second
+ *     settle MS        until nothing came for so long
  *                      settled
  *     drop             all connections end
  *                      dropped
  *     push FILE        one seal a device, all at once
  *                      pushed US CHANGES EXCEPTIONS P50 P99 MOST: from the first send to a verdict
+ *     pages COUNT      one device after the other asks for all rows of a bucket
+ *                      paged US COUNT P50 P99 MOST: from the question to its rows
  *     watch            from now on a line for each publication of each device
  *                      published NS DEVICE
  *
@@ -48,7 +50,6 @@ enum {
     ROOM_SIZE = 1024 * 1024,
 };
 #define TICK_US        MILLISECONDS(10)
-#define QUIET_US       SECONDS(1)
 #define PATIENCE_US    SECONDS(15) /* for WELCOME, then the device hangs up itself */
 #define BACKOFF_MIN_US SECONDS(1)
 #define BACKOFF_MAX_US MINUTES(5)
@@ -76,8 +77,18 @@ static int compare_numbers(const void *a, const void *b)
     return (one > other) - (one < other);
 }
 
-/* Median, 99th percentile and the largest of the members' times. */
-static void print_times(struct crowd *crowd)
+/* Median, 99th percentile and the largest. */
+static void print_times(int64_t *times, size_t count)
+{
+    if (count > 0) {
+        qsort(times, count, sizeof *times, compare_numbers);
+        printf(" %" PRId64 " %" PRId64 " %" PRId64, times[count / 2], times[count * 99 / 100],
+               times[count - 1]);
+    }
+    printf("\n");
+}
+
+static void print_members(struct crowd *crowd)
 {
     int64_t *times = calloc(crowd->count + 1, sizeof *times);
     size_t count = 0;
@@ -85,12 +96,7 @@ static void print_times(struct crowd *crowd)
     for (size_t i = 0; i < crowd->count && times != NULL; i++)
         if (crowd->members[i].is_wanted)
             times[count++] = crowd->members[i].took_us;
-    if (count > 0) {
-        qsort(times, count, sizeof *times, compare_numbers);
-        printf(" %" PRId64 " %" PRId64 " %" PRId64, times[count / 2], times[count * 99 / 100],
-               times[count - 1]);
-    }
-    printf("\n");
+    print_times(times, count);
     free(times);
 }
 
@@ -110,7 +116,11 @@ static void end_task(struct crowd *crowd)
         printf("pushed %" PRId64 " %" PRId64 " %" PRId64, us_since(crowd->began_at), crowd->changes,
                crowd->exceptions);
     if (task == CONNECT || task == FETCH || task == PUSH)
-        print_times(crowd);
+        print_members(crowd);
+    if (task == PAGES) {
+        printf("paged %" PRId64 " %zu", us_since(crowd->began_at), crowd->paged_count);
+        print_times(crowd->page_us, crowd->paged_count);
+    }
     (void)fflush(stdout);
 }
 
@@ -205,6 +215,27 @@ static void send_message(void *context, struct bytes message)
         crowd_fail(member->crowd, problem.text);
 }
 
+static void ask_page(struct crowd *crowd)
+{
+    struct problem problem = {0};
+
+    crowd->asked_at = clock_mono_now();
+    if (client_ask_rows(&crowd->members[crowd->paged_count % crowd->count].client, &crowd->arena,
+                        &problem) != RESULT_OK)
+        crowd_fail(crowd, problem.text);
+}
+
+static void note_page(struct crowd *crowd, const struct member *member)
+{
+    if (crowd->task != PAGES || member != &crowd->members[crowd->paged_count % crowd->count])
+        return;
+    crowd->page_us[crowd->paged_count++] = us_since(crowd->asked_at);
+    if (crowd->paged_count == crowd->page_count)
+        end_task(crowd);
+    else
+        ask_page(crowd);
+}
+
 static void on_client_event(struct member *member, const struct client_event *event)
 {
     struct crowd *crowd = member->crowd;
@@ -228,6 +259,9 @@ static void on_client_event(struct member *member, const struct client_event *ev
         if (crowd->is_watching)
             printf("published %" PRId64 " %zu\n", clock_mono_now().us * 1000,
                    (size_t)(member - crowd->members));
+        break;
+    case CLIENT_ROWS:
+        note_page(crowd, member);
         break;
     case CLIENT_VERDICT:
         crowd->exceptions += (int64_t)event->exception_count;
@@ -286,7 +320,7 @@ static void on_timer(void *context)
         else if (member->try_at.us == 0 && us_since(member->tried_at) > PATIENCE_US)
             try_again(member, 0);
     }
-    if (crowd->task == SETTLE && us_since(crowd->heard_at) > QUIET_US)
+    if (crowd->task == SETTLE && us_since(crowd->heard_at) > crowd->quiet_us)
         end_task(crowd);
     if (crowd->is_watching)
         (void)fflush(stdout);
@@ -337,7 +371,15 @@ static void obey(struct crowd *crowd, const char *line)
     if (strncmp(line, "push ", 5) == 0) {
         begin_task(crowd, PUSH);
         crowd_push(crowd, line + 5);
-    } else if (strcmp(line, "settle") == 0) {
+    } else if (strncmp(line, "pages ", 6) == 0) {
+        begin_task(crowd, PAGES);
+        crowd->paged_count = 0;
+        crowd->page_count = (size_t)strtoull(line + 6, NULL, 10);
+        if (crowd->page_count > CROWD_PAGES_MAX)
+            crowd->page_count = CROWD_PAGES_MAX;
+        ask_page(crowd);
+    } else if (strncmp(line, "settle ", 7) == 0) {
+        crowd->quiet_us = MILLISECONDS(strtoll(line + 7, NULL, 10));
         begin_task(crowd, SETTLE);
     } else if (strcmp(line, "watch") == 0) {
         crowd->is_watching = true;

@@ -8,7 +8,7 @@
 #include "tests/bench/client.h"
 #include "tests/bench/wire.h"
 
-enum { CROWD_LINE_SIZE_MAX = 4096 };
+enum { CROWD_LINE_SIZE_MAX = 4096, CROWD_PAGES_MAX = 10000 };
 
 struct member {
     struct crowd *crowd;
@@ -24,7 +24,7 @@ struct member {
     int64_t took_us;
 };
 
-enum task { NO_TASK, ENROL, CONNECT, FETCH, SETTLE, PUSH };
+enum task { NO_TASK, ENROL, CONNECT, FETCH, SETTLE, PUSH, PAGES };
 
 struct crowd {
     struct loop *loop;
@@ -43,11 +43,16 @@ struct crowd {
     enum task task;
     struct mono_time began_at;
     struct mono_time heard_at;
+    int64_t quiet_us;
     size_t window;
     size_t begun_count; /* members that have had their turn */
     size_t done_count;
     size_t open_count; /* begun, not done */
     int64_t retries;
+    size_t page_count; /* wanted */
+    size_t paged_count;
+    struct mono_time asked_at;
+    int64_t page_us[CROWD_PAGES_MAX];
     int64_t changes;
     int64_t exceptions;
     bool is_watching;

@@ -5,11 +5,13 @@ import subprocess
 from harness import end
 
 CONNECTED = "us devices retries p50_us p99_us most_us".split()
+PAGED = "us pages p50_us p99_us most_us".split()
 PUSHED = "us changes exceptions p50_us p99_us most_us".split()
 
 
 class Crowd:
-    def __init__(self, command, seeds):
+    def __init__(self, command, seeds, quiet_ms):
+        self.quiet_ms = quiet_ms  # after which nothing more is expected
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True)
         for seed in seeds:
@@ -30,6 +32,9 @@ class Crowd:
         self.say(line)
         return [int(word) for word in self.hear()[1:]]
 
+    def settle(self):
+        self.ask("settle %d" % self.quiet_ms)
+
     def connect(self, window):
         return dict(zip(CONNECTED, self.ask("connect %d" % window)))
 
@@ -39,6 +44,9 @@ class Crowd:
 
     def watch(self):
         self.say("watch")
+
+    def pages(self, count):
+        return dict(zip(PAGED, self.ask("pages %d" % count)))
 
     def push(self, path):
         return dict(zip(PUSHED, self.ask("push " + path)))

@@ -77,7 +77,7 @@ def push_at_once(company, count):
     crowd = company.start_crowd(["crew%d" % (device % company.crews + 1)
                                  for device in range(count)])
     crowd.connect(64)
-    crowd.ask("settle")
+    crowd.settle()
     rates, p50s, p99s, plains = [], [], [], []
     path = company.path("work")
     for round_no in range(company.runs):
@@ -91,7 +91,7 @@ def push_at_once(company, count):
         p50s.append(pushed["p50_us"] / 1000)
         p99s.append(pushed["p99_us"] / 1000)
         plains.append(plain_rate(company, work))
-        crowd.ask("settle")
+        crowd.settle()
     crowd.end()
     company.figures.add(name, "changes_per_s", rates, "plain SQLite, durable transactions of 1,000",
                         statistics.median(plains))

@@ -222,6 +222,7 @@ static void on_client_event(struct hostile *hostile, const struct client_event *
     case CLIENT_NOTHING:
     case CLIENT_ENROLLED:
     case CLIENT_PUBLISH:
+    case CLIENT_ROWS:
     case CLIENT_LATER:
         break; /* the server closes what it doesn't want */
     }

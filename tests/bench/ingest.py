@@ -72,7 +72,7 @@ class Load:
         for group in range(2):
             crowd = company.start_crowd(logins)
             crowd.connect(64)
-            crowd.ask("settle")
+            crowd.settle()
             paths = [self.write(company, count, group, round_no) for round_no in range(4)]
             self.crowds.append(crowd)
             self.threads.append(threading.Thread(target=self.push, args=(crowd, paths)))
@@ -123,35 +123,29 @@ def read_points(company, seconds):
     return sorted(samples), wal / 2**20
 
 
-READ_S = 1.5
+READ_S, PAGES = 3, 1000
 WRITTEN = 50  # customers that the load writes about; the readers have the others
 
 
 def observe(company, readers):
-    """(p99 of point reads, p99 of a device's whole feed of one customer, MiB of the log)."""
-    readers.ask("drop")
-    time.sleep(0.2)
-    fed = readers.fetch(1)
+    """(p99 of point reads, p99 of a page of the feed, MiB of the log)."""
     points, wal = read_points(company, 0.2 if company.quick else READ_S)
-    return percentile(points, 0.99), fed["p99_us"] / 1000, wal
+    paged = readers.pages(100 if company.quick else PAGES)
+    return percentile(points, 0.99), paged["p99_us"] / 1000, wal
 
 
 def t13(company):
-    """Each observation is of customers whose pages the server hasn't made yet."""
     written = min(WRITTEN, company.crews // 2)
-    others = ["crew%d" % (number + 1) for number in range(written, company.crews)]
-    groups = [company.start_crowd(others[group::company.runs]) for group in range(company.runs)]
-    idle, busy = [], []
-    for samples in (idle, busy):
-        for group in groups:
-            group.ask("drop")
-        company.restart_server()
-        load = Load(company, written) if samples is busy else None
-        samples += [observe(company, group) for group in groups]
+    readers = company.start_crowd(["crew%d" % (number + 1)
+                                   for number in range(written, company.crews)])
+    readers.connect(64)
+    readers.settle()
+    idle = [observe(company, readers) for _ in range(company.runs)]
+    load = Load(company, written)
+    busy = [observe(company, readers) for _ in range(company.runs)]
     rate = load.end()
-    for group in groups:
-        group.end()
-    for place, name in enumerate(("point_read", "feed")):
+    readers.end()
+    for place, name in enumerate(("point_read", "feed_page")):
         company.figures.add("T13/%s/idle" % name, "p99_ms", [sample[place] for sample in idle])
         company.figures.add("T13/" + name, "p99_ms", [sample[place] for sample in busy],
                             "the same at rest", statistics.median(sample[place] for sample in idle))

@@ -78,7 +78,7 @@ def t4_received(company, count):
     """The same at devices that only decrypt it: without what the receivers do on the same cores."""
     crowd = company.start_crowd(["tech"] * count)
     crowd.fetch()
-    crowd.ask("settle")
+    crowd.settle()
     crowd.watch()
     samples = []
     with company.sql(company.master) as master:

@@ -19,7 +19,7 @@ def t5(company):
     base = memory_mib(company.server.pid)
     company.figures.add("T5", "rss_server_mib", [base])
     crowd.connect(200)
-    crowd.ask("settle")
+    crowd.settle()
     time.sleep(rest_s)
     company.figures.add("T5/%d" % count, "rss_per_client_kib",
                         [(memory_mib(company.server.pid) - base) * 1024 / count])

@@ -87,14 +87,14 @@ def commit_delta(company, kind, draw):
 def t11(company):
     crowd = company.start_crowd(["tech"])
     crowd.fetch()
-    crowd.ask("settle")
+    crowd.settle()
     draw = random.Random(11)
     for kind in DELTAS:
         samples, counts = [], []
         for _ in range(company.runs):
             before = company.traffic()[1]
             counts.append(commit_delta(company, kind, draw))
-            crowd.ask("settle")
+            crowd.settle()
             samples.append((company.traffic()[1] - before) / counts[-1])
         company.figures.add("T11/%s" % kind, "bytes_per_change", samples,
                             "%d to %d changes a frame; all messages, tags included"
@@ -106,11 +106,13 @@ def t11(company):
 
 def without_triggers(path):
     """Nothing is recorded in this copy any more."""
-    with sqlite3.connect(path) as database:
-        names = database.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'"
-                                 " AND name LIKE '\\_fs\\_%' ESCAPE '\\'").fetchall()
-        for (name,) in names:
-            database.execute('DROP TRIGGER "%s"' % name)
+    database = sqlite3.connect(path, isolation_level=None)
+    names = database.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'"
+                             " AND name LIKE '\\_fs\\_%' ESCAPE '\\'").fetchall()
+    database.execute("BEGIN")
+    for (name,) in names:
+        database.execute('DROP TRIGGER "%s"' % name)
+    database.execute("COMMIT")
     database.close()
 
 
@@ -126,7 +128,7 @@ def t12(company):
     samples = collections.defaultdict(list)
     for round_no in range(company.runs):
         for line in run(company.tool("capture_cost"), *paths, str(calls),
-                        str(round_no)).splitlines():
+                        str(round_no), "50" if company.quick else "1").splitlines():
             name, kind, us = line.split()
             samples[name, kind].append(int(us) / 1000)
     for name, kind in samples:

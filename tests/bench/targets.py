@@ -50,7 +50,7 @@ TARGETS = [
     Target("T12 recording, durable insert", "T12/insert_1", ("ms",), 1.25, 1, 1.6, False, "ratio"),
     Target("T13 read under ingest, p99", "T13/point_read", ("p99_ms",), 4, 2.8, None, False,
            "ratio"),
-    Target("T13 feed under ingest, p99", "T13/feed", ("p99_ms",), 4, 2.8, None, False, "ratio"),
+    Target("T13 feed page under ingest, p99", "T13/feed_page", ("p99_ms",), 4, 2.8, None, False, "ratio"),
     Target("T13 log of the database, MiB", "T13", ("wal_mib",), 64),
     Target("T16 server program, MiB", "T16/server", ("stripped_mib",), 1.5),
     Target("T16 agent program, MiB", "T16/agent", ("stripped_mib",), 1.5),
