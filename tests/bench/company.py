@@ -31,6 +31,7 @@ class Company:
         self.replica = None
         self.devices = 0
         self.crews = 0
+        self.desk_count = 0
         self.crowd = None
         self.children = []
         self.figures = Figures()
@@ -73,15 +74,28 @@ class Company:
     def add_crews(self, master):
         """A person for each customer of W."""
         self.crews = master.execute("SELECT count(*) FROM customers").fetchone()[0]
-        logins = ["crew%d" % (number + 1) for number in range(self.crews)]
+        self.add_persons(master, ["crew%d" % (number + 1) for number in range(self.crews)], "sales")
+
+    @staticmethod
+    def add_persons(master, logins, role):
+        """What `user add` does, many times, by plain SQL."""
         master.execute("BEGIN IMMEDIATE")
         for login in logins:
             master.execute("INSERT INTO app_user(id, login, name)"
                            " VALUES((SELECT id FROM new_id), ?1, ?1)", (login,))
             master.execute("INSERT INTO role_grant(id, user_id, role) VALUES("
                            " (SELECT id FROM new_id),"
-                           " (SELECT id FROM app_user WHERE login = ?), 'sales')", (login,))
+                           " (SELECT id FROM app_user WHERE login = ?), ?)", (login, role))
         master.execute("COMMIT")
+
+    def desks(self, count):
+        """Logins of so many persons who all see customer 1."""
+        logins = ["desk%d" % (number + 1) for number in range(self.desk_count, count)]
+        with self.sql(self.master) as master:
+            self.add_persons(master, logins, "help_desk")
+        self.wait_for_adoption()
+        self.desk_count = max(self.desk_count, count)
+        return ["desk%d" % (number + 1) for number in range(count)]
 
     def launch_server(self):
         """Until it says that it is ready."""
@@ -99,6 +113,9 @@ class Company:
     def start_server(self):
         """And until it has adopted what other programs have written."""
         self.launch_server()
+        self.wait_for_adoption()
+
+    def wait_for_adoption(self):
         with self.sql(self.master) as master:
             wait_for("adoption", lambda: master.execute(
                 "SELECT count(*) FROM fs_outbox WHERE op <> '-'").fetchone()[0] == 0)
@@ -172,11 +189,11 @@ class Company:
             self.enrol(self.replica, code)
         return self.replica
 
-    def start_swarm(self, login, count, port=None):
-        """`count` devices in one process, all live."""
+    def start_swarm(self, logins, port=None):
+        """A device with a replica for each of these, in one process, all live."""
         template = self.template()
         folder = tempfile.mkdtemp(prefix="fieldsync-swarm-", dir="/dev/shm")
-        seeds = self.insert_codes([login] * count)
+        seeds = self.insert_codes(logins)
         swarm = subprocess.Popen(
             [self.tool("swarm"), self.url(port), self.root_key(), template, folder, self.data],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -15,10 +15,10 @@ def broadcast_ms(company, count):
     return sorted(int(line) / 1000 for line in lines.splitlines() if line.isdigit())
 
 
-def call_of_territory(master):
-    return master.execute("SELECT a.id FROM calls a JOIN sites s ON s.id=a.site_id JOIN"
-                          " customers c ON c.id=s.customer_id WHERE c.territory=1"
-                          " LIMIT 1").fetchone()[0]
+def watched_call(master):
+    """One of customer 1, which everybody sees."""
+    return master.execute("SELECT c.id FROM calls c JOIN sites s ON s.id = c.site_id"
+                          " WHERE s.customer_id = 1 LIMIT 1").fetchone()[0]
 
 
 def t4(company):
@@ -35,7 +35,7 @@ def t4_one(company):
     try:
         with company.sql(company.master) as master, \
                 company.sql(os.path.join(folder, "replica.db")) as replica:
-            call = call_of_territory(master)
+            call = watched_call(master)
             for i in range(5 if company.quick else 300):
                 note = "T4 %d" % i
                 time.sleep(random.uniform(0.03, 0.06))
@@ -53,11 +53,11 @@ def t4_one(company):
 
 
 def t4_many(company, count):
-    swarm = company.start_swarm("tech", count)
+    swarm = company.start_swarm(company.desks(count))
     samples = []
     try:
         with company.sql(company.master) as master:
-            call = call_of_territory(master)
+            call = watched_call(master)
             for i in range(3 if company.quick else 50):
                 time.sleep(random.uniform(0.1, 0.15) + count / 2000)
                 master.execute("UPDATE calls SET note = ? WHERE id = ?", ("T4m %d" % i, call))
@@ -76,13 +76,13 @@ def t4_many(company, count):
 
 def t4_received(company, count):
     """The same at devices that only decrypt it: without what the receivers do on the same cores."""
-    crowd = company.start_crowd(["tech"] * count)
+    crowd = company.start_crowd(company.desks(count))
     crowd.fetch()
     crowd.settle()
     crowd.watch()
     samples = []
     with company.sql(company.master) as master:
-        call = call_of_territory(master)
+        call = watched_call(master)
         for i in range(3 if company.quick else 50):
             time.sleep(random.uniform(0.1, 0.15))
             master.execute("UPDATE calls SET note = ? WHERE id = ?", ("T4r %d" % i, call))
@@ -94,7 +94,7 @@ def t4_received(company, count):
 
 
 def reconnects(company, port, rounds):
-    swarm = company.start_swarm("tech", 1, port)
+    swarm = company.start_swarm(["tech"], port)
     lines = []
     time.sleep(0.3)
     for _ in range(rounds):
@@ -110,7 +110,7 @@ def t6(company):
     lines = reconnects(company, None, rounds)
     company.figures.add("T6", "wall_s", [line[0] / 1e6 for line in lines])
     counter = Counter(company.port)
-    swarm = company.start_swarm("tech", 1, counter.port)
+    swarm = company.start_swarm(["tech"], counter.port)
     samples = []
     time.sleep(0.3)
     for _ in range(min(rounds, 10)):

@@ -11,7 +11,7 @@ REST_S = 5  # until what only makes things faster is given back, or nearly
 
 def t5(company):
     count = company.options.clients
-    rest_s = 1 if company.quick else REST_S
+    rest_s = 0.3 if company.quick else REST_S
     folder = company.some_replica()
     crowd = company.fleet()
     company.restart_server()
