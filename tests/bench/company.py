@@ -30,8 +30,6 @@ class Company:
         self.server = None
         self.replica = None
         self.devices = 0
-        self.crews = 0
-        self.desk_count = 0
         self.crowd = None
         self.children = []
         self.figures = Figures()
@@ -58,7 +56,6 @@ class Company:
             self.server_command("user", "add", login, "--name", login, "--role", role)
         with self.sql(self.master) as master:
             self.copy_rows(master)
-            self.add_crews(master)
 
     def copy_rows(self, master):
         """W by plain SQL; the server adopts it when it starts."""
@@ -71,31 +68,33 @@ class Company:
         master.execute("COMMIT")
         master.execute("DETACH w")
 
-    def add_crews(self, master):
-        """A person for each customer of W."""
-        self.crews = master.execute("SELECT count(*) FROM customers").fetchone()[0]
-        self.add_persons(master, ["crew%d" % (number + 1) for number in range(self.crews)], "sales")
-
-    @staticmethod
-    def add_persons(master, logins, role):
-        """What `user add` does, many times, by plain SQL."""
-        master.execute("BEGIN IMMEDIATE")
-        for login in logins:
-            master.execute("INSERT INTO app_user(id, login, name)"
-                           " VALUES((SELECT id FROM new_id), ?1, ?1)", (login,))
-            master.execute("INSERT INTO role_grant(id, user_id, role) VALUES("
-                           " (SELECT id FROM new_id),"
-                           " (SELECT id FROM app_user WHERE login = ?), ?)", (login, role))
-        master.execute("COMMIT")
+    def persons(self, name, role, count):
+        """Logins of so many persons, name1, name2...: what `user add` does, by plain SQL, for those
+        who aren't there yet."""
+        logins = ["%s%d" % (name, number + 1) for number in range(count)]
+        with self.sql(self.master) as master:
+            known = {row[0] for row in master.execute("SELECT login FROM app_user")}
+            master.execute("BEGIN IMMEDIATE")
+            for login in logins:
+                if login not in known:
+                    master.execute("INSERT INTO app_user(id, login, name)"
+                                   " VALUES((SELECT id FROM new_id), ?1, ?1)", (login,))
+                    master.execute("INSERT INTO role_grant(id, user_id, role) VALUES("
+                                   " (SELECT id FROM new_id),"
+                                   " (SELECT id FROM app_user WHERE login = ?), ?)", (login, role))
+            master.execute("COMMIT")
+        self.wait_for_adoption()
+        return logins
 
     def desks(self, count):
-        """Logins of so many persons who all see customer 1."""
-        logins = ["desk%d" % (number + 1) for number in range(self.desk_count, count)]
-        with self.sql(self.master) as master:
-            self.add_persons(master, logins, "help_desk")
-        self.wait_for_adoption()
-        self.desk_count = max(self.desk_count, count)
-        return ["desk%d" % (number + 1) for number in range(count)]
+        """Persons who all see customer 1."""
+        return self.persons("desk", "help_desk", count)
+
+    def crews(self):
+        """A person for each customer of W, who sees that one: crew7 has customer 7."""
+        with self.sql(self.path("w", "w.db")) as w:
+            count = w.execute("SELECT count(*) FROM customers").fetchone()[0]
+        return self.persons("crew", "sales", count)
 
     def launch_server(self):
         """Until it says that it is ready."""

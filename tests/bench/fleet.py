@@ -14,15 +14,17 @@ YARDSTICK_CHANGES = 1000  # of one transaction: ten devices' seals, as a server 
 # ---- T3 ----
 
 def work_of(company, count, round_no):
-    """Each device's 100 changes, at the calls of its own customer: [(device, operation)]."""
+    """100 changes of each device, at the calls of its own customer (the first device's is 1, and so
+    on, around): [(device, operation)]."""
     with open(company.path("w", "t3.json"), encoding="utf-8") as file:
         batches = json.load(file)
     with company.sql(company.path("w", "w.db")) as w:
         calls = w.execute("SELECT s.customer_id, c.id FROM calls c JOIN sites s ON s.id=c.site_id"
                           " ORDER BY c.id").fetchall()
+    customers = len({owner for owner, _ in calls})
     work = []
     for device in range(count):
-        customer = device % company.crews + 1
+        customer = device % customers + 1
         own = [call for owner, call in calls if owner == customer]
         batch = batches[(device + 7 * round_no) % len(batches)]
         for number, operation in enumerate(batch):
@@ -74,8 +76,8 @@ def plain_rate(company, work):
 
 def push_at_once(company, count):
     name = "T3/%d" % count
-    crowd = company.start_crowd(["crew%d" % (device % company.crews + 1)
-                                 for device in range(count)])
+    crews = company.crews()
+    crowd = company.start_crowd([crews[device % len(crews)] for device in range(count)])
     crowd.connect(64)
     crowd.settle()
     rates, p50s, p99s, plains = [], [], [], []

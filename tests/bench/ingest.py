@@ -68,9 +68,8 @@ class Load:
         self.is_over = False
         self.crowds = []
         self.threads = []
-        logins = ["crew%d" % (device % company.crews + 1) for device in range(count)]
         for group in range(2):
-            crowd = company.start_crowd(logins)
+            crowd = company.start_crowd(company.crews()[:count])
             crowd.connect(64)
             crowd.settle()
             paths = [self.write(company, count, group, round_no) for round_no in range(4)]
@@ -135,9 +134,9 @@ def observe(company, readers):
 
 
 def t13(company):
-    written = min(WRITTEN, company.crews // 2)
-    readers = company.start_crowd(["crew%d" % (number + 1)
-                                   for number in range(written, company.crews)])
+    crews = company.crews()
+    written = min(WRITTEN, len(crews) // 2)
+    readers = company.start_crowd(crews[written:])
     readers.connect(64)
     readers.settle()
     idle = [observe(company, readers) for _ in range(company.runs)]
