@@ -15,6 +15,7 @@ import argparse
 import json
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -59,7 +60,7 @@ def parse():
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="a smoke test, a fiftieth of the data")
     parser.add_argument("--only", help="some of %s (T1 brings T1b and T7)" % ",".join(GROUPS))
-    parser.add_argument("--clients", type=int, help="devices of T5 and T8 (10000)")
+    parser.add_argument("--clients", type=int, help="devices of T5 and T8 (10000), most of T4")
     parser.add_argument("--json", default="bench.json", help="where to write the figures")
     parser.add_argument("--from", dest="parts", help="join these files, measure nothing")
     parser.add_argument("--compare", metavar="OLD.json", help="print the change of each figure")
@@ -117,6 +118,7 @@ def load(path):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # cleans up, too
     options = parse()
     old = load(options.compare) if options.compare else None
     rows = joined(options.parts.split(",")) if options.parts else measured(options)

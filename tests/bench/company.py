@@ -263,7 +263,7 @@ class Company:
         is connected, and none lacks anything."""
         if self.crowd is None:
             self.crowd = self.start_crowd(["idle"] * self.options.clients)
-            self.crowd.connect(64)
+            self.crowd.fetch(64)
             self.crowd.settle()
             self.crowd.ask("drop")
         return self.crowd

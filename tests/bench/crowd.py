@@ -27,10 +27,17 @@ class Crowd:
             raise SystemExit("bench: the crowd ended")
         return words
 
+    def hear_published(self):
+        """When a device it watches had a publication, in ns."""
+        return int(self.hear()[1])
+
     def ask(self, line):
         """The numbers of its answer."""
         self.say(line)
-        return [int(word) for word in self.hear()[1:]]
+        words = self.hear()
+        while words[0] == "published":
+            words = self.hear()
+        return [int(word) for word in words[1:]]
 
     def settle(self):
         self.ask("settle %d" % self.quiet_ms)

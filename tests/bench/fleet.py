@@ -78,7 +78,7 @@ def push_at_once(company, count):
     name = "T3/%d" % count
     crews = company.crews()
     crowd = company.start_crowd([crews[device % len(crews)] for device in range(count)])
-    crowd.connect(64)
+    crowd.fetch(64)
     crowd.settle()
     rates, p50s, p99s, plains = [], [], [], []
     path = company.path("work")

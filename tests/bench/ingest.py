@@ -70,7 +70,7 @@ class Load:
         self.threads = []
         for group in range(2):
             crowd = company.start_crowd(company.crews()[:count])
-            crowd.connect(64)
+            crowd.fetch(64)
             crowd.settle()
             paths = [self.write(company, count, group, round_no) for round_no in range(4)]
             self.crowds.append(crowd)
@@ -137,7 +137,7 @@ def t13(company):
     crews = company.crews()
     written = min(WRITTEN, len(crews) // 2)
     readers = company.start_crowd(crews[written:])
-    readers.connect(64)
+    readers.fetch(64)
     readers.settle()
     idle = [observe(company, readers) for _ in range(company.runs)]
     load = Load(company, written)
