@@ -22,8 +22,7 @@
 #include "edge/files.h"
 #include "edge/loop.h"
 #include "edge/websocket.h"
-#include "protocol/channel.h"
-#include "protocol/limits.h"
+#include "tests/bench/client.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -56,20 +55,10 @@ struct hostile {
     struct loop_timer *timer;
     struct websocket *websocket;
     uint64_t connection; /* 0: none */
-    struct channel *channel;
+    struct client client;
     struct replica *replica;
-    struct replica_identity who;
     struct identity_file keys;
     struct arena arena; /* of one event */
-    bool is_live;
-
-    int64_t lcn;
-    int64_t seal_no;
-    uint8_t digest[SEAL_DIGEST_SIZE];
-    int64_t row_counter;
-    bool is_pushed; /* the seal waits for its verdict */
-    int64_t lcn_before;
-    uint8_t digest_before[SEAL_DIGEST_SIZE];
 
     int64_t sessions, frames, seals, verdicts, busies, byes;
     bool has_failed;
@@ -82,8 +71,9 @@ static void fail(struct hostile *hostile, const char *what)
     loop_stop(hostile->loop);
 }
 
-static void send_message(struct hostile *hostile, struct bytes message)
+static void send_message(void *context, struct bytes message)
 {
+    struct hostile *hostile = context;
     struct problem problem = {0};
 
     if (websocket_send(hostile->websocket, hostile->connection, message, &problem) == RESULT_OK)
@@ -92,83 +82,54 @@ static void send_message(struct hostile *hostile, struct bytes message)
 
 static void send_body(struct hostile *hostile, uint8_t type, struct bytes body)
 {
-    struct channel_messages messages = {0};
     struct problem problem = {0};
 
-    if (channel_send(hostile->channel, type, body, 0, &hostile->arena, &messages, &problem) !=
-        RESULT_OK) {
+    if (client_send(&hostile->client, type, body, 0, &hostile->arena, &problem) != RESULT_OK)
         fail(hostile, problem.text);
-        return;
-    }
-    for (size_t i = 0; i < messages.count; i++)
-        send_message(hostile, messages.messages[i]);
 }
 
 /* ---- seals ---- */
 
-static uint8_t column_of(const struct catalog_table *table, const char *name)
-{
-    const struct catalog_column *column = catalog_column_by_name(table, name);
-
-    return column == NULL ? 0 : column->number;
-}
-
-static void set(struct change *change, const struct catalog_table *table, const char *name,
-                struct value value)
-{
-    uint8_t column_no = column_of(table, name);
-
-    change->values[column_no] = value;
-    change->mask |= UINT64_C(1) << column_no;
-}
-
 /* A note; with `is_foreign` under a number of the server's own: refused. */
 static bool make_note(struct hostile *hostile, const struct catalog_table *table, bool is_foreign,
-                      struct bytes body, struct change *ret_change)
+                      struct bytes body, struct change *change)
 {
-    int64_t replica_no = is_foreign ? 0 : hostile->who.replica_no;
-    struct value *values = arena_array(&hostile->arena, table->column_count, sizeof(struct value));
+    struct client *client = &hostile->client;
+    struct wall_time now = clock_wall_now();
 
-    if (values == NULL)
-        return false;
-    memset(values, 0, table->column_count * sizeof *values);
-    *ret_change = (struct change){.table_no = table->number,
-                                  .op = CHANGE_INSERT,
-                                  .row_id = id_of(replica_no, 1000000 + ++hostile->row_counter),
-                                  .lcn = ++hostile->lcn,
-                                  .edited_at = clock_wall_now(),
-                                  .values = values};
-    values[0] = value_integer(ret_change->row_id);
-    set(ret_change, table, "call_id", value_integer(hostile->call_id));
-    set(ret_change, table, "occurred_at", value_integer(clock_wall_now().us));
-    set(ret_change, table, "by_id", value_integer(hostile->who.user_id));
-    set(ret_change, table, "body", value_text(body));
-    return true;
+    change->op = CHANGE_INSERT;
+    change->row_id = id_of(is_foreign ? 0 : client->replica_no, 1000000 + ++client->row_counter);
+    change->edited_at = now;
+    return client_change_begin(&hostile->arena, table, change) &&
+           client_change_set(change, table, "call_id", value_integer(hostile->call_id)) &&
+           client_change_set(change, table, "occurred_at", value_integer(now.us)) &&
+           client_change_set(change, table, "by_id", value_integer(client->user_id)) &&
+           client_change_set(change, table, "body", value_text(body));
 }
 
 static struct change *make_notes(struct hostile *hostile, const struct catalog_table *table,
                                  bool is_foreign, size_t count, size_t text_size)
 {
-    struct change *changes = arena_array(&hostile->arena, count, sizeof *changes);
+    struct change *changes = client_changes(&hostile->arena, count);
     char *text = arena_alloc(&hostile->arena, text_size);
 
     if (changes == NULL || text == NULL)
         return NULL;
     for (size_t i = 0; i < text_size; i++)
-        text[i] = (char)('a' + (i * i + (size_t)hostile->row_counter) % 26);
+        text[i] = (char)('a' + (i * i + (size_t)hostile->client.row_counter) % 26);
     for (size_t i = 0; i < count; i++)
         if (!make_note(hostile, table, is_foreign, bytes_of(text, text_size), &changes[i]))
             return NULL;
     return changes;
 }
 
-static void send_part(struct hostile *hostile, const struct message_push *push)
+static void send_part(struct hostile *hostile, struct client_seal *seal, size_t part_no)
 {
     struct problem problem = {0};
     struct buffer body;
 
     buffer_init(&body, LIMIT_BODY_SIZE_MAX);
-    if (message_push_encode(replica_catalog(hostile->replica), push, &body, &problem) == RESULT_OK)
+    if (client_part(&hostile->client, seal, part_no, &body, &problem) == RESULT_OK)
         send_body(hostile, MESSAGE_PUSH, buffer_bytes(&body));
     else
         fail(hostile, problem.text);
@@ -179,51 +140,27 @@ static void send_part(struct hostile *hostile, const struct message_push *push)
 static void send_seal(struct hostile *hostile, size_t part_count, size_t count, size_t text_size,
                       bool is_foreign)
 {
-    const struct catalog *catalog = replica_catalog(hostile->replica);
-    const struct catalog_table *table = catalog_table_by_name(catalog, "call_note");
-    struct message_push push = {.incarnation = hostile->who.incarnation,
-                                .seal_no = hostile->seal_no + 1,
-                                .lcn_first = hostile->lcn + 1,
-                                .lcn_last = hostile->lcn + (int64_t)(part_count * count),
-                                .schema_version = catalog->schema_version,
-                                .sealed_at = clock_wall_now(),
-                                .change_count = count};
+    const struct catalog_table *table =
+        catalog_table_by_name(replica_catalog(hostile->replica), "call_note");
     struct change *parts[LARGE_PARTS];
-    struct seal_digest_state state;
+    struct client_seal seal = {
+        .part_count = part_count, .parts = parts, .push = {.change_count = count}};
     struct problem problem = {0};
 
-    hostile->lcn_before = hostile->lcn;
-    memcpy(hostile->digest_before, hostile->digest, sizeof hostile->digest);
-    push.previous_digest = bytes_of(hostile->digest_before, SEAL_DIGEST_SIZE);
-    seal_digest_begin(&state, &push);
     for (size_t i = 0; i < part_count; i++) {
         parts[i] = make_notes(hostile, table, is_foreign, count, text_size);
-        push.changes = parts[i];
-        if (parts[i] == NULL || seal_digest_add(&state, catalog, &push, &problem) != RESULT_OK) {
-            fail(hostile, problem.text[0] != '\0' ? problem.text : "no memory");
+        if (parts[i] == NULL) {
+            fail(hostile, "no memory");
             return;
         }
     }
-    seal_digest_end(&state, hostile->digest);
-    push.digest = bytes_of(hostile->digest, SEAL_DIGEST_SIZE);
-    for (size_t i = 0; i < part_count; i++) {
-        push.part_no = (int64_t)i;
-        push.is_last_part = i + 1 == part_count;
-        push.changes = parts[i];
-        send_part(hostile, &push);
-    }
-    hostile->seals++;
-    hostile->is_pushed = true;
-}
-
-/* The server took nothing of the last one. */
-static void forget_seal(struct hostile *hostile)
-{
-    if (!hostile->is_pushed)
+    if (client_seal(&hostile->client, &seal, clock_wall_now(), &problem) != RESULT_OK) {
+        fail(hostile, problem.text);
         return;
-    hostile->lcn = hostile->lcn_before;
-    memcpy(hostile->digest, hostile->digest_before, sizeof hostile->digest);
-    hostile->is_pushed = false;
+    }
+    for (size_t i = 0; i < part_count; i++)
+        send_part(hostile, &seal, i);
+    hostile->seals++;
 }
 
 /* ---- attacks ---- */
@@ -238,7 +175,7 @@ static void ping(struct hostile *hostile)
 
 static void attack(struct hostile *hostile)
 {
-    if (!hostile->is_live || hostile->is_pushed)
+    if (!hostile->client.is_live || hostile->client.is_pushed)
         return;
     arena_reset(&hostile->arena);
     switch (hostile->kind) {
@@ -263,80 +200,47 @@ static void attack(struct hostile *hostile)
 
 /* ---- the conversation ---- */
 
-static void on_welcome(struct hostile *hostile, struct bytes body)
+static void on_client_event(struct hostile *hostile, const struct client_event *event)
 {
-    struct message_welcome welcome = {0};
-    struct problem problem = {0};
-
-    if (message_welcome_decode(body, &hostile->arena, &welcome, &problem) != RESULT_OK ||
-        replica_welcome(hostile->replica, &welcome, clock_wall_now(), &problem) != RESULT_OK) {
-        fail(hostile, problem.text);
-        return;
-    }
-    hostile->is_live = true;
-    hostile->sessions++;
-    attack(hostile);
-}
-
-/* Of a seal of many changes it comes in parts. */
-static void on_verdict(struct hostile *hostile, struct bytes body)
-{
-    struct message_verdict verdict = {0};
-    struct problem problem = {0};
-
-    if (message_verdict_decode(replica_catalog(hostile->replica), body, &hostile->arena, &verdict,
-                               &problem) != RESULT_OK) {
-        fail(hostile, problem.text);
-        return;
-    }
-    if (verdict.has_more)
-        return;
-    hostile->verdicts++;
-    hostile->seal_no = verdict.seal_no;
-    hostile->is_pushed = false;
-    attack(hostile);
-}
-
-static void on_frame(struct hostile *hostile, const struct frame *frame)
-{
-    switch (frame->type) {
-    case MESSAGE_WELCOME:
-        on_welcome(hostile, frame->body);
+    switch (event->kind) {
+    case CLIENT_LIVE:
+        hostile->sessions++;
+        attack(hostile);
         break;
-    case MESSAGE_VERDICT:
-        on_verdict(hostile, frame->body);
+    case CLIENT_VERDICT:
+        hostile->verdicts++;
+        attack(hostile);
         break;
-    case MESSAGE_ERROR:
+    case CLIENT_ERROR:
         hostile->busies++;
-        forget_seal(hostile);
+        client_forget_seal(&hostile->client);
         loop_timer_set(hostile->timer, mono_after(clock_mono_now(), AGAIN_US));
         break;
-    case MESSAGE_BYE:
+    case CLIENT_BYE:
         hostile->byes++;
         break;
-    default:
-        break; /* its feed doesn't interest it */
+    case CLIENT_NOTHING:
+    case CLIENT_ENROLLED:
+    case CLIENT_PUBLISH:
+    case CLIENT_ROWS:
+    case CLIENT_LATER:
+        break; /* the server closes what it doesn't want */
     }
 }
 
 static void on_received(void *context, uint64_t connection, struct bytes message)
 {
     struct hostile *hostile = context;
-    struct channel_event event = {0};
+    struct client_event event = {0};
     struct problem problem = {0};
 
     if (connection != hostile->connection)
         return;
     arena_reset(&hostile->arena);
-    if (channel_receive(hostile->channel, message, &hostile->arena, &event, &problem) !=
-        RESULT_OK) {
+    if (client_receive(&hostile->client, message, &hostile->arena, &event, &problem) == RESULT_OK)
+        on_client_event(hostile, &event);
+    else
         websocket_close(hostile->websocket, connection, WEBSOCKET_NORMAL, "", WEBSOCKET_DROP);
-        return;
-    }
-    if (event.kind == CHANNEL_SEND || event.kind == CHANNEL_OPEN)
-        send_message(hostile, event.message);
-    else if (event.kind == CHANNEL_FRAME)
-        on_frame(hostile, &event.frame);
 }
 
 static void on_drained(void *context, uint64_t connection)
@@ -355,51 +259,21 @@ static void on_closed(void *context, uint64_t connection, const struct websocket
     if (connection != hostile->connection)
         return;
     hostile->connection = 0;
-    hostile->is_live = false;
-    forget_seal(hostile);
+    client_disconnected(&hostile->client);
     loop_timer_set(hostile->timer, mono_after(clock_mono_now(), AGAIN_US));
-}
-
-static enum result greet(struct hostile *hostile, struct buffer *greeting, struct problem *problem)
-{
-    struct message_resume resume = {0};
-    enum result result = replica_resume(hostile->replica, &hostile->arena, &resume, problem);
-
-    resume.lcn_last = hostile->lcn;
-    resume.seal_no = hostile->seal_no;
-    resume.seal_digest = bytes_of(hostile->digest, SEAL_DIGEST_SIZE);
-    resume.device_time = clock_wall_now();
-    resume.app_version = bytes_of_text("hostile");
-    return result == RESULT_OK ? message_resume_encode(&resume, greeting, problem) : result;
 }
 
 static void dial(struct hostile *hostile)
 {
-    struct noise_keypair keys;
     uint8_t seed[32];
-    struct buffer greeting;
     struct problem problem = {0};
-    struct channel_device_options options = {.root_public_key = hostile->keys.root_public_key,
-                                             .static_keys = &keys,
-                                             .psk = hostile->keys.psk,
-                                             .kind = CHANNEL_SESSION,
-                                             .seed = seed};
     enum result result;
 
-    arena_reset(&hostile->arena);
     entropy_fill(seed, sizeof seed);
-    noise_keypair_from(hostile->keys.noise_private, &keys);
-    buffer_init(&greeting, 64 * 1024);
-    result = greet(hostile, &greeting, &problem);
-    options.greeting = buffer_bytes(&greeting);
-    channel_destroy(hostile->channel);
-    hostile->channel = NULL;
-    if (result == RESULT_OK)
-        result = channel_create_device(&options, &hostile->channel, &problem);
+    result = client_dial(&hostile->client, seed, clock_wall_now(), &problem);
     if (result == RESULT_OK)
         result =
             websocket_connect(hostile->websocket, hostile->url, &hostile->connection, &problem);
-    buffer_done(&greeting);
     if (result != RESULT_OK)
         fail(hostile, problem.text);
 }
@@ -431,11 +305,45 @@ static void on_signal(void *context, int number)
 
 /* ---- beginning ---- */
 
+/* What the device's agent has kept becomes the client's. */
+static enum result take_over(struct hostile *hostile, struct problem *problem)
+{
+    struct client *client = &hostile->client;
+    struct replica_identity who = {0};
+    struct message_resume resume = {0};
+    enum result result = replica_identity(hostile->replica, &who, problem);
+
+    if (result == RESULT_OK)
+        result = replica_resume(hostile->replica, &hostile->arena, &resume, problem);
+    if (result != RESULT_OK)
+        return result;
+    if (resume.resume_token.size != TOKEN_SIZE || resume.epoch.size != EPOCH_SIZE)
+        return problem_set(problem, RESULT_REFUSED, "the device never had a session");
+    *client = (struct client){.catalog = replica_catalog(hostile->replica),
+                              .app_version = "hostile",
+                              .root_key = hostile->keys.root_public_key,
+                              .is_enrolled = true,
+                              .send = send_message,
+                              .context = hostile,
+                              .incarnation = resume.incarnation,
+                              .user_id = who.user_id,
+                              .replica_no = who.replica_no,
+                              .published_seq = resume.published_seq,
+                              .lcn = resume.lcn_last,
+                              .seal_no = resume.seal_no};
+    noise_keypair_from(hostile->keys.noise_private, &client->keys);
+    memcpy(client->psk, hostile->keys.psk, PSK_SIZE);
+    memcpy(client->resume_token, resume.resume_token.data, TOKEN_SIZE);
+    memcpy(client->epoch, resume.epoch.data, EPOCH_SIZE);
+    if (resume.seal_digest.size == SEAL_DIGEST_SIZE)
+        memcpy(client->digest, resume.seal_digest.data, SEAL_DIGEST_SIZE);
+    return RESULT_OK;
+}
+
 static enum result open_device(struct hostile *hostile, const char *folder, struct problem *problem)
 {
     char path[FILES_PATH_SIZE];
     struct replica_options options = {.path = path};
-    struct message_resume resume = {0};
     struct buffer text;
     enum result result = files_join(folder, "device.key", path, problem);
 
@@ -450,17 +358,7 @@ static enum result open_device(struct hostile *hostile, const char *folder, stru
         result = files_join(folder, "replica.db", path, problem);
     if (result == RESULT_OK)
         result = replica_open(&options, &hostile->replica, problem);
-    if (result == RESULT_OK)
-        result = replica_identity(hostile->replica, &hostile->who, problem);
-    if (result == RESULT_OK)
-        result = replica_resume(hostile->replica, &hostile->arena, &resume, problem);
-    if (result != RESULT_OK)
-        return result;
-    hostile->lcn = resume.lcn_last;
-    hostile->seal_no = resume.seal_no;
-    if (resume.seal_digest.size == SEAL_DIGEST_SIZE)
-        memcpy(hostile->digest, resume.seal_digest.data, SEAL_DIGEST_SIZE);
-    return RESULT_OK;
+    return result == RESULT_OK ? take_over(hostile, problem) : result;
 }
 
 static enum result begin(struct hostile *hostile, char **arguments, struct problem *problem)
@@ -524,7 +422,7 @@ int main(int argc, char **argv)
     loop_timer_destroy(hostile.timer);
     websocket_destroy(hostile.websocket);
     loop_destroy(hostile.loop);
-    channel_destroy(hostile.channel);
+    client_done(&hostile.client);
     replica_close(hostile.replica);
     arena_done(&hostile.arena);
     return status;

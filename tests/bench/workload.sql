@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 -- The tables of workload W as a company's own extension of the schema: SQL and catalog rows, no C.
 -- Used by the benchmark only. Territory 1 (a twentieth) is what role technician subscribes to; role
--- manager has everything.
+-- manager has everything; crew7, whose role is sales, has the sites of customer 7; role help_desk has
+-- those of customer 1.
 
 CREATE TABLE customers (
     id INTEGER PRIMARY KEY, name TEXT, street TEXT, city TEXT, postcode TEXT, phone TEXT, email TEXT,
@@ -110,7 +111,10 @@ INSERT INTO fs_grant (role, table_name, op, columns, own_column) VALUES
     ('manager',    'partuse',  'insert', '*', NULL),
     ('technician', 'calls',    'update', 'status,note', NULL),
     ('technician', 'worklogs', 'insert', '*', NULL),
-    ('technician', 'partuse',  'insert', '*', NULL);
+    ('technician', 'partuse',  'insert', '*', NULL),
+    ('sales',      'calls',    'update', 'status,note', NULL),
+    ('sales',      'worklogs', 'insert', '*', NULL),
+    ('sales',      'partuse',  'insert', '*', NULL);
 
 INSERT INTO fs_subscription (role, ordinal, sql) VALUES
     ('manager', 901,
@@ -121,4 +125,8 @@ UNION ALL SELECT ''location'', depot FROM parts GROUP BY depot'),
 'SELECT ''customer'' AS kind, id FROM customers WHERE territory = 1
 UNION ALL SELECT ''site'', s.id FROM sites s JOIN customers c ON c.id = s.customer_id
           WHERE c.territory = 1
-UNION ALL SELECT ''location'', 1');
+UNION ALL SELECT ''location'', 1'),
+    ('help_desk', 901, 'SELECT ''site'' AS kind, id FROM sites WHERE customer_id = 1'),
+    ('sales', 901,
+'SELECT ''site'' AS kind, s.id FROM app_user u
+JOIN sites s ON u.login = ''crew'' || CAST(s.customer_id AS TEXT) WHERE u.id = ?1');
