@@ -216,6 +216,8 @@ static enum exit_code serve(struct call *call, const struct run_guest *guest)
         result = problem_set(&problem, RESULT_REFUSED, "serve.as_root is no, and this is root");
     else if (geteuid() == 0)
         put(STDERR_FILENO, bytes_of_text(AS_ROOT));
+    if (result == RESULT_OK)
+        result = setup_expect_company(setup, &problem);
     if (result == RESULT_OK && !setup->is_locked)
         result = setup_lock(setup, &problem);
     if (result == RESULT_OK)

@@ -144,13 +144,20 @@ static enum result migrate(struct setup *setup, bool create, struct wall_time no
     return result;
 }
 
+enum result setup_expect_company(const struct setup *setup, struct problem *problem)
+{
+    if (files_exists(setup->database))
+        return RESULT_OK;
+    return problem_set(problem, RESULT_REFUSED,
+                       "%s does not exist: fieldsync-server init --data %s", setup->database,
+                       setup->folder);
+}
+
 enum result setup_migrate(struct setup *setup, struct wall_time now, struct problem *problem)
 {
-    if (!files_exists(setup->database))
-        return problem_set(problem, RESULT_REFUSED,
-                           "%s does not exist: fieldsync-server init --data %s", setup->database,
-                           setup->folder);
-    return migrate(setup, false, now, problem);
+    enum result result = setup_expect_company(setup, problem);
+
+    return result == RESULT_OK ? migrate(setup, false, now, problem) : result;
 }
 
 /* Newest common script that this program carries. */
@@ -187,13 +194,10 @@ static enum result check_version(struct sql_database *database, struct problem *
 enum result setup_load_catalog(struct setup *setup, struct problem *problem)
 {
     struct sql_database *database = NULL;
-    enum result result = RESULT_OK;
+    enum result result = setup_expect_company(setup, problem);
 
-    if (!files_exists(setup->database))
-        return problem_set(problem, RESULT_REFUSED,
-                           "%s does not exist: fieldsync-server init --data %s", setup->database,
-                           setup->folder);
-    result = open_database(setup->database, false, &database, problem);
+    if (result == RESULT_OK)
+        result = open_database(setup->database, false, &database, problem);
     if (result == RESULT_OK)
         result = check_version(database, problem);
     if (result == RESULT_OK)

@@ -88,6 +88,8 @@ MUST_CHECK enum result setup_unprotect_key(struct setup *setup, struct problem *
 MUST_CHECK enum result setup_ensure_report_key(struct setup *setup, struct problem *problem);
 /* Who may not read it works without: receipts wait for somebody who may. */
 MUST_CHECK enum result setup_read_report_key(struct setup *setup, struct problem *problem);
+/* RESULT_REFUSED: there is no company in this folder; says how to make one. */
+MUST_CHECK enum result setup_expect_company(const struct setup *setup, struct problem *problem);
 /* Brings the database up to date and its triggers with it; only with the lock. */
 MUST_CHECK enum result setup_migrate(struct setup *setup, struct wall_time now,
                                      struct problem *problem);

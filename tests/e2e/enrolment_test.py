@@ -113,6 +113,16 @@ def nothing_secret_is_readable_by_others(company):
         expect_equal(os.stat(path).st_mode & 0o077, 0, "rights of others on " + path)
 
 
+def a_folder_that_is_not_there_is_named_with_what_to_do(company):
+    folder = os.path.join(company.folder, "mistyped")
+    for command in ("sync", "run", "status", "passphrase", "encrypt", "rescue"):
+        output = lib.run_program(company.agent_program, command, "--data", folder, code=3)
+        expect(folder in output.err and "enrol CODE" in output.err, output.err)
+    output = lib.run_program(company.server_program, "serve", "--data", folder, code=None)
+    expect(output.code != 0 and "fieldsync-server init" in output.err, output.err)
+    expect(not os.path.exists(folder), "a wrong folder was made")
+
+
 if __name__ == "__main__":
     stories.tell((
         a_technician_enrols_with_a_code_and_sees_the_work,
@@ -123,4 +133,5 @@ if __name__ == "__main__":
         revoking_a_device_ends_its_session_within_a_second_and_keeps_its_work,
         a_second_program_on_the_same_data_refuses_to_start,
         nothing_secret_is_readable_by_others,
+        a_folder_that_is_not_there_is_named_with_what_to_do,
     ), ("anna", "bruno", "carla"))
