@@ -120,7 +120,8 @@ static enum result find_data_folder(struct program *program, struct problem *pro
                                     "%s/.local/share/fieldsync", home);
     if (size <= 0 || (size_t)size >= sizeof program->data_folder)
         return problem_set(problem, RESULT_REFUSED, "the data folder's path is too long");
-    if (strcmp(program->options.command->name, "enrol") != 0 && !files_exists(program->data_folder))
+    if (strcmp(program->options.command->name, "enrol") != 0 &&
+        !files_is_folder(program->data_folder))
         return problem_set(problem, RESULT_REFUSED,
                            "there is no folder %s, so no device is enrolled here. Enrol it with a "
                            "code of your office, `fieldsync-agent enrol CODE`, or say another "

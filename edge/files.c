@@ -323,6 +323,13 @@ bool files_exists(const char *path)
     return stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
 }
 
+bool files_is_folder(const char *path)
+{
+    struct stat facts;
+
+    return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
 /* RESULT_OK also when it was there before. */
 static enum result make_one_folder(const char *path, struct problem *problem)
 {

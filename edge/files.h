@@ -59,6 +59,7 @@ MUST_CHECK enum result files_sync_name(const char *path, struct problem *problem
 
 /* True if a regular file is there that we may look at. */
 bool files_exists(const char *path);
+bool files_is_folder(const char *path);
 
 /* Makes the folder and all above it; those that exist keep their rights. */
 MUST_CHECK enum result files_make_folder(const char *path, struct problem *problem);
