@@ -3,7 +3,8 @@
 """Measures Fieldsync with its real programs over the loopback: encryption on, every commit of the
 server durable. docs/PERFORMANCE.md says what each line means.
 
-    bench [--quick] [--only T1,T4] [--clients N] [--json FILE] [--compare OLD.json] [--chart FILE]
+    bench [--quick] [--only T1,T4] [--clients N] [--peers] [--json FILE] [--compare OLD.json]
+          [--chart FILE]
     bench --from A.json,B.json [--json FILE] [--compare OLD.json] [--chart FILE]
 
 Prints one table and writes bench.json; with --compare a second table against an older one, with
@@ -28,6 +29,7 @@ import ingest
 import live
 import memory
 import offline
+import peers
 import replica
 import vault
 from company import Company
@@ -53,6 +55,9 @@ def measure(company, wanted):
         say(name)
         GROUPS[name](company)
         say("%s took %.0f s" % (name, time.monotonic() - begin))
+    if company.options.peers:
+        say("peers")
+        peers.mosquitto(company)
 
 
 def parse():
@@ -61,6 +66,7 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="a smoke test, a fiftieth of the data")
     parser.add_argument("--only", help="some of %s (T1 brings T1b and T7)" % ",".join(GROUPS))
     parser.add_argument("--clients", type=int, help="devices of T5 and T8 (10000), most of T4")
+    parser.add_argument("--peers", action="store_true", help="other programs, too (Mosquitto: T4)")
     parser.add_argument("--json", default="bench.json", help="where to write the figures")
     parser.add_argument("--from", dest="parts", help="join these files, measure nothing")
     parser.add_argument("--compare", metavar="OLD.json", help="print the change of each figure")

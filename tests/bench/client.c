@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-enum { GREETING_SIZE_MAX = LIMIT_GREETING_SIZE_MAX };
-
-/* An agent tells at once what its first two publications are, then now and then. */
+/* The first receipt says that WELCOME has arrived, the second that nothing is missing any more; an
+ * agent's later ones, one now and then, are left out. */
 enum { RECEIPTS_AT_FIRST = 2 };
 
 void client_done(struct client *client)
@@ -80,7 +79,7 @@ enum result client_dial(struct client *client, const uint8_t *seed, struct wall_
     enum result result;
 
     client_disconnected(client);
-    buffer_init(&greeting, GREETING_SIZE_MAX);
+    buffer_init(&greeting, LIMIT_GREETING_SIZE_MAX);
     result = client->is_enrolled ? greet_again(client, now, &greeting, problem)
                                  : greet_first(client, now, &greeting, problem);
     options.greeting = buffer_bytes(&greeting);

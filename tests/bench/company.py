@@ -102,7 +102,7 @@ class Company:
         self.server = subprocess.Popen(
             [self.server_program, "serve", "--data", self.data, "--listen-port", str(self.port),
              "--admin-port", str(self.admin_port), "--limit-connects-per-address", "0",
-             "--limit-handshakes-per-address", "1000"],
+             "--limit-handshakes-per-address", "1000", "--limit-device-changes", "0"],
             stdout=subprocess.PIPE, stderr=log)
         log.close()
         for line in self.server.stdout:

@@ -5,7 +5,6 @@ import re
 import socket
 import sqlite3
 import subprocess
-import threading
 import time
 
 WAIT_S = 60
@@ -67,36 +66,6 @@ def end(process):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-class Counter:
-    """Passes one connection at a time on to the server and counts every byte of TCP payload."""
-
-    def __init__(self, port):
-        self.server_port = port
-        self.bytes = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", self.server_port))
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self.copy, args=(one, other), daemon=True).start()
-
-    def copy(self, one, other):
-        try:
-            while data := one.recv(65536):
-                self.bytes += len(data)
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
 
 
 class Connection:

@@ -4,7 +4,8 @@ import os
 import random
 import time
 
-from harness import Counter, end, run
+from harness import end, run
+from lib import Line
 
 YARDSTICK = "libwebsockets alone, as many receivers"
 
@@ -111,16 +112,16 @@ def t6(company):
     rounds = 3 if company.quick else 50
     lines = reconnects(company, None, rounds)
     company.figures.add("T6", "wall_s", [line[0] / 1e6 for line in lines])
-    counter = Counter(company.port)
-    swarm = company.start_swarm(["tech"], counter.port)
+    line = Line(company.port)
+    swarm = company.start_swarm(["tech"], line.port)
     samples = []
     time.sleep(0.3)
     for _ in range(min(rounds, 10)):
-        before = counter.bytes
+        before = line.bytes_up + line.bytes_down
         swarm.send_signal(10)
         company.swarm_line(swarm, "reconnected")
         time.sleep(0.1)
-        samples.append(counter.bytes - before)
+        samples.append(line.bytes_up + line.bytes_down - before)
     company.end_swarm(swarm)
-    counter.listener.close()
+    line.close()
     company.figures.add("T6", "bytes_total", samples, "TCP payload, upgrade included")
