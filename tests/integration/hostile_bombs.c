@@ -216,6 +216,30 @@ static void come_back(struct attack *attack)
     assert_int_equal(attack->wire->heard[MESSAGE_WELCOME], 1);
 }
 
+/* A frame made by hand, in as many as the server's offer asks for. */
+static struct frame_list in_pieces(struct attack *attack, struct bytes frame)
+{
+    struct world *world = attack->world;
+    size_t piece_max = channel_frame_size_max(attack->wire->channel) - FRAME_HEAD_SIZE;
+    struct bytes body = bytes_of(frame.data + FRAME_HEAD_SIZE, frame.size - FRAME_HEAD_SIZE);
+    size_t count = (body.size + piece_max - 1) / piece_max;
+    struct bytes *frames = arena_array(&world->arena, count, sizeof *frames);
+
+    assert_non_null(frames);
+    for (size_t i = 0; i < count; i++) {
+        size_t from = i * piece_max;
+        size_t size = i + 1 < count ? piece_max : body.size - from;
+        uint8_t *data = arena_alloc(&world->arena, FRAME_HEAD_SIZE + size);
+
+        assert_non_null(data);
+        data[0] = frame.data[0];
+        data[1] = (uint8_t)(frame.data[1] | (i + 1 < count ? FRAME_MORE : 0));
+        memcpy(data + FRAME_HEAD_SIZE, body.data + from, size);
+        frames[i] = bytes_of(data, FRAME_HEAD_SIZE + size);
+    }
+    return (struct frame_list){.frames = frames, .count = count};
+}
+
 /* Milliseconds from the first byte to the end of all that follows. */
 static double explode(struct attack *attack, const struct bomb *bomb, uint8_t type,
                       struct bytes body)
@@ -224,8 +248,7 @@ static double explode(struct attack *attack, const struct bomb *bomb, uint8_t ty
     double begin = 0;
 
     if (bomb->is_sealed_raw) {
-        struct bytes frame = body;
-        const struct frame_list list = {.frames = &frame, .count = 1};
+        const struct frame_list list = in_pieces(attack, body);
         struct channel_messages messages = {0};
 
         ok(world,
