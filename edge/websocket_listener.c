@@ -24,7 +24,7 @@ enum {
     PAUSE_US = 200 * 1000,
     RATE_SLOT_COUNT = 1024, /* addresses remembered: 24 KiB, only with a limit */
     RATE_PROBE_COUNT = 8,
-    SERVER_READ_SIZE = 1024, /* libwebsockets keeps this much for each connection */
+    SERVER_READ_SIZE = 256, /* libwebsockets keeps this much for each connection */
     FILE_PATH_SIZE = 1024,
 };
 

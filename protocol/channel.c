@@ -56,7 +56,8 @@ struct channel {
     bool has_token_id;
     uint8_t token_id[IDENTITY_TOKEN_ID_SIZE];
     uint8_t peer_static_key[NOISE_KEY_SIZE]; /* server */
-    struct hello hello;
+    struct hello *hello; /* server: NULL when open, ten thousand lie idle then */
+    size_t message_size_max;
     struct greeting_phase *phase; /* NULL when open or dead */
     struct noise_transport transport;
     struct frame_joiner joiner;
@@ -118,14 +119,17 @@ static enum result channel_create(enum channel_state state, const struct noise_k
 {
     struct channel *channel = calloc(1, sizeof *channel);
     struct greeting_phase *phase = calloc(1, sizeof *phase);
+    struct hello *hello = calloc(1, sizeof *hello);
 
-    if (channel == NULL || phase == NULL) {
+    if (channel == NULL || phase == NULL || hello == NULL) {
         free(channel);
         free(phase);
+        free(hello);
         return problem_set(problem, RESULT_EXHAUSTED, "no memory for a channel");
     }
     channel->state = state;
     channel->phase = phase;
+    channel->hello = hello;
     frame_joiner_init(&channel->joiner, body_size_max == 0 ? LIMIT_BODY_SIZE_MAX : body_size_max);
     phase->static_keys = *keys;
     memcpy(phase->seed, seed, sizeof phase->seed);
@@ -146,8 +150,9 @@ enum result channel_create_server(const struct channel_server_options *options,
                             options->body_size_max, &channel, problem);
     if (result != RESULT_OK)
         return result;
-    channel->hello = options->hello;
-    memcpy(channel->hello.public_key, options->static_keys->public_key, NOISE_KEY_SIZE);
+    *channel->hello = options->hello;
+    channel->message_size_max = (size_t)options->hello.message_size_max;
+    memcpy(channel->hello->public_key, options->static_keys->public_key, NOISE_KEY_SIZE);
     *ret_channel = channel;
     return RESULT_OK;
 }
@@ -188,6 +193,7 @@ void channel_destroy(struct channel *channel)
     if (channel == NULL)
         return;
     die(channel);
+    free(channel->hello);
     sodium_memzero(channel, sizeof *channel);
     free(channel);
 }
@@ -210,7 +216,7 @@ bool channel_is_worn(const struct channel *channel)
 
 size_t channel_frame_size_max(const struct channel *channel)
 {
-    return (size_t)channel->hello.message_size_max - NOISE_TAG_SIZE;
+    return channel->message_size_max - NOISE_TAG_SIZE;
 }
 
 void channel_set_dictionary(struct channel *channel, struct frame_dictionary dictionary)
@@ -279,7 +285,7 @@ static void noise_begin(struct channel *channel, enum noise_role role, uint8_t v
                                   .prologue = bytes_of(prologue, sizeof prologue),
                                   .static_keys = &phase->static_keys,
                                   .ephemeral_private = phase->seed,
-                                  .remote_static = channel->hello.public_key,
+                                  .remote_static = channel->hello->public_key,
                                   .psk = role == NOISE_INITIATOR ? phase->psk : NULL,
                               });
 }
@@ -316,7 +322,7 @@ enum result channel_start(struct channel *channel, struct arena *arena, struct b
         return problem_set(problem, RESULT_MALFORMED, "the channel failed before");
     invariant(channel->state == CHANNEL_STARTING);
     buffer_init(&buffer, LIMIT_HELLO_SIZE_MAX);
-    result = hello_encode(&channel->hello, &buffer, problem);
+    result = hello_encode(channel->hello, &buffer, problem);
     if (result == RESULT_OK)
         result = arena_copy(arena, buffer_bytes(&buffer), &message, problem);
     buffer_done(&buffer);
@@ -381,10 +387,11 @@ static enum result receive_hello(struct channel *channel, struct bytes message, 
         result = hello_check(channel, &hello, problem);
     if (result != RESULT_OK)
         return result;
-    channel->hello = hello;
+    *channel->hello = hello;
+    channel->message_size_max = (size_t)hello.message_size_max;
     if (hello.retry_after_ms > 0) {
         die(channel);
-        *ret_event = (struct channel_event){.kind = CHANNEL_LATER, .hello = &channel->hello};
+        *ret_event = (struct channel_event){.kind = CHANNEL_LATER, .hello = channel->hello};
         return RESULT_OK;
     }
     hello_hash(channel, message);
@@ -404,8 +411,8 @@ static enum result mark_check(const struct channel *channel, struct bytes messag
     if (message.size != MESSAGE_1_SIZE ||
         (message.data[0] != CHANNEL_SESSION && message.data[0] != CHANNEL_ENROL))
         return problem_set(problem, RESULT_MALFORMED, "message 1 of %zu bytes", message.size);
-    if (message.data[1] < channel->hello.version_min ||
-        message.data[1] > channel->hello.version_max)
+    if (message.data[1] < channel->hello->version_min ||
+        message.data[1] > channel->hello->version_max)
         return problem_set(problem, RESULT_MALFORMED, "message 1 of version %u", message.data[1]);
     return RESULT_OK;
 }
@@ -472,7 +479,7 @@ static enum result receive_message_2(struct channel *channel, struct bytes messa
         result = problem_set(problem, RESULT_MALFORMED, "message 2 with content");
     if (result != RESULT_OK)
         return result;
-    *ret_event = (struct channel_event){.kind = CHANNEL_OPEN, .hello = &channel->hello};
+    *ret_event = (struct channel_event){.kind = CHANNEL_OPEN, .hello = channel->hello};
     result = handshake_write(channel, bytes_of(MARK, sizeof MARK), greeting, payload, reply,
                              &ret_event->message, problem);
     if (result != RESULT_OK)
@@ -557,6 +564,8 @@ enum result channel_psk(struct channel *channel, const uint8_t *psk, struct aren
         return judge(channel, result);
     noise_split(&channel->phase->noise, &channel->transport);
     phase_end(channel);
+    free(channel->hello);
+    channel->hello = NULL;
     move(channel, CHANNEL_IS_OPEN);
     *ret_event = event_of_peer(channel, CHANNEL_OPEN);
     ret_event->greeting = greeting;
@@ -573,8 +582,7 @@ static enum result receive_frame(struct channel *channel, struct bytes message, 
     uint8_t *plaintext = NULL;
     enum result result;
 
-    if (message.size < LIMIT_MESSAGE_SIZE_MIN ||
-        message.size > (size_t)channel->hello.message_size_max)
+    if (message.size < LIMIT_MESSAGE_SIZE_MIN || message.size > channel->message_size_max)
         return problem_set(problem, RESULT_MALFORMED, "message of %zu bytes", message.size);
     plaintext = arena_alloc(arena, message.size - NOISE_TAG_SIZE);
     if (plaintext == NULL)

@@ -89,7 +89,8 @@ struct run {
     struct master *readers[RUN_READERS_MAX]; /* each its thread's; NULL: not opened */
 
     struct errand look;
-    int64_t work_seen; /* groups and publications at the last look: unchanged is quiet */
+    struct errand warm_up; /* no job: opens the first reader */
+    int64_t work_seen;     /* groups and publications at the last look: unchanged is quiet */
     bool is_resting;
     struct mono_time trim_at; /* without quiet, not before */
     bool is_looking;

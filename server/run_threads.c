@@ -316,7 +316,7 @@ static void read_batch(void *context, size_t thread_index, struct worker_job *co
                         : open_reader(run, thread_index, &first->problem);
     for (size_t i = 0; i < job_count && first->result != RESULT_OK; i++)
         jobs[i]->result = RESULT_WAIT; /* each is handed over again a little later */
-    if (first->result == RESULT_OK)
+    if (first->result == RESULT_OK && job_count > 0)
         first->result = master_read(run->readers[thread_index], jobs, job_count, clock_wall_now(),
                                     &first->problem);
 }
@@ -517,14 +517,18 @@ enum result run_threads_start(struct run *run, struct problem *problem)
     reads.group_count_max = RUN_BATCH_MAX;
     reads.thread_count = (size_t)config_number(run->config, "serve.readers");
     reads.idle_ms = READER_IDLE_MS;
-    if (result == RESULT_OK)
-        result = open_reader(run, 0, problem);
     if (result == RESULT_OK) /* pages that only the start has read */
         sql_release_memory(sqlite_store_database(master_store(run->writer.master)));
     if (result == RESULT_OK)
         result = worker_create(&writes, &run->writer_worker, problem);
     if (result == RESULT_OK)
         result = worker_create(&reads, &run->reader_worker, problem);
+    /* The first reader opens on its own thread: reading the schema takes as long as the rest of the
+     * start, and nobody asks before he has a socket. */
+    run->warm_up = (struct errand){.run = run};
+    run->warm_up.worker_job = (struct worker_job){.context = &run->warm_up};
+    if (result == RESULT_OK)
+        result = worker_submit(run->reader_worker, &run->warm_up.worker_job, problem);
     return result;
 }
 

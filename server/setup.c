@@ -230,9 +230,10 @@ enum result setup_open_master(struct setup *setup, bool is_reader, const struct 
         result = sqlite_store_open(&store_options, &setup->catalog, &options.store, problem);
     if (result != RESULT_OK)
         return result;
-    setup->closing.key = setup->reports;
-    if (!is_reader)
+    if (!is_reader) { /* readers are opened beside the running writer and must not touch it */
+        setup->closing.key = setup->reports;
         options.closing = (struct master_closing){closing_run, &setup->closing};
+    }
     result = master_create(&options, ret_master, problem);
     if (result != RESULT_OK)
         store_close(options.store);

@@ -22,7 +22,16 @@ void feed_destroy(struct feed *feed)
     if (feed == NULL)
         return;
     free(feed->buckets);
+    free(feed->resting);
     free(feed);
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left;
+    int64_t b = *(const int64_t *)right;
+
+    return (a > b) - (a < b);
 }
 
 struct feed_bucket *feed_find(const struct feed *feed, int64_t bucket)
@@ -43,10 +52,55 @@ struct feed_bucket *feed_find(const struct feed *feed, int64_t bucket)
     return NULL;
 }
 
+bool feed_stands(const struct feed *feed, int64_t bucket, struct feed_bucket *ret_bucket)
+{
+    const struct feed_bucket *found = NULL;
+
+    if (feed->resting != NULL) {
+        if (bsearch(&bucket, feed->resting, feed->count, sizeof bucket, compare_numbers) == NULL)
+            return false;
+        *ret_bucket = (struct feed_bucket){.bucket = bucket, .seq = feed->published_seq};
+        return true;
+    }
+    found = feed_find(feed, bucket);
+    if (found != NULL)
+        *ret_bucket = *found;
+    return found != NULL;
+}
+
+/* Is there nothing to remember of any bucket but its number? What is read anew in each round is
+ * none of it. */
+static bool is_at_rest(const struct feed *feed)
+{
+    for (size_t i = 0; i < feed->count; i++) {
+        const struct feed_bucket *bucket = &feed->buckets[i];
+
+        if (bucket->seq != feed->published_seq || bucket->seq_old != 0 || bucket->page_to != 0 ||
+            bucket->is_paged || bucket->needs_ids)
+            return false;
+    }
+    return feed->count > 0;
+}
+
+/* Without memory it stays as it is. */
+static void lay_to_rest(struct feed *feed)
+{
+    int64_t *resting = is_at_rest(feed) ? malloc(feed->count * sizeof *resting) : NULL;
+
+    if (resting == NULL)
+        return;
+    for (size_t i = 0; i < feed->count; i++)
+        resting[i] = feed->buckets[i].bucket;
+    free(feed->buckets);
+    feed->buckets = NULL;
+    feed->resting = resting;
+}
+
 enum result feed_assign(struct feed *feed, const struct feed *next, struct problem *problem)
 {
     struct feed_bucket *buckets = NULL;
 
+    invariant(next->resting == NULL);
     if (next->count > 0) {
         buckets = malloc(next->count * sizeof *buckets);
         if (buckets == NULL)
@@ -54,8 +108,10 @@ enum result feed_assign(struct feed *feed, const struct feed *next, struct probl
         memcpy(buckets, next->buckets, next->count * sizeof *buckets);
     }
     free(feed->buckets);
+    free(feed->resting);
     *feed = *next;
     feed->buckets = buckets;
+    lay_to_rest(feed);
     return RESULT_OK;
 }
 
@@ -126,7 +182,7 @@ enum result feed_resume(struct feed *feed, const struct message_resume *resume, 
     bool is_known = is_epoch_same && resume->published_seq > 0 && resume->published_seq <= head;
     struct feed_bucket *buckets = NULL;
 
-    invariant(feed->buckets == NULL);
+    invariant(feed->buckets == NULL && feed->resting == NULL);
     if (subscribed_count > 0) {
         buckets = calloc(subscribed_count, sizeof *buckets);
         if (buckets == NULL)
@@ -152,13 +208,16 @@ enum result feed_resume(struct feed *feed, const struct message_resume *resume, 
         feed->is_published_once = false; /* there is something to publish, even at the same head */
     }
     feed->is_subscription_known = is_known && holds_these(resume, feed);
+    lay_to_rest(feed);
     return RESULT_OK;
 }
 
 bool feed_concerns(const struct feed *feed, const struct work_outcome *outcome)
 {
+    struct feed_bucket unused;
+
     for (size_t i = 0; i < outcome->touched_count; i++)
-        if (feed_find(feed, outcome->touched[i].bucket) != NULL)
+        if (feed_stands(feed, outcome->touched[i].bucket, &unused))
             return true;
     for (size_t i = 0; i < outcome->user_count; i++)
         if (outcome->users[i] == feed->user_id)

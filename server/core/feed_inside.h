@@ -30,11 +30,17 @@ struct feed {
     bool is_published_once;
     size_t chase_count; /* rounds in which the tails did not fit (FEED_CHASES_MAX) */
     size_t count;
-    struct feed_bucket *buckets; /* ascending; heap */
+    /* One of the two, ascending, on the heap. At rest, and that is nearly always, a device stands
+     * at published_seq in all of its buckets: their numbers are enough then, an eighth of the
+     * memory. */
+    struct feed_bucket *buckets;
+    int64_t *resting;
 };
 
-/* NULL: not in it. */
+/* For a feed that isn't at rest. NULL: not in it. */
 struct feed_bucket *feed_find(const struct feed *feed, int64_t bucket);
+/* Where it stands in the bucket, at rest or not. False: it isn't in it. */
+bool feed_stands(const struct feed *feed, int64_t bucket, struct feed_bucket *ret_bucket);
 /* Takes over a new state: copies the buckets to the heap. RESULT_EXHAUSTED: nothing changed. */
 MUST_CHECK enum result feed_assign(struct feed *feed, const struct feed *next,
                                    struct problem *problem);

@@ -37,18 +37,15 @@ static enum result refresh_subscription(struct feed_round *round, struct problem
 
     if (result != RESULT_OK)
         return result;
+    round->next.resting = NULL;
     round->next.buckets = arena_array(round->reader->arena, count, sizeof *round->next.buckets);
     if (round->next.buckets == NULL)
         return arena_full(round->reader->arena, problem);
     round->next.count = count;
     round->is_scope_changed = count != feed->count;
     for (size_t i = 0; i < count; i++) {
-        const struct feed_bucket *known = feed_find(feed, subscribed[i].bucket);
-
         round->next.buckets[i] = (struct feed_bucket){.bucket = subscribed[i].bucket};
-        if (known != NULL)
-            round->next.buckets[i] = *known;
-        else
+        if (!feed_stands(feed, subscribed[i].bucket, &round->next.buckets[i]))
             round->is_scope_changed = true;
     }
     if (round->is_scope_changed)

@@ -661,6 +661,42 @@ static void a_bucket_that_is_too_much_for_the_rest_goes_by_itself(void **state)
     mirror_destroy(mirror);
 }
 
+/* What a device at rest costs: the numbers of its buckets, also when it comes back to nothing new.
+ */
+static void a_device_at_rest_keeps_only_the_numbers_of_its_buckets(void **state)
+{
+    struct world *world = *state;
+    struct mirror *mirror = calloc(1, sizeof *mirror);
+    struct scope_bucket subscribed[] = {{.bucket = SITE(10), .from_seq = 1},
+                                        {.bucket = SITE(20), .from_seq = 1}};
+    struct message_resume resume = {0};
+    struct feed_bucket stands = {0};
+
+    assert_non_null(mirror);
+    fill(world, 1, 30, 10);
+    connect(world, mirror, ANNA);
+    assert_true(mirror->feed->buckets != NULL || mirror->feed->resting != NULL);
+    while (pull_once(world, mirror, 256 * 1024))
+        ;
+    assert_null(mirror->feed->buckets);
+    assert_true(feed_stands(mirror->feed, SITE(10), &stands));
+    assert_int_equal(stands.seq, feed_published_seq(mirror->feed));
+    assert_false(feed_stands(mirror->feed, SITE(77), &stands));
+    office(world, "UPDATE note SET a='more' WHERE id=3");
+    assert_true(feed_concerns(mirror->feed, &world->outcome.work));
+    while (pull_once(world, mirror, 256 * 1024))
+        ;
+    assert_null(mirror->feed->buckets);
+    expect_same(world, mirror);
+    resume.published_seq = head(world);
+    feed_destroy(mirror->feed);
+    mirror->feed = feed_create(ANNA, 1);
+    kit_ok(world, feed_resume(mirror->feed, &resume, true, false, head(world), NULL, subscribed, 2,
+                              &world->problem));
+    assert_null(mirror->feed->buckets);
+    mirror_destroy(mirror);
+}
+
 static void a_cut_paging_goes_on_where_it_was(void **state)
 {
     struct world *world = *state;
@@ -836,6 +872,7 @@ int main(void)
         STORY(a_large_bucket_is_paged_and_published_at_the_head),
         STORY(many_small_buckets_come_in_few_messages),
         STORY(a_bucket_that_is_too_much_for_the_rest_goes_by_itself),
+        STORY(a_device_at_rest_keeps_only_the_numbers_of_its_buckets),
         STORY(a_cut_paging_goes_on_where_it_was),
         STORY(a_reader_slower_than_the_writer_is_published_in_the_end),
         STORY(readers_of_the_same_range_share_one_body),
