@@ -149,5 +149,5 @@ def t13(company):
         company.figures.add("T13/%s/idle" % name, "p99_ms", [sample[place] for sample in idle])
         company.figures.add("T13/" + name, "p99_ms", [sample[place] for sample in busy],
                             "the same at rest", statistics.median(sample[place] for sample in idle))
-    company.figures.add("T13", "wal_mib", [sample[2] for sample in busy])
+    company.figures.add("T13", "wal_mib", [max(sample[2] for sample in busy)])
     company.figures.add("T13", "changes_per_s", [rate], "meanwhile")
