@@ -13,9 +13,9 @@ YARDSTICK_CHANGES = 1000  # of one transaction: ten devices' seals, as a server 
 
 # ---- T3 ----
 
-def work_of(company, count, round_no):
-    """100 changes of each device, at the calls of its own customer (the first device's is 1, and so
-    on, around): [(device, operation)]."""
+def work_of(company, count, round_no, first=0):
+    """100 changes of each device, at the calls of its own customer (of the first device that after
+    `first`, and so on, around): [(device, operation)]."""
     with open(company.path("w", "t3.json"), encoding="utf-8") as file:
         batches = json.load(file)
     with company.sql(company.path("w", "w.db")) as w:
@@ -24,7 +24,7 @@ def work_of(company, count, round_no):
     customers = len({owner for owner, _ in calls})
     work = []
     for device in range(count):
-        customer = device % customers + 1
+        customer = (first + device) % customers + 1
         own = [call for owner, call in calls if owner == customer]
         batch = batches[(device + 7 * round_no) % len(batches)]
         for number, operation in enumerate(batch):
