@@ -18,6 +18,7 @@ enum { IS_SANITIZED = 0, REPEATS = 1000, BOMB_MS_MAX = 50, FLOOD_FRAMES = 100000
 enum {
     WARM_UP = 20,
     RSS_GROWTH_MAX = 1024 * 1024,
+    BOMB_SIZE_MAX = LIMIT_MESSAGE_OFFER - 64, /* what one message holds */
     FLOOD_BATCH = 500,
     FORGED_CHANGES = LIMIT_PUSH_CHANGES_MAX - 1,
 };
@@ -85,14 +86,14 @@ static void deflate_frame(struct buffer *frame, uint8_t type, uint32_t said, siz
 
     assert_non_null(zeros);
     put(frame, head, sizeof head);
-    assert_int_equal(buffer_reserve(frame, 60000, &room, &problem), RESULT_OK);
+    assert_int_equal(buffer_reserve(frame, BOMB_SIZE_MAX, &room, &problem), RESULT_OK);
     assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY), Z_OK);
     stream.next_in = zeros;
     stream.avail_in = (uInt)size;
     stream.next_out = room;
-    stream.avail_out = 60000;
+    stream.avail_out = BOMB_SIZE_MAX;
     assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    frame->size += 60000 - stream.avail_out;
+    frame->size += BOMB_SIZE_MAX - stream.avail_out;
     assert_int_equal(deflateEnd(&stream), Z_OK);
     free(zeros);
 }
@@ -108,14 +109,14 @@ static void lying_zlib_bomb(struct attack *attack, uint8_t *ret_type, struct buf
 {
     (void)attack;
     *ret_type = MESSAGE_PUSH;
-    deflate_frame(body, MESSAGE_PUSH, 100, 50 * 1024 * 1024);
+    deflate_frame(body, MESSAGE_PUSH, 100, 15 * 1024 * 1024);
 }
 
 static void boasting_zlib_bomb(struct attack *attack, uint8_t *ret_type, struct buffer *body)
 {
     (void)attack;
     *ret_type = MESSAGE_PUSH;
-    deflate_frame(body, MESSAGE_PUSH, UINT32_MAX, 50 * 1024 * 1024);
+    deflate_frame(body, MESSAGE_PUSH, UINT32_MAX, 15 * 1024 * 1024);
 }
 
 static void deep_arrays(struct attack *attack, uint8_t *ret_type, struct buffer *body)
