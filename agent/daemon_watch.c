@@ -10,7 +10,8 @@
 
 #define REST_AFTER_US  SECONDS(2)
 #define LOOK_SOON_US   MILLISECONDS(1)
-#define LOOK_EVERY_US  SECONDS(1) /* for commits that no watch sees */
+#define LOOK_EVERY_US  SECONDS(1)  /* for commits that no watch sees */
+#define LOOK_SELDOM_US SECONDS(10) /* the same beside a watch: a battery lasts longer asleep */
 #define WATCH_EVERY_US MILLISECONDS(20)
 
 /* Somebody may have committed: only another connection's commit moves the counter. */
@@ -60,13 +61,14 @@ static void rest(struct daemon *daemon)
 void daemon_on_look_timer(void *context)
 {
     struct daemon *daemon = context;
+    int64_t most_us = daemon->log_watch != NULL ? LOOK_SELDOM_US : LOOK_EVERY_US;
 
     look(daemon);
     rest(daemon);
     daemon_look_at_age(daemon);
     daemon->look_delay_us += daemon->look_delay_us / 2;
-    if (daemon->look_delay_us > LOOK_EVERY_US)
-        daemon->look_delay_us = LOOK_EVERY_US;
+    if (daemon->look_delay_us > most_us)
+        daemon->look_delay_us = most_us;
     if (daemon->idle_since.us != MONO_NEVER.us &&
         (daemon->request != 0 || daemon->options->mode != DAEMON_RUN))
         daemon_step(daemon, (struct agent_event){.kind = AGENT_EVENT_DEADLINE});

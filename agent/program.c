@@ -51,7 +51,7 @@ const char *program_next_step_of(enum result result)
     case RESULT_WAIT:
         return "Nothing was changed. Another program is writing: try again in a moment.";
     case RESULT_EXHAUSTED:
-        return "Nothing was changed. Make room on the disk and try again.";
+        return "Nothing was changed. Make room, in memory or on the disk, and try again.";
     case RESULT_STORAGE:
         return "Run `fieldsync-agent verify`. If the replica is damaged, `fieldsync-agent rescue` "
                "saves the unsent work; don't delete anything before the office has seen it.";

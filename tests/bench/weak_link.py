@@ -15,7 +15,9 @@ import collections
 import json
 import os
 import re
+import signal
 import statistics
+import subprocess
 import sys
 import time
 
@@ -31,11 +33,12 @@ from weak_net import (DOWN, FINE, GONE, NOT_PERMITTED, SERVER_ADDRESS, UP, Netwo
 HOUR_S = 3600
 CHANGES = 20
 PHOTOS = 2
+FIRST_NOTES = 1000
 
 # What is played: the link, photos of so many bytes, how often the link breaks, and how long it is
 # gone then; seconds of each kind of waiting; seconds until we give up.
 Scale = collections.namedtuple("Scale", "weather photo_size cuts gone_s idle_s limit_s")
-FULL = Scale(Weather(bits=9600, latency_s=0.6, loss=0.1), 200_000, 3, 20, 900, 3600)
+FULL = Scale(Weather(bits=9600, latency_s=0.6, loss=0.1), 200_000, 3, 20, 600, 3600)
 QUICK = Scale(Weather(bits=64_000, latency_s=0.1, loss=0.03), 30_000, 2, 1, 0, 60)
 
 
@@ -84,7 +87,7 @@ class Play:
         """The agent as a program of the device's side, with as little of everything as it gets."""
         path = os.path.join(self.company.folder, "small-agent")
         limit = "ulimit -v %d || exit 1\n" % self.memory_kib if self.memory_kib else ""
-        core = ("taskset", "--cpu-list", "0", "nice", "-n", "19")
+        core = () if self.scale is QUICK else ("taskset", "--cpu-list", "0", "nice", "-n", "19")
         with open(path, "w", encoding="ascii") as file:
             file.write("#!/bin/sh\n%sexec %s \"$@\"\n" % (limit, " ".join(
                 self.network.command(*core, self.company.agent_program))))
@@ -238,38 +241,45 @@ class Play:
     def idle(self):
         self.network.weather = self.scale.weather
         self.device.wait_idle(self.scale.limit_s)
-        self.measure("idle, connected", lambda: None)
+        self.measure("idle, connected")
 
     def offline(self):
         self.network.weather = GONE
         self.network.break_connections()
-        self.measure("no link", lambda: None)
+        self.measure("no link")
         self.network.weather = self.scale.weather
         self.device.nudge()
         self.device.wait_idle(self.scale.limit_s)
 
-    def measure(self, name, after):
+    def measure(self, name):
         """An hour of waiting, from a part of it."""
         pid, seconds = self.device.agent.pid, self.scale.idle_s
+        waits = os.path.join(self.company.folder, "waits")
         self.network.new_tally()
-        switches, cpu = status_of(pid, "voluntary_ctxt_switches"), cpu_s(pid)
-        time.sleep(seconds)
+        cpu = cpu_s(pid)
+        subprocess.run(["timeout", str(seconds), "strace", "-f", "-e", "trace=epoll_wait", "-o",
+                        waits, "-p", str(pid)], capture_output=True, check=False)
         tally = self.network.new_tally()
         hour = HOUR_S / seconds
-        after()
+        with open(waits, encoding="utf-8") as file:
+            wakes = sum("epoll_wait(" in line for line in file)
         self.add(name + ", an hour: bytes up, headers included", tally.bytes[UP] * hour, "bytes")
         self.add(name + ", an hour: bytes down", tally.bytes[DOWN] * hour, "bytes")
         self.add(name + ", an hour: packets", sum(tally.packets) * hour, "packets")
         self.add(name + ", an hour: the radio wakes", tally.wakes() * hour, "times")
         self.add(name + ", an hour: connections tried", len(tally.connects) * hour, "times")
-        self.add(name + ", an hour: the agent wakes",
-                 (status_of(pid, "voluntary_ctxt_switches") - switches) * hour, "times")
+        self.add(name + ", an hour: the agent wakes", wakes * hour, "times")
         self.add(name + ", an hour: CPU", (cpu_s(pid) - cpu) * hour, "s")
 
     # ---- a device's first sync ----
 
     def first(self):
+        """Some 120 KB: minutes of rows, in which the device has nothing to say."""
         self.network.weather = FINE
+        self.company.sql(("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
+                          " INSERT INTO call_note (id, call_id, occurred_at, by_id, body)"
+                          " SELECT (SELECT id FROM new_id) + i, 1, i, 1, hex(randomblob(100)) FROM n",
+                          FIRST_NOTES))
         other = self.company.device_new("luca")
         code = self.company.code("luca")
         self.network.new_tally()
@@ -291,9 +301,10 @@ def main():
     parser.add_argument("build", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="half a minute over a better link")
     parser.add_argument("--only", default="day,idle,offline,first")
-    parser.add_argument("--memory-kib", type=int, default=65536, help="ulimit -v of the agent")
+    parser.add_argument("--memory-kib", type=int, default=26112, help="ulimit -v of the agent")
     parser.add_argument("--json", help="write the figures there, too")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # whatever was started is ended
     try:
         enter_namespace()
         network = Network()

@@ -217,6 +217,13 @@ class Network:
     # ---- carrying ----
 
     def _carry(self):
+        try:
+            self._carry_on()
+        except OSError:
+            if not self.is_ending: # then the interfaces go away
+                raise
+
+    def _carry_on(self):
         lines = [Line(), Line()]
         under_way = []  # heap of (when it arrives, number, direction, frame)
         number = 0

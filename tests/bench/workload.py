@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workload W: a deterministic field-service dataset of about 106,000 rows.
 
-    workload.py FOLDER [--scale N]
+    workload.py FOLDER [--scale N] [--times N]
 
 writes FOLDER/w.db    all rows, plain SQLite without anything of Fieldsync: the yardstick
        FOLDER/t2.json 1,000 call updates, 2,000 work logs, 1,000 part uses
@@ -10,7 +10,8 @@ writes FOLDER/w.db    all rows, plain SQLite without anything of Fieldsync: the 
        FOLDER/t4.json 500 changes of one call each
 
 An operation is ["u", table, id, {column: value}] or ["i", table, {column: value}]. Same seed, same
-rows, on every machine. --scale 20 makes a twentieth of everything, for smoke tests.
+rows, on every machine. --scale 20 makes a twentieth of everything, for smoke tests; --times 10 ten
+times as much, a million rows.
 """
 import argparse
 import json
@@ -89,15 +90,15 @@ PARTUSE_COLUMNS = "id call_id part_id qty price_cents used_at".split()
 class Generator:
     """Draws from one stream of random numbers; the order of draws is what makes W reproducible."""
 
-    def __init__(self, scale):
+    def __init__(self, scale, times=1):
         self.random = random.Random(SEED)
-        self.customer_count = 200 // scale
-        self.site_count = 1000 // scale
-        self.asset_count = 10000 // scale
-        self.call_count = 20000 // scale
-        self.worklog_count = 40000 // scale
-        self.part_count = 5000 // scale
-        self.partuse_count = 30000 // scale
+        self.customer_count = 200 * times // scale
+        self.site_count = 1000 * times // scale
+        self.asset_count = 10000 * times // scale
+        self.call_count = 20000 * times // scale
+        self.worklog_count = 40000 * times // scale
+        self.part_count = 5000 * times // scale
+        self.partuse_count = 30000 * times // scale
         self.opened_at = {}
         self.price_cents = {}
         self.word_weights = []
@@ -270,9 +271,10 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--scale", type=int, default=1, choices=(1, 2, 5, 10, 20, 50),
                         help="divide all counts by N (default 1)")
+    parser.add_argument("--times", type=int, default=1, help="multiply all counts by N")
     options = parser.parse_args()
     os.makedirs(options.folder, exist_ok=True)
-    generator = Generator(options.scale)
+    generator = Generator(options.scale, options.times)
     path = os.path.join(options.folder, "w.db")
     count = write_database(path, generator)
     calls = list(range(1, generator.call_count + 1))

@@ -69,6 +69,7 @@ static void a_photo_cut_many_times_goes_on_each_time(void **state)
 {
     struct world *world = slow_world(state);
     uint8_t hash[BLOB_STORE_HASH_SIZE];
+    size_t sent = world->counts.bytes[TO_SERVER];
     size_t held = 0;
 
     take_photo(world, PHOTO_SIZE, hash);
@@ -83,7 +84,9 @@ static void a_photo_cut_many_times_goes_on_each_time(void **state)
     }
     while (!sim_blobs_is_whole(&world->server.blobs, hash))
         world_pass(world, SECONDS(1));
-    assert_in_range(world->counts.bytes[TO_SERVER], PHOTO_SIZE, PHOTO_SIZE * 3 / 2);
+    sent = world->counts.bytes[TO_SERVER] - sent;
+    print_message("             %zu bytes for %d\n", sent, PHOTO_SIZE);
+    assert_in_range(sent, PHOTO_SIZE, PHOTO_SIZE * 6 / 5);
     end_of_slow_world(world);
 }
 
@@ -122,7 +125,7 @@ static void an_idle_hour_costs_little(void **state)
     world_pass(world, HOURS(1));
     bytes = world->counts.bytes[TO_SERVER] + world->counts.bytes[TO_AGENT] - bytes;
     print_message("             %zu bytes an hour and device\n", bytes / 2);
-    assert_in_range(bytes / 2, 80 * 2 * 50, 110 * 2 * 50 + 3000); /* and digests, now and then */
+    assert_in_range(bytes / 2, 8000, 11000); /* digests, now and then, included */
     end_of_slow_world(world);
 }
 
