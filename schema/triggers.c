@@ -482,7 +482,7 @@ static enum result put_right(struct plan *plan, size_t *changed_count, struct pr
         result = run_named(plan->database, drop_of(present->type), present->name, "", problem);
         (*changed_count)++;
     }
-    if (result == RESULT_OK) /* a view took its triggers with it */
+    if (result == RESULT_OK && *changed_count > 0) /* a view took its triggers with it */
         result = read_present(plan, problem);
     for (size_t i = 0; i < plan->wanted_count && result == RESULT_OK; i++) {
         const struct trigger_object *wanted = &plan->wanted[i];
