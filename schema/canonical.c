@@ -17,16 +17,6 @@ static void put_big_endian(uint8_t *room, uint64_t number, size_t size)
         room[i] = (uint8_t)(number >> (8 * (size - 1 - i)));
 }
 
-static enum result append_number(struct buffer *buffer, uint64_t number, size_t size,
-                                 struct problem *problem)
-{
-    uint8_t room[8];
-
-    invariant(size <= sizeof room);
-    put_big_endian(room, number, size);
-    return buffer_append(buffer, room, size, problem);
-}
-
 /* A real with an integral value in int64 counts as that integer: whether a database gives 2 or
  * 2.0 back for a stored 2.0 depends on the column's affinity there. */
 static struct value normal_form(const struct value *value)
@@ -41,33 +31,51 @@ static struct value normal_form(const struct value *value)
     return *value;
 }
 
+/* Type and number or size; what a text or blob holds follows. */
+enum { VALUE_HEAD_SIZE_MAX = 9 };
+
+static size_t put_head(uint8_t *room, const struct value *normal)
+{
+    uint64_t bits = 0;
+
+    room[0] = (uint8_t)normal->type;
+    switch (normal->type) {
+    case VALUE_NULL:
+        return 1;
+    case VALUE_INTEGER:
+        put_big_endian(room + 1, (uint64_t)normal->integer, 8);
+        return 9;
+    case VALUE_REAL:
+        memcpy(&bits, &normal->real, sizeof bits);
+        put_big_endian(room + 1, bits, 8);
+        return 9;
+    case VALUE_TEXT:
+    case VALUE_BLOB:
+        put_big_endian(room + 1, normal->bytes.size, 4);
+        return 5;
+    }
+    return 1;
+}
+
 static enum result append_value(struct buffer *buffer, const struct value *value,
                                 struct problem *problem)
 {
     struct value normal = normal_form(value);
-    uint64_t bits = 0;
-    enum result result = append_number(buffer, (uint64_t)normal.type, 1, problem);
+    bool has_bytes = normal.type == VALUE_TEXT || normal.type == VALUE_BLOB;
+    size_t size = has_bytes ? normal.bytes.size : 0;
+    uint8_t *room = NULL;
+    size_t head_size = 0;
+    enum result result = RESULT_OK;
 
+    if (size > UINT32_MAX)
+        return problem_set(problem, RESULT_EXHAUSTED, "a value of %zu bytes", size);
+    result = buffer_reserve(buffer, VALUE_HEAD_SIZE_MAX + size, &room, problem);
     if (result != RESULT_OK)
         return result;
-    switch (normal.type) {
-    case VALUE_NULL:
-        return RESULT_OK;
-    case VALUE_INTEGER:
-        return append_number(buffer, (uint64_t)normal.integer, 8, problem);
-    case VALUE_REAL:
-        memcpy(&bits, &normal.real, sizeof bits);
-        return append_number(buffer, bits, 8, problem);
-    case VALUE_TEXT:
-    case VALUE_BLOB:
-        if (normal.bytes.size > UINT32_MAX)
-            return problem_set(problem, RESULT_EXHAUSTED, "a value of %zu bytes",
-                               normal.bytes.size);
-        result = append_number(buffer, normal.bytes.size, 4, problem);
-        if (result != RESULT_OK)
-            return result;
-        return buffer_append(buffer, normal.bytes.data, normal.bytes.size, problem);
-    }
+    head_size = put_head(room, &normal);
+    if (size > 0)
+        memcpy(room + head_size, normal.bytes.data, size);
+    buffer->size += head_size + size;
     return RESULT_OK;
 }
 
@@ -75,11 +83,16 @@ enum result canonical_append(const struct catalog_table *table, int64_t row_id,
                              const struct value *values, struct buffer *buffer,
                              struct problem *problem)
 {
+    enum { HEAD_SIZE = 10 };
     size_t size_before = buffer->size;
-    enum result result = append_number(buffer, table->number, 2, problem);
+    uint8_t *room = NULL;
+    enum result result = buffer_reserve(buffer, HEAD_SIZE, &room, problem);
 
-    if (result == RESULT_OK)
-        result = append_number(buffer, (uint64_t)row_id, 8, problem);
+    if (result == RESULT_OK) {
+        put_big_endian(room, table->number, 2);
+        put_big_endian(room + 2, (uint64_t)row_id, 8);
+        buffer->size += HEAD_SIZE;
+    }
     for (uint8_t n = 1; n < table->column_count && result == RESULT_OK; n++)
         if (catalog_has_column(table, n))
             result = append_value(buffer, &values[n], problem);

@@ -25,6 +25,8 @@
 #define KEY_NAMES "\"id\", \"rowid\", \"_rowid_\", \"oid\""
 static_assert(ID_COUNTER_BITS == 33 && ID_COUNTER_MAX == INT64_C(8589934591), "as in the text");
 
+enum { PIECE_SIZE = 256 };
+
 /* Grows a text; after the first failure it stays as it is, so one check at the end is enough. */
 struct maker {
     const struct trigger_table *of;
@@ -39,24 +41,27 @@ struct maker {
 
 static void put(struct maker *maker, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Most pieces find room at once; a longer one is put a second time. */
 static void put(struct maker *maker, const char *format, ...)
 {
-    uint8_t *room = NULL;
-    va_list arguments;
+    size_t room_size = PIECE_SIZE;
     int size = 0;
 
-    if (maker->result != RESULT_OK)
-        return;
-    va_start(arguments, format);
-    size = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
-    invariant(size >= 0);
-    maker->result = buffer_reserve(&maker->text, (size_t)size + 1, &room, maker->problem);
-    if (maker->result != RESULT_OK)
-        return;
-    va_start(arguments, format);
-    (void)vsnprintf((char *)room, (size_t)size + 1, format, arguments);
-    va_end(arguments);
+    while (maker->result == RESULT_OK) {
+        uint8_t *room = NULL;
+        va_list arguments;
+
+        maker->result = buffer_reserve(&maker->text, room_size, &room, maker->problem);
+        if (maker->result != RESULT_OK)
+            return;
+        va_start(arguments, format);
+        size = vsnprintf((char *)room, room_size, format, arguments);
+        va_end(arguments);
+        invariant(size >= 0);
+        if ((size_t)size < room_size)
+            break;
+        room_size = (size_t)size + 1;
+    }
     maker->text.size += (size_t)size;
 }
 

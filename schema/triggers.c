@@ -548,7 +548,7 @@ static enum result put_right(struct plan *plan, size_t *changed_count, struct pr
         result = run_named(plan->database, drop_of(present->type), present->name, "", problem);
         (*changed_count)++;
     }
-    if (result == RESULT_OK) /* a view took its triggers with it */
+    if (result == RESULT_OK && *changed_count > 0) /* a view took its triggers with it */
         result = read_present(plan, problem);
     if (result == RESULT_OK && plan->present_count == 0 && plan->wanted_count >= FIRST_TIME_MIN)
         result = put_first_time(plan, changed_count, problem);

@@ -26,6 +26,7 @@ struct sealing {
     size_t change_count;
     size_t size;       /* on the wire, at most */
     bool is_too_large; /* for one seal */
+    bool has_waiting;  /* anything in fs_unsendable when it began */
     struct problem *problem;
 };
 
@@ -111,6 +112,8 @@ static enum result stop_waiting(struct sealing *sealing, const struct outbox_row
 {
     const struct value values[] = {value_integer(row->table_no), value_integer(row->row_id)};
 
+    if (!sealing->has_waiting)
+        return RESULT_OK;
     return sql_run(sealing->replica->database,
                    "DELETE FROM fs_unsendable WHERE table_no = ?1 AND row_id = ?2", values, 2,
                    sealing->problem);
@@ -255,6 +258,7 @@ static enum result seal_rows(struct sealing *sealing, int64_t lcn_last)
     struct outbox_row row;
     struct arena row_arena;
     bool has_row = true;
+    int64_t has_waiting = 0;
     enum result result = sql_prepare(
         sealing->replica->database,
         "INSERT INTO fs_seal_change(lcn, seal_no, table_no, row_id, op, mask, base_seq, edited_at,"
@@ -264,6 +268,11 @@ static enum result seal_rows(struct sealing *sealing, int64_t lcn_last)
     arena_init(&row_arena, REPLICA_ARENA_SIZE_MAX);
     buffer_init(&sealing->packed, VALUES_SIZE_MAX);
     sealing->arena = &row_arena;
+    if (result == RESULT_OK)
+        result = sql_query_integer(sealing->replica->database,
+                                   "SELECT EXISTS (SELECT 1 FROM fs_unsendable)", NULL, 0, 0,
+                                   &has_waiting, sealing->problem);
+    sealing->has_waiting = has_waiting != 0;
     if (result == RESULT_OK)
         result = outbox_begin(&outbox, sealing->replica, lcn_last, false, sealing->problem);
     while (result == RESULT_OK && has_row) {

@@ -514,7 +514,7 @@ static enum result take_push(struct ingest *ingest, struct job *job, struct inge
     result = ingest_find_wire(ingest, job->body, job, problem);
     if (result != RESULT_OK || job->result != RESULT_OK)
         return result;
-    job->result = message_push_decode(ingest->wire, job->body, &job->arena, &push, &job->problem);
+    job->result = message_push_decode(ingest->wire, job->body, ingest->arena, &push, &job->problem);
     if (job->result != RESULT_OK)
         return RESULT_OK;
     result = judge_seal(ingest, &push, job, &fate, problem);

@@ -58,7 +58,8 @@ enum ingest_way { INGEST_TOGETHER, INGEST_APART };
 /* Runs a JOB_PUSH inside an open work that has no savepoint. Sets the job's result: RESULT_OK;
  * RESULT_MALFORMED the body is none; RESULT_REFUSED the replica may not push (job->state says so),
  * or the seal does not follow the last one: nothing of it was done, the device's next greeting puts
- * it right. The return value is about the store: anything but RESULT_OK undoes the group. */
+ * it right. The return value is about the store: anything but RESULT_OK undoes the group. The
+ * job's body stays where it is until the work is finished: rows point into it. */
 MUST_CHECK enum result ingest_push(struct work *work, struct store *store, struct wire_views *views,
                                    struct job *job, enum ingest_way way, const struct trace *trace,
                                    struct ingest_answer *ret_answer, struct problem *problem);

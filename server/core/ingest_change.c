@@ -257,7 +257,7 @@ static enum result insert_new(struct ingest *ingest, struct ingest_item *item, s
         return result;
     if (existing != NULL)
         return merge_by_key(ingest, item, existing, values, mask, problem);
-    return work_insert(ingest->work, item->table, values, mask, &author, NULL, problem);
+    return work_insert_kept(ingest->work, item->table, values, &author, problem);
 }
 
 static enum result apply_update_of(struct ingest *ingest, struct ingest_item *item,
@@ -270,7 +270,6 @@ static enum result apply_insert(struct ingest *ingest, struct ingest_item *item,
     const struct change *change = item->change;
     const struct stored_row *row = NULL;
     struct value *values = NULL;
-    struct value *sent = NULL;
     uint64_t mask = change->mask;
     uint8_t own_column_no = 0;
     uint8_t broken_column_no = 0;
@@ -281,8 +280,6 @@ static enum result apply_insert(struct ingest *ingest, struct ingest_item *item,
     if (!may_insert(ingest, item, &mask, &own_column_no))
         return refuse_and_audit(ingest, item, REASON_NOT_ENTITLED, "no_grant", problem);
     result = complete_values(ingest, change, item->table, mask, &values, problem);
-    if (result == RESULT_OK)
-        result = complete_values(ingest, change, item->table, change->mask, &sent, problem);
     if (result != RESULT_OK)
         return result;
     if (own_column_no != 0 && !is_own(ingest, &values[own_column_no]))
@@ -292,7 +289,6 @@ static enum result apply_insert(struct ingest *ingest, struct ingest_item *item,
         return result;
     if (row != NULL) /* its author replaced it, or sends it again after a restore */
         return apply_update_of(ingest, item, row, mask, problem);
-    item->sent = sent;
     item->sent_mask = item->table->columns_mask;
     if (item->table->home_column_no != 0 && !is_set(change->mask, item->table->home_column_no))
         item->sent_mask &= ~(UINT64_C(1) << item->table->home_column_no);
@@ -381,7 +377,6 @@ static enum result apply_update_of(struct ingest *ingest, struct ingest_item *it
     uint8_t broken_column_no = 0;
     enum result result;
 
-    item->sent = item->change->values;
     item->sent_mask = item->change->mask;
     if (!strip_rule(item, row, MERGE_SERVER_ONLY, &mask))
         return refuse_and_audit(ingest, item, REASON_SERVER_ONLY, "server_only", problem);
@@ -435,7 +430,6 @@ static enum result revive(struct ingest *ingest, struct ingest_item *item, bool 
     if (result != RESULT_OK || broken_column_no != 0)
         return result;
     *ret_revived = true;
-    item->sent = item->change->values;
     item->sent_mask = item->change->mask;
     return insert_new(ingest, item, values, mask, problem);
 }
@@ -577,9 +571,15 @@ enum result ingest_apply(struct ingest *ingest, struct ingest_item *item, struct
 
 static bool holds_something_else(const struct ingest_item *item, const struct stored_row *row)
 {
-    for (uint8_t i = 1; i < item->table->column_count; i++)
-        if (is_set(item->sent_mask, i) && !value_equal(&item->sent[i], &row->values[i]))
+    const struct change *change = item->change;
+
+    for (uint8_t i = 1; i < item->table->column_count; i++) {
+        const struct value *sent =
+            is_set(change->mask, i) ? &change->values[i] : &item->table->columns[i].default_value;
+
+        if (is_set(item->sent_mask, i) && !value_equal(sent, &row->values[i]))
             return true;
+    }
     return false;
 }
 

@@ -23,8 +23,7 @@ struct ingest_item {
     bool is_visited; /* while the order is made */
     struct ingest_verdict verdict;
     struct ingest_item *pulled; /* a delete that had to run before this insert */
-    const struct value *sent;   /* inserts: the row as its author has it */
-    uint64_t sent_mask;         /* columns to compare with what is stored in the end */
+    uint64_t sent_mask; /* columns whose value at the author is compared with the stored one */
 };
 
 /* The last question to catalog_may and its answer; table NULL: none yet. */

@@ -2,9 +2,10 @@
 /* master.h: runs jobs on a store, group by group, without threads of its own.
  *
  * The writer calls master_write with all write jobs that are waiting: one transaction, one fsync
- * for all of them. Each job runs in a savepoint, so one bad push can't take others with it; if the
- * commit fails nothing is acknowledged. Readers call master_read: all jobs of a batch see one
- * state, so that receivers with the same cursor share encoded bodies. */
+ * for all of them. Pushes run together, and each in a savepoint when one of them is refused
+ * something, so one bad push can't take others with it; if the commit fails nothing is
+ * acknowledged. Readers call master_read: all jobs of a batch see one state, so that receivers with
+ * the same cursor share encoded bodies. */
 #pragma once
 
 #include "server/core/job.h"

@@ -60,10 +60,11 @@ static struct contest contest_of(const struct merge_input *input, uint64_t toget
     bool differs = false;
 
     for (uint8_t i = 1; i < input->table->column_count; i++) {
-        struct column_version version = versions_of_column(input->versions, i);
+        struct column_version version;
 
         if ((together >> i & 1) == 0)
             continue;
+        version = versions_of_column(input->versions, i);
         if ((input->mask >> i & 1) != 0 && !value_equal(&input->values[i], &input->row->values[i]))
             differs = true;
         if (!is_unseen(version, input->base_seq, input->replica_no) || is_unsaid(input, i))

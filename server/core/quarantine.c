@@ -280,7 +280,7 @@ enum result quarantine_release(struct work *work, struct store *store, int64_t r
     job->user_id = user_id;
     job->now = work_now(work);
     job->released_until = (struct wall_time){store_integer_at(&found, 0, 5, 1)};
-    result = arena_copy(&job->arena, store_bytes_at(&found, 0, 2), &job->body, problem);
+    job->body = store_bytes_at(&found, 0, 2); /* in the work's arena: the job ends before it */
     if (result == RESULT_OK)
         result = hand_over_parts(work, replica_no, step.seal_no, part_no, problem);
     if (result == RESULT_OK)

@@ -560,15 +560,13 @@ static enum result values_complete(struct work *work, const struct catalog_table
     return result;
 }
 
-enum result work_insert(struct work *work, const struct catalog_table *table,
-                        const struct value *values, uint64_t mask, const struct author *author,
-                        int64_t *ret_id, struct problem *problem)
+enum result work_insert_kept(struct work *work, const struct catalog_table *table,
+                             struct value *complete, const struct author *author,
+                             struct problem *problem)
 {
     struct work_row *row = NULL;
-    struct value *complete = NULL;
     int64_t bucket = 0;
-    int64_t id =
-        values[0].type == VALUE_INTEGER ? values[0].integer : id_of(0, work->id_counter + 1);
+    int64_t id = complete[0].integer;
     enum result result = RESULT_OK;
 
     invariant(!work->is_broken);
@@ -579,15 +577,13 @@ enum result work_insert(struct work *work, const struct catalog_table *table,
         result =
             problem_set(problem, RESULT_REFUSED, "%s %" PRId64 " exists already", table->name, id);
     if (result == RESULT_OK)
-        result = values_complete(work, table, id, values, mask, &complete, problem);
-    if (result == RESULT_OK)
         result = work_bucket(work, table, id, complete, &bucket, problem);
     if (result != RESULT_OK)
         return result;
     row->row.values = complete;
     row->row.versions = (struct bytes){0};
     row->state = ROW_INSERTED;
-    result = work_stamp(work, row, mask, bucket, author, true, problem);
+    result = work_stamp(work, row, table->columns_mask, bucket, author, true, problem);
     if (result == RESULT_OK)
         result = work_mark_dirty(work, row, author->replica_no, problem);
     if (result == RESULT_OK)
@@ -598,9 +594,23 @@ enum result work_insert(struct work *work, const struct catalog_table *table,
         return result;
     if (id_replica_no(id) == 0 && id_counter(id) > work->id_counter)
         work->id_counter = id_counter(id);
-    if (ret_id != NULL)
-        *ret_id = id;
     return RESULT_OK;
+}
+
+enum result work_insert(struct work *work, const struct catalog_table *table,
+                        const struct value *values, uint64_t mask, const struct author *author,
+                        int64_t *ret_id, struct problem *problem)
+{
+    struct value *complete = NULL;
+    int64_t id =
+        values[0].type == VALUE_INTEGER ? values[0].integer : id_of(0, work->id_counter + 1);
+    enum result result = values_complete(work, table, id, values, mask, &complete, problem);
+
+    if (result == RESULT_OK)
+        result = work_insert_kept(work, table, complete, author, problem);
+    if (result == RESULT_OK && ret_id != NULL)
+        *ret_id = id;
+    return result;
 }
 
 /* Copies the row's values with those of *mask replaced; takes equal ones out of *mask. */

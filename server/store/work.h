@@ -111,6 +111,11 @@ MUST_CHECK enum result work_insert(struct work *work, const struct catalog_table
                                    const struct value *values, uint64_t mask,
                                    const struct author *author, int64_t *ret_id,
                                    struct problem *problem);
+/* The same with all columns given, of which nothing is copied: `values` and what they point to stay
+ * as they are until the next work_begin, but for home, which is filled in. */
+MUST_CHECK enum result work_insert_kept(struct work *work, const struct catalog_table *table,
+                                        struct value *values, const struct author *author,
+                                        struct problem *problem);
 /* Sets the columns of `mask`; those that hold the same value already are left out silently. */
 MUST_CHECK enum result work_update(struct work *work, const struct catalog_table *table, int64_t id,
                                    const struct value *values, uint64_t mask,

@@ -77,32 +77,71 @@ static enum result add_entry(struct work *work, struct closing *closing,
     return result;
 }
 
+/* Lines of three parameters into a table of the books, BATCH of them with one statement. */
+enum { LINE_SIZE = 3, BATCH = 8 };
+#define LINES_1 " VALUES(?1,?2,?3)"
+#define LINES_8                                                                                    \
+    " VALUES(?1,?2,?3),(?4,?5,?6),(?7,?8,?9),(?10,?11,?12),(?13,?14,?15),(?16,?17,?18),"           \
+    "(?19,?20,?21),(?22,?23,?24)"
+
+struct book_table {
+    const char *insert_one;
+    const char *insert_batch;
+};
+
+#define HEADS       "INSERT INTO fs_head(bucket, table_no, seq)"
+#define HEADS_AGAIN " ON CONFLICT(bucket, table_no) DO UPDATE SET seq=excluded.seq"
+static const struct book_table HEAD_TABLE = {HEADS LINES_1 HEADS_AGAIN, HEADS LINES_8 HEADS_AGAIN};
+
+#define BUCKETS "INSERT INTO fs_bucket(bucket, digest, row_count)"
+#define BUCKETS_AGAIN                                                                              \
+    " ON CONFLICT(bucket) DO UPDATE SET digest=excluded.digest,"                                   \
+    " row_count=fs_bucket.row_count+excluded.row_count"
+static const struct book_table BUCKET_TABLE = {BUCKETS LINES_1 BUCKETS_AGAIN,
+                                               BUCKETS LINES_8 BUCKETS_AGAIN};
+
+static enum result write_lines(struct work *work, const struct book_table *table,
+                               const struct value *parameters, size_t count,
+                               struct problem *problem)
+{
+    size_t batches = count / BATCH;
+    size_t left = count % BATCH;
+    enum result result = RESULT_OK;
+
+    if (batches > 0)
+        result = store_execute(work->store, table->insert_batch, parameters, BATCH * LINE_SIZE,
+                               batches, NULL, problem);
+    if (left > 0 && result == RESULT_OK)
+        result =
+            store_execute(work->store, table->insert_one, parameters + batches * BATCH * LINE_SIZE,
+                          LINE_SIZE, left, NULL, problem);
+    return result;
+}
+
 static enum result write_heads(struct work *work, const struct closing *closing,
                                struct problem *problem)
 {
     size_t count = closing->head_entries.count;
-    struct value *parameters = arena_array(&work->arena, count * 3, sizeof *parameters);
+    struct value *parameters = arena_array(&work->arena, count * LINE_SIZE, sizeof *parameters);
 
     if (parameters == NULL)
         return arena_full(&work->arena, problem);
     for (size_t i = 0; i < count; i++) {
         const struct book_entry *head = closing->head_entries.items[i];
 
-        parameters[3 * i] = value_integer(head->bucket);
-        parameters[3 * i + 1] = value_integer(head->table_no);
-        parameters[3 * i + 2] = value_integer(head->seq);
+        parameters[LINE_SIZE * i] = value_integer(head->bucket);
+        parameters[LINE_SIZE * i + 1] = value_integer(head->table_no);
+        parameters[LINE_SIZE * i + 2] = value_integer(head->seq);
     }
-    return store_execute(work->store,
-                         "INSERT INTO fs_head(bucket, table_no, seq) VALUES(?1,?2,?3)"
-                         " ON CONFLICT(bucket, table_no) DO UPDATE SET seq=excluded.seq",
-                         parameters, 3, count, NULL, problem);
+    return write_lines(work, &HEAD_TABLE, parameters, count, problem);
 }
 
-static enum result write_sum(struct work *work, struct bucket_sum *sum, struct problem *problem)
+/* What the bucket's line will be. */
+static enum result add_known(struct work *work, struct bucket_sum *sum, struct value *line,
+                             struct problem *problem)
 {
     const struct value bucket = value_integer(sum->touched.bucket);
     struct store_result known = {0};
-    struct value parameters[3];
     struct bytes digest;
     enum result result = store_query(work->store,
                                      "SELECT (SELECT max(seq) FROM fs_head WHERE bucket=?1),"
@@ -115,14 +154,24 @@ static enum result write_sum(struct work *work, struct bucket_sum *sum, struct p
     digest = store_bytes_at(&known, 0, 1);
     if (digest.size == DIGEST_SIZE)
         digest_add(sum->digest, digest.data);
-    parameters[0] = bucket;
-    parameters[1] = value_blob(bytes_of(sum->digest, DIGEST_SIZE));
-    parameters[2] = value_integer(sum->row_count_change);
-    return store_execute(work->store,
-                         "INSERT INTO fs_bucket(bucket, digest, row_count) VALUES(?1,?2,?3)"
-                         " ON CONFLICT(bucket) DO UPDATE SET digest=excluded.digest,"
-                         " row_count=fs_bucket.row_count+excluded.row_count",
-                         parameters, 3, 1, NULL, problem);
+    line[0] = bucket;
+    line[1] = value_blob(bytes_of(sum->digest, DIGEST_SIZE));
+    line[2] = value_integer(sum->row_count_change);
+    return RESULT_OK;
+}
+
+static enum result write_sums(struct work *work, const struct closing *closing,
+                              struct problem *problem)
+{
+    size_t count = closing->sums.count;
+    struct value *lines = arena_array(&work->arena, count * LINE_SIZE, sizeof *lines);
+    enum result result = RESULT_OK;
+
+    if (lines == NULL)
+        return arena_full(&work->arena, problem);
+    for (size_t i = 0; i < count && result == RESULT_OK; i++)
+        result = add_known(work, closing->sums.items[i], lines + LINE_SIZE * i, problem);
+    return result == RESULT_OK ? write_lines(work, &BUCKET_TABLE, lines, count, problem) : result;
 }
 
 static enum result close_books(struct work *work, struct closing *closing, struct problem *problem)
@@ -133,8 +182,8 @@ static enum result close_books(struct work *work, struct closing *closing, struc
     lookup_init(&closing->heads, &work->arena);
     for (size_t i = 0; i < work->books.count && result == RESULT_OK; i++)
         result = add_entry(work, closing, work->books.items[i], problem);
-    for (size_t i = 0; i < closing->sums.count && result == RESULT_OK; i++)
-        result = write_sum(work, closing->sums.items[i], problem);
+    if (result == RESULT_OK)
+        result = write_sums(work, closing, problem);
     if (result == RESULT_OK && closing->head_entries.count > 0)
         result = write_heads(work, closing, problem);
     return result;
