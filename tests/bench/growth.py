@@ -34,9 +34,9 @@ from lib import Company, Failed, expect, free_port, wait_for  # pylint: disable=
 TICKS = os.sysconf("SC_CLK_TCK")
 PROPORTIONAL_MAX = 1.15  # an exponent that still counts as growth in proportion, by what times scatter
 
-# Role technician gets a twentieth of W once, whatever is in the master beside it; role help_desk one
+# Role technician gets a twentieth of W once, whatever is in the master beside it; role dispatcher one
 # of all that there is.
-PART_SQL = """INSERT INTO fs_subscription (role, ordinal, sql) VALUES ('help_desk', 901,
+PART_SQL = """INSERT INTO fs_subscription (role, ordinal, sql) VALUES ('dispatcher', 901,
 'SELECT ''customer'' AS kind, id FROM customers WHERE territory <= %d
 UNION ALL SELECT ''site'', s.id FROM sites s JOIN customers c ON c.id = s.customer_id
           WHERE c.territory <= %d');
@@ -137,7 +137,7 @@ class Growth:
                   encoding="ascii") as file:
             file.write(PART_SQL % (times, times))
         company.__enter__()
-        for login, role in (("boss", "manager"), ("tech", "technician"), ("part", "help_desk"),
+        for login, role in (("boss", "manager"), ("tech", "technician"), ("part", "dispatcher"),
                             ("idle", "warehouse")):
             company.user_add(login, role)
         folder = os.path.join(company.folder, "w")

@@ -175,8 +175,9 @@ def without_its_identity_a_device_names_everything_and_changes_nothing(company):
 
 
 def where_no_replica_is_nothing_is_rescued(company):
-    said = lib.run_program(company.agent_program, "rescue", "--data",
-                           os.path.join(company.folder, "nowhere"), code=3)
+    folder = os.path.join(company.folder, "empty")
+    os.makedirs(folder)
+    said = lib.run_program(company.agent_program, "rescue", "--data", folder, code=3)
     expect("no replica here" in said.err, said.err)
 
 
