@@ -238,7 +238,7 @@ static enum result on_rows(struct client *client, struct bytes body, struct aren
 static enum result on_ping(struct client *client, struct bytes body, struct arena *arena,
                            struct client_event *event, struct problem *problem)
 {
-    (void)event;
+    event->kind = CLIENT_PING;
     return client_send(client, MESSAGE_PONG, body, 0, arena, problem);
 }
 

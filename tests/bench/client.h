@@ -49,6 +49,7 @@ struct client {
 
 enum client_event_kind {
     CLIENT_NOTHING,
+    CLIENT_PING, /* answered */
     CLIENT_ENROLLED,
     CLIENT_LIVE,
     CLIENT_PUBLISH, /* all that was sent is to become visible now */

@@ -219,6 +219,7 @@ static void on_client_event(struct hostile *hostile, const struct client_event *
     case CLIENT_BYE:
         hostile->byes++;
         break;
+    case CLIENT_PING:
     case CLIENT_NOTHING:
     case CLIENT_ENROLLED:
     case CLIENT_PUBLISH:
