@@ -291,14 +291,20 @@ static void add_column(struct world *world, struct judged_change *change,
     memcpy(column->text, edit->value, sizeof column->text);
 }
 
+/* Its row may have turned out to be another one before the device sealed the edit. */
+static int64_t row_of(const struct ledger_edit *edit)
+{
+    return edit->joined_id != 0 ? edit->joined_id : edit->row_id;
+}
+
 /* The verdict that the master has stored; VERDICT_APPLIED if none: only exceptions are. */
 static enum verdict_kind verdict_of(struct world *world, const struct ledger_edit *edit,
                                     int64_t lcn_last, int64_t *ret_merged_into)
 {
     sqlite3_stmt *statement = sim_prepare(world, world->history.database,
                                           "SELECT kind, merged_into_id FROM fs_verdict WHERE"
-                                          " replica_no = ?1 AND table_no = ?2 AND row_id = ?3"
-                                          " AND lcn BETWEEN ?4 AND ?5");
+                                          " replica_no = ?1 AND table_no = ?2"
+                                          " AND row_id IN (?3, ?6) AND lcn BETWEEN ?4 AND ?5");
     enum verdict_kind kind = VERDICT_APPLIED;
 
     (void)sqlite3_bind_int64(statement, 1, world->agents[edit->agent].replica_no);
@@ -306,6 +312,7 @@ static enum verdict_kind verdict_of(struct world *world, const struct ledger_edi
     (void)sqlite3_bind_int64(statement, 3, edit->row_id);
     (void)sqlite3_bind_int64(statement, 4, edit->lcn);
     (void)sqlite3_bind_int64(statement, 5, lcn_last);
+    (void)sqlite3_bind_int64(statement, 6, edit->joined_id);
     if (sqlite3_step(statement) == SQLITE_ROW) {
         kind = (enum verdict_kind)sqlite3_column_int64(statement, 0);
         *ret_merged_into = sqlite3_column_int64(statement, 1);
@@ -344,7 +351,7 @@ static void judge_change(struct hearing *hearing, struct judged_change *change,
     if (kind == VERDICT_REFUSED || kind == VERDICT_GONE || change->is_delete ||
         change->column_count == 0)
         return;
-    change->row_id = merged_into != 0 ? merged_into : edit->row_id;
+    change->row_id = merged_into != 0 ? merged_into : row_of(edit);
     change->is_same_key = change->is_insert && merged_into != 0;
     change->edited_us = edit->edited_us;
     if (change->edited_us > hearing->judge->now_us)
@@ -378,7 +385,7 @@ static void judge_row(struct hearing *hearing, size_t first)
         struct ledger_edit *other = &ledger->edits[i];
 
         if (other->agent != edit->agent || other->table != edit->table ||
-            other->row_id != edit->row_id || other->seal_no != edit->seal_no ||
+            row_of(other) != row_of(edit) || other->seal_no != edit->seal_no ||
             other->commit_seq == 0)
             continue;
         other->is_judged = true;
@@ -584,8 +591,8 @@ static void check_sealed(struct world *world, int agent, const struct sealed *se
         struct ledger_edit *edit = &world->ledger.edits[i];
 
         if (edit->agent != agent || edit->table != sealed->table ||
-            edit->row_id != sealed->row_id || edit->lcn < sealed->lcn_first ||
-            edit->lcn > sealed->lcn_last)
+            (edit->row_id != sealed->row_id && edit->joined_id != sealed->row_id) ||
+            edit->lcn < sealed->lcn_first || edit->lcn > sealed->lcn_last)
             continue;
         edit->seal_no = sealed->seal_no;
         edit->edited_us = sealed->edited_us;
