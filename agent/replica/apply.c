@@ -183,10 +183,11 @@ static enum result shadow_remove(struct applier *applier, const struct catalog_t
                    "DELETE FROM fs_shadow WHERE table_no = ?1 AND row_id = ?2", key, 2, problem);
 }
 
-/* Columns of an older image that the newer one doesn't have are still true. */
+/* Keeps the columns `mask` of an image that has the columns `said`. Columns of an older image that
+ * the newer one doesn't have are still true; those that it has besides are no longer. */
 static enum result shadow_keep(struct applier *applier, const struct catalog_table *table,
-                               int64_t row_id, int64_t as_of, uint64_t mask, struct value *values,
-                               struct problem *problem)
+                               int64_t row_id, int64_t as_of, uint64_t said, uint64_t mask,
+                               struct value *values, struct problem *problem)
 {
     struct shadow shadow = {0};
     enum result result = shadow_read(applier, table, row_id, &shadow, problem);
@@ -199,7 +200,7 @@ static enum result shadow_keep(struct applier *applier, const struct catalog_tab
         for (uint8_t n = 1; n < table->column_count; n++)
             if ((mask >> n & 1) != 0)
                 shadow.values[n] = values[n];
-        shadow.mask |= mask;
+        shadow.mask = (shadow.mask & ~said) | mask;
     }
     shadow.as_of = as_of;
     return shadow_write(applier, table, row_id, &shadow, problem);
@@ -345,7 +346,8 @@ enum result apply_row(struct applier *applier, const struct row_image *image, in
         uint64_t covered = pending->is_deleted ? mask : mask & pending->mask;
 
         if (covered != 0)
-            result = shadow_keep(applier, table, image->row_id, as_of, covered, values, problem);
+            result =
+                shadow_keep(applier, table, image->row_id, as_of, mask, covered, values, problem);
         if (result != RESULT_OK || pending->is_deleted)
             return result;
         mask &= ~pending->mask;

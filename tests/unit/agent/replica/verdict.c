@@ -57,6 +57,26 @@ static void an_overruled_value_gives_way_to_the_servers_row(void **state)
                         "overruled|newer_value");
 }
 
+/* What was kept of an older image, because the value was ours, is void when the answer has it, too:
+ * also when the answer itself has to be kept in part, for an edit that was recorded since. */
+static void an_answer_voids_what_an_older_image_said(void **state)
+{
+    struct kit *kit = *state;
+    struct verdict verdict;
+
+    first_snapshot(kit);
+    sql(kit, "UPDATE memo SET title = 'mine' WHERE id = 1");
+    ROWS(kit, SITE(1), 10, 15, memo_title(kit, 1, 14, "before mine"));
+    (void)publish(kit, 15);
+    assert_int_equal(seal(kit), 1);
+    sql(kit, "UPDATE memo SET body = 'newer' WHERE id = 1");
+    verdict = exception(kit, 1, VERDICT_OVERRULED, "newer_value");
+    verdict.has_row = true;
+    verdict.row = memo(kit, 1, 20, 1, "mine", "theirs");
+    answer(kit, 1, 20, 1, &verdict);
+    assert_string_equal(rows(kit, "SELECT title, body FROM memo WHERE id = 1"), "mine|newer");
+}
+
 static void a_refused_insert_stays_until_the_server_says_that_it_is_gone(void **state)
 {
     struct kit *kit = *state;
@@ -248,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_applied_change_is_acknowledged_and_kept),
         TEST(an_overruled_value_gives_way_to_the_servers_row),
+        TEST(an_answer_voids_what_an_older_image_said),
         TEST(a_refused_insert_stays_until_the_server_says_that_it_is_gone),
         TEST(a_row_with_a_newer_edit_goes_only_after_its_verdict),
         TEST(a_row_merged_by_its_natural_key_joins_the_servers),
