@@ -23,7 +23,7 @@ enum {
     AGENT_EFFECTS_MAX = 4096,            /* of one step: 1 MiB in the smallest messages and more */
     AGENT_SEND_WINDOW_SIZE = 256 * 1024, /* bytes given to the edge that haven't left its queue */
     AGENT_PUSH_PART_SIZE = 128 * 1024,   /* body of one PUSH before compression */
-    AGENT_BLOB_PART_SIZE = 60 * 1024,    /* with its head it fits one message of 64 KiB */
+    AGENT_BLOB_PART_SIZE = 60 * 1024,    /* at most: its body has room for 64 KiB */
     AGENT_BLOB_PATIENCE = 6,             /* silences, then a revoked device goes without it */
     AGENT_BLOB_PARTS_MAX = 4,            /* on their way */
     AGENT_BLOB_WINDOW_MIN = 2 * 1024,    /* bytes on their way: what a line carries in some s */
