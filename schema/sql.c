@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
@@ -62,10 +63,18 @@ static enum result result_of(int code)
     }
 }
 
+/* There is no room for the log's index: with SQLite that is an error of the disk like any other. */
+static bool has_no_room(const struct sql_database *database, int code)
+{
+    return code == SQLITE_IOERR_SHMSIZE && sqlite3_system_errno(database->handle) == ENOSPC;
+}
+
 static const char *why(const struct sql_database *database, int code)
 {
     const char *text = NULL;
 
+    if (has_no_room(database, code))
+        return sqlite3_errstr(SQLITE_FULL);
     if (code != SQLITE_IOERR_DATA ||
         sqlite3_file_control(database->handle, "main", SQL_CONTROL_WHY, &text) != SQLITE_OK)
         return NULL;
@@ -77,7 +86,7 @@ static enum result failed(const struct sql_database *database, int code, const c
                           struct problem *problem)
 {
     enum { WHAT_SHOWN_MAX = 160 };
-    enum result result = result_of(code);
+    enum result result = has_no_room(database, code) ? RESULT_EXHAUSTED : result_of(code);
     const char *reason = why(database, code);
 
     invariant(result != RESULT_OK);
@@ -486,6 +495,7 @@ enum result sql_bind_all(struct sql_statement *statement, const struct value *va
 enum result sql_step(struct sql_statement *statement, bool *ret_row, struct problem *problem)
 {
     int code = sqlite3_step(statement->handle);
+    enum result result;
 
     if (code == SQLITE_ROW || code == SQLITE_DONE) {
         if (code == SQLITE_DONE)
@@ -495,9 +505,9 @@ enum result sql_step(struct sql_statement *statement, bool *ret_row, struct prob
     }
     if (result_of(code) == RESULT_OK) /* MISUSE and the like never map to it */
         code = SQLITE_INTERNAL;
-    (void)failed(statement->database, code, sqlite3_sql(statement->handle), problem);
+    result = failed(statement->database, code, sqlite3_sql(statement->handle), problem);
     (void)sqlite3_reset(statement->handle);
-    return result_of(code);
+    return result;
 }
 
 size_t sql_parameter_count(const struct sql_statement *statement)

@@ -10,10 +10,12 @@ import tempfile
 import urllib.error
 import urllib.request
 
+import damage
 import lib
 import small_company
 import stories
 from lib import expect, expect_equal
+from sealed import Sealed, left_over, noted
 
 SMALL_DISK = "24m"
 SERVER_DISK = "160m" # below 64 MiB of room a server isn't ready
@@ -118,6 +120,58 @@ def on_a_full_disk_what_was_recorded_before_is_delivered(company):
         lib.wait_for("other words", lambda: "full" not in dario.cli("status").out)
         expect_equal(dario.stop(), 0, "dario's agent")
     forget(company, dario)
+
+
+def says_full(output):
+    return "error: " in output.err and ("disk is full" in output.err or "No space" in output.err)
+
+
+def on_a_full_disk_a_conversion_changes_nothing(company):
+    device = Sealed(company.device_new("carla"))
+    with small_disk(device.folder):
+        device.enrol()
+        device.note("before the conversion")
+        notes = device.value("SELECT count(*) FROM call_note")
+        for command, is_encrypted in (("encrypt", False), ("decrypt", True)):
+            filler = fill(device.folder)
+            for room in (0, 1 << 20): # for nothing, then for a part of the copy
+                os.truncate(filler, os.path.getsize(filler) - room)
+                output = device.cli(command, code=None)
+                expect(output.code != 0 and says_full(output), command + ": " + output.err)
+                expect_equal(left_over(device.folder), [], "left of " + command)
+                output = device.cli("sql", "SELECT count(*) FROM call_note", code=None)
+                expect(says_full(output) if room == 0 else output.out == "%d\n" % notes,
+                       "reading after " + command + ": " + output.out + output.err)
+            expect_equal(device.cli("status", "--json").json()["is_encrypted"], is_encrypted, command)
+            os.remove(filler)
+            device.cli(command)
+            device.cli("verify")
+        device.cli("sync")
+        expect_equal(company.differences(device.device), [], "carla")
+    forget(company, device.device)
+    expect_equal(noted(company, "before the conversion"), 1, "the note")
+
+
+def on_a_full_disk_a_rescue_keeps_what_there_is(company):
+    dario = company.device_new("dario")
+    with small_disk(dario.folder):
+        dario.cli("enrol", company.code("dario"), "--server", dario.line.url())
+        dario.line.cut()
+        dario.cli("note", "add", "C2026-000001", "before the rescue")
+        damage.into_one_file(dario.replica)
+        damage.overwrite(dario.replica, damage.leaves(dario.replica, "fs_bucket")[0])
+        files = sorted(os.listdir(dario.folder))
+        filler = fill(dario.folder)
+        output = dario.cli("rescue", code=None)
+        expect(output.code != 0 and says_full(output), output.err)
+        os.remove(filler)
+        expect_equal(sorted(os.listdir(dario.folder)), files, "files")
+        dario.cli("rescue")
+        dario.line.mend()
+        dario.sync()
+        dario.sync()
+    forget(company, dario)
+    expect_equal(noted(company, "before the rescue"), 1, "the note")
 
 
 def on_a_full_disk_the_server_makes_devices_wait_and_heals_by_itself(company):
@@ -266,6 +320,8 @@ if __name__ == "__main__":
         two_devices_are_in_sync,
         on_a_full_disk_a_device_says_so_and_later_goes_on,
         on_a_full_disk_what_was_recorded_before_is_delivered,
+        on_a_full_disk_a_conversion_changes_nothing,
+        on_a_full_disk_a_rescue_keeps_what_there_is,
         on_a_full_disk_the_server_makes_devices_wait_and_heals_by_itself,
         a_disk_that_can_only_be_read_is_named,
         a_server_whose_disk_can_only_be_read_says_so_and_changes_nothing,
