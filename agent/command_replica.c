@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens the replica for a family of commands (agent/cli/cli.h) and says how it ended. */
-#include "agent/cli/blob_files.h"
 #include "agent/cli/state_file.h"
 #include "agent/commands.h"
 #include "agent/keys.h"
@@ -8,6 +7,7 @@
 #include "agent/open.h"
 #include "agent/passphrase.h"
 #include "agent/rescue.h"
+#include "edge/blob_files.h"
 #include "edge/clock.h"
 #include "edge/terminal.h"
 
@@ -101,8 +101,6 @@ enum exit_code command_on_replica(struct program *program, const struct cli_fami
                             "The replica is encrypted. Nothing was changed.");
     if (result == RESULT_OK)
         result = files_join(program->data_folder, BLOBS_FOLDER_NAME, blobs_path, &problem);
-    if (result == RESULT_OK)
-        result = files_make_folder(blobs_path, &problem);
     if (result == RESULT_OK)
         result = blob_files_create(blobs_path, &blobs, &problem);
     if (result == RESULT_OK)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/daemon.h"
 
-#include "agent/cli/blob_files.h"
 #include "agent/daemon_inside.h"
 #include "agent/local_http.h"
 #include "agent/open.h"
 #include "agent/wipe.h"
+#include "edge/blob_files.h"
 #include "edge/clock.h"
 #include "edge/entropy.h"
 #include "edge/files.h"
@@ -70,8 +70,6 @@ static enum result open_replica(struct daemon *daemon, struct problem *problem)
     enum result result =
         files_join(daemon->options->data_folder, BLOBS_FOLDER_NAME, blobs, problem);
 
-    if (result == RESULT_OK)
-        result = files_make_folder(blobs, problem);
     if (result == RESULT_OK)
         result = blob_files_create(blobs, &daemon->blobs, problem);
     if (result == RESULT_OK)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/wipe.h"
 
-#include "agent/cli/blob_files.h"
 #include "agent/cli/state_file.h"
 #include "agent/keys.h"
 #include "agent/local_http.h"
 #include "agent/renewal.h"
 #include "agent/replica/vault.h"
 #include "agent/rescue.h"
+#include "edge/blob_files.h"
 #include "edge/files.h"
 #include "edge/reserve.h"
 #include "edge/wipe.h"

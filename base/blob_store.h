@@ -26,8 +26,7 @@ struct blob_store_operations {
     enum result (*read)(struct blob_store *, const uint8_t hash[BLOB_STORE_HASH_SIZE],
                         int64_t offset, uint8_t *memory, size_t size_max, size_t *ret_size,
                         struct problem *);
-    /* Destroys what is held, whole or not; that nothing is, is no failure. NULL: this store keeps
-     * everything that was put into it. */
+    /* Destroys what is held, whole or not; that nothing is, is no failure. */
     enum result (*destroy)(struct blob_store *, const uint8_t hash[BLOB_STORE_HASH_SIZE],
                            struct problem *);
 };

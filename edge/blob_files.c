@@ -2,12 +2,14 @@
 #include "edge/blob_files.h"
 
 #include "edge/files.h"
+#include "edge/wipe.h"
 
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { BLOCK_SIZE = 256 * 1024, FOLDER_BITS_COUNT = 65536 / 64 };
 
@@ -56,13 +58,20 @@ static enum result sync_name(struct blob_files *self, const uint8_t *hash, const
     return result;
 }
 
+static enum result partial_path(const struct blob_files *self, const uint8_t *hash,
+                                char ret_path[FILES_PATH_SIZE], struct problem *problem)
+{
+    char name[sizeof "partial/" + 2 * BLOB_STORE_HASH_SIZE] = "partial/";
+
+    bytes_to_hex(bytes_of(hash, BLOB_STORE_HASH_SIZE), name + sizeof "partial/" - 1);
+    return files_join(self->folder, name, ret_path, problem);
+}
+
 static enum result blob_status(struct blob_store *store, const uint8_t *hash, int64_t *ret_size,
                                bool *ret_is_whole, struct problem *problem)
 {
     struct blob_files *self = self_of(store);
     char path[FILES_PATH_SIZE];
-    char hex[2 * BLOB_STORE_HASH_SIZE + 1];
-    char name[sizeof "partial/" + sizeof hex];
     enum result result = files_blob_path(self->folder, hash, path, problem);
 
     *ret_size = 0;
@@ -71,9 +80,7 @@ static enum result blob_status(struct blob_store *store, const uint8_t *hash, in
         result = sync_name(self, hash, path, problem);
     if (result != RESULT_OK || *ret_is_whole)
         return result == RESULT_OK ? finished_size(path, ret_size, problem) : result;
-    bytes_to_hex(bytes_of(hash, BLOB_STORE_HASH_SIZE), hex);
-    (void)snprintf(name, sizeof name, "partial/%s", hex);
-    result = files_join(self->folder, name, path, problem);
+    result = partial_path(self, hash, path, problem);
     if (result == RESULT_OK && files_exists(path))
         result = finished_size(path, ret_size, problem);
     return result;
@@ -156,11 +163,24 @@ static enum result blob_read(struct blob_store *store, const uint8_t *hash, int6
     return result;
 }
 
+static enum result blob_destroy(struct blob_store *store, const uint8_t *hash,
+                                struct problem *problem)
+{
+    char path[FILES_PATH_SIZE];
+    enum result result = files_blob_path(self_of(store)->folder, hash, path, problem);
+
+    if (result == RESULT_OK)
+        result = wipe_file(path, problem);
+    if (result == RESULT_OK)
+        result = partial_path(self_of(store), hash, path, problem);
+    return result == RESULT_OK ? wipe_file(path, problem) : result;
+}
+
 enum result blob_files_create(const char *folder, struct blob_store **ret_store,
                               struct problem *problem)
 {
     static const struct blob_store_operations OPERATIONS = {
-        .status = blob_status, .append = blob_append, .read = blob_read};
+        .status = blob_status, .append = blob_append, .read = blob_read, .destroy = blob_destroy};
     struct blob_files *self = NULL;
     enum result result = files_make_folder(folder, problem);
 
@@ -180,4 +200,55 @@ enum result blob_files_create(const char *folder, struct blob_store **ret_store,
 void blob_files_destroy(struct blob_store *store)
 {
     free(store == NULL ? NULL : self_of(store));
+}
+
+/* ---- wiping ---- */
+
+/* The files in one folder; folders in it are left to the caller. */
+static enum result wipe_folder(const char *folder, struct problem *problem)
+{
+    const char *const *names = NULL;
+    char path[FILES_PATH_SIZE];
+    struct arena arena;
+    size_t count = 0;
+    enum result result;
+
+    arena_init(&arena, 64 << 20);
+    result = files_list(folder, &arena, &names, &count, problem);
+    for (size_t i = 0; result == RESULT_OK && i < count; i++) {
+        result = files_join(folder, names[i], path, problem);
+        if (result == RESULT_OK && files_exists(path))
+            result = files_remove(path, problem);
+    }
+    arena_done(&arena);
+    return result;
+}
+
+/* Blobs lie two folders deep: ab/cd/rest. */
+static enum result wipe_level(const char *folder, int depth, struct problem *problem)
+{
+    char path[FILES_PATH_SIZE];
+    char name[3];
+    struct stat status_of;
+    enum result result = RESULT_OK;
+
+    for (unsigned i = 0; result == RESULT_OK && i < 256; i++) {
+        snprintf(name, sizeof name, "%02x", i);
+        result = files_join(folder, name, path, problem);
+        if (result != RESULT_OK || stat(path, &status_of) != 0)
+            continue;
+        result = depth == 0 ? wipe_folder(path, problem) : wipe_level(path, depth - 1, problem);
+    }
+    return result;
+}
+
+enum result blob_files_wipe(const char *folder, struct problem *problem)
+{
+    char path[FILES_PATH_SIZE];
+    struct stat status_of;
+    enum result result = files_join(folder, "partial", path, problem);
+
+    if (result == RESULT_OK && stat(path, &status_of) == 0)
+        result = wipe_folder(path, problem);
+    return result == RESULT_OK ? wipe_level(folder, 1, problem) : result;
 }

@@ -13,4 +13,7 @@
  * be made. */
 MUST_CHECK enum result blob_files_create(const char *folder, struct blob_store **ret_store,
                                          struct problem *problem);
-void blob_files_destroy(struct blob_store *store); /* takes NULL */
+void blob_files_destroy(struct blob_store *store); /* takes NULL; the files stay */
+
+/* Removes every file of the folder: a wiped device. That there is no folder is no failure. */
+MUST_CHECK enum result blob_files_wipe(const char *folder, struct problem *problem);

@@ -418,7 +418,7 @@ static enum result erase_contents(struct agent *agent, struct problem *problem)
     const struct blob_store_operations *operations = agent->blob_store->operations;
     enum result result = RESULT_OK;
 
-    for (int i = 0; i < AGENT_BLOB_ERASED_A_STEP && operations->destroy != NULL; i++) {
+    for (int i = 0; i < AGENT_BLOB_ERASED_A_STEP; i++) {
         struct replica_blob blob = {0};
         struct problem refusal = {0};
 

@@ -140,6 +140,45 @@ static void partial_blob_survives_its_store(void **state)
     expect_status(place, 10, false);
 }
 
+static bool is_any_file(struct place *place)
+{
+    char command[128];
+
+    (void)snprintf(command, sizeof command, "test -n \"$(find %s -type f)\"", place->folder);
+    return system(command) == 0;
+}
+
+static void destroyed_blob_is_gone_whole_or_not(void **state)
+{
+    struct place *place = *state;
+    struct blob_store *store = place->store;
+
+    assert_int_equal(append(place, 0, 10, false), RESULT_OK);
+    assert_int_equal(store->operations->destroy(store, place->hash, &place->problem), RESULT_OK);
+    expect_status(place, 0, false);
+    assert_int_equal(append(place, 0, sizeof TEXT, true), RESULT_OK);
+    assert_int_equal(store->operations->destroy(store, place->hash, &place->problem), RESULT_OK);
+    expect_status(place, 0, false);
+    assert_false(is_any_file(place));
+    assert_int_equal(store->operations->destroy(store, place->hash, &place->problem), RESULT_OK);
+}
+
+static void wiped_folder_has_no_file(void **state)
+{
+    struct place *place = *state;
+    char folder[96];
+
+    (void)snprintf(folder, sizeof folder, "%s/nothing", place->folder);
+    assert_int_equal(blob_files_wipe(folder, &place->problem), RESULT_OK);
+    (void)snprintf(folder, sizeof folder, "%s/blobs", place->folder);
+    assert_int_equal(append(place, 0, sizeof TEXT, true), RESULT_OK);
+    place->hash[0] ^= 1;
+    assert_int_equal(append(place, 0, 10, false), RESULT_OK);
+    assert_true(is_any_file(place));
+    assert_int_equal(blob_files_wipe(folder, &place->problem), RESULT_OK);
+    assert_false(is_any_file(place));
+}
+
 #define AT_PLACE(test) cmocka_unit_test_setup_teardown(test, place_create, place_destroy)
 
 int main(void)
@@ -150,6 +189,8 @@ int main(void)
         AT_PLACE(part_at_another_place_is_refused_and_changes_nothing),
         AT_PLACE(wrong_content_is_refused_and_forgotten),
         AT_PLACE(partial_blob_survives_its_store),
+        AT_PLACE(destroyed_blob_is_gone_whole_or_not),
+        AT_PLACE(wiped_folder_has_no_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

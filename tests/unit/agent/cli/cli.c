@@ -2,9 +2,9 @@
 /* Commands as they are typed, on a real replica. */
 #include "tests/unit/agent/replica/kit.h"
 
-#include "agent/cli/blob_files.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/state_file.h"
+#include "edge/blob_files.h"
 #include "edge/files.h"
 #include "edge/reserve.h"
 
