@@ -5,10 +5,10 @@
 
 #include "schema/load.h"
 #include "schema/sql.h"
-#include "server/cli/contents.h"
 #include "server/cli/manifest.h"
 #include "server/core/devices.h"
 #include "server/service/web_session.h"
+#include "server/store/contents.h"
 #include "server/store/sqlite/sqlite_store.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/cli/cli_commands.h"
-#include "server/cli/contents.h"
 #include "server/service/audit.h"
+#include "server/store/contents.h"
 
 #include <inttypes.h>
 

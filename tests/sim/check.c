@@ -5,6 +5,8 @@
  * file. */
 #include "tests/sim/world.h"
 
+#include "server/store/contents.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -472,6 +474,28 @@ static void check_file(struct world *world, sqlite3 *database, const char *name)
     sqlite3_finalize(statement);
 }
 
+/* Digests are compared with devices in idle hours only, so a wrong one would show there late. */
+static void check_digests(struct world *world)
+{
+    struct store *store = master_store(world->server.writer);
+    struct contents contents = {0};
+    struct problem problem = {0};
+    struct buffer report;
+    struct arena arena;
+    enum result result;
+
+    arena_init(&arena, 64 << 20);
+    buffer_init(&report, 64 << 10);
+    result = contents_check(store, &world->server.catalog, &arena, &report, &contents, &problem);
+    if (result != RESULT_OK)
+        world_fail(world, "I5: the master can't be checked: %s", problem.text);
+    if (contents.wrong != 0)
+        world_fail(world, "I5: %zu sums of the master are wrong: %.*s", contents.wrong,
+                   (int)report.size, (const char *)report.data);
+    buffer_done(&report);
+    arena_done(&arena);
+}
+
 void check_end(struct world *world)
 {
     sqlite3_stmt *statement = NULL;
@@ -482,6 +506,7 @@ void check_end(struct world *world)
         world_fail(world, "G8: a reference of %s %" PRId64 " is broken on the master",
                    sqlite3_column_text(statement, 0), (int64_t)sqlite3_column_int64(statement, 1));
     sqlite3_finalize(statement);
+    check_digests(world);
     check_file(world, world->server.office, "the server");
     for (size_t i = 0; i < world->scenario.agent_count; i++) {
         struct world_agent *agent = &world->agents[i];

@@ -97,6 +97,28 @@ static void a_cloned_disk_is_seen_held_and_both_deliver_all(void **state)
     the_end(world);
 }
 
+/* Nothing that it says of its work is wrong: only its token was replaced since. */
+static void a_copy_that_recorded_nothing_is_seen_by_its_token(void **state)
+{
+    struct world *world = world_of(state, 3);
+    int64_t replica_no = 0;
+
+    send_both_to_site_1(world);
+    replica_no = replica_of(world, ANNA);
+    link_cut(world, ANNA);
+    link_cut(world, CARLA);
+    life_clone(world, ANNA, CARLA);
+    call(world, ANNA);
+    assert_int_equal(held_count(world), 0);
+    call(world, CARLA);
+    assert_int_equal(held_count(world), 1);
+    assert_true(life_choose(world, replica_no, copy_that_called(world, true)));
+    world_settle(world);
+    assert_int_equal(replica_of(world, ANNA), replica_no);
+    assert_int_not_equal(replica_of(world, CARLA), replica_no);
+    the_end(world);
+}
+
 /* What refers to a row of one's own follows it: in the tables, in what waits, in the seal that was
  * on its way when the disk was copied. */
 static void rows_that_get_other_ids_keep_what_refers_to_them(void **state)
@@ -430,6 +452,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORY(a_cloned_disk_is_seen_held_and_both_deliver_all),
+        STORY(a_copy_that_recorded_nothing_is_seen_by_its_token),
         STORY(rows_that_get_other_ids_keep_what_refers_to_them),
         STORY(the_copy_that_is_behind_may_live),
         STORY(a_device_put_back_to_an_image_gets_its_work_back_and_delivers_the_new),

@@ -187,6 +187,20 @@ static void a_value_that_cannot_travel_waits_and_joins_the_correction(void **sta
     assert_string_equal(rows(kit, "SELECT count(*) FROM fs_unsendable"), "0");
 }
 
+/* The later edit has seen what the office wrote between the two; the earlier one has not. */
+static void a_change_of_two_edits_has_seen_only_what_the_first_had(void **state)
+{
+    struct kit *kit = *state;
+
+    first_snapshot(kit);
+    sql(kit, "UPDATE memo SET title = 'before' WHERE id = 1");
+    ROWS(kit, SITE(1), 10, 20, memo(kit, 1, 15, 1, "one", "of the office"));
+    (void)publish(kit, 20);
+    sql(kit, "UPDATE memo SET n = 7 WHERE id = 1");
+    (void)changes(kit, seal(kit));
+    assert_string_equal(rows(kit, "SELECT base_seq FROM fs_seal_change"), "10");
+}
+
 static void times_are_corrected_by_the_offset_and_kept_as_recorded(void **state)
 {
     struct kit *kit = *state;
@@ -222,6 +236,7 @@ int main(void)
         TEST(a_large_seal_goes_in_parts_that_together_are_the_seal),
         TEST(a_seal_is_a_union_of_whole_transactions_of_several_writers),
         TEST(a_value_that_cannot_travel_waits_and_joins_the_correction),
+        TEST(a_change_of_two_edits_has_seen_only_what_the_first_had),
         TEST(times_are_corrected_by_the_offset_and_kept_as_recorded),
     };
 

@@ -194,6 +194,22 @@ static void a_group_is_in_conflict_when_one_of_its_columns_is(void **state)
     assert_int_equal(master.loss_count, 2);
 }
 
+/* As when a row was made on two devices: what neither of them said is nobody's word. */
+static void a_default_that_nobody_touched_does_not_lose(void **state)
+{
+    struct master_row master = fresh_row();
+    struct edit unseen = edit_of(1, 5, 200, 1, 11);
+
+    (void)state;
+    master.values[1] = value_null();
+    assert_int_equal(apply(&master, &unseen).kind, VERDICT_APPLIED);
+    assert_int_equal(master.values[1].integer, 11);
+    assert_int_equal(master.loss_count, 0);
+    master = fresh_row(); /* a value that the insert did say */
+    (void)apply(&master, &unseen);
+    assert_int_equal(master.loss_count, 1);
+}
+
 static void a_once_column_takes_the_first_value_only(void **state)
 {
     struct master_row master = fresh_row();
@@ -287,6 +303,7 @@ int main(void)
         cmocka_unit_test(the_same_value_twice_is_no_conflict),
         cmocka_unit_test(a_device_follows_its_own_order_and_not_its_clock),
         cmocka_unit_test(an_informed_edit_wins_and_stays_ahead_of_what_it_saw),
+        cmocka_unit_test(a_default_that_nobody_touched_does_not_lose),
         cmocka_unit_test(a_group_is_in_conflict_when_one_of_its_columns_is),
         cmocka_unit_test(a_once_column_takes_the_first_value_only),
         cmocka_unit_test(a_delete_has_not_seen_what_others_changed_after_its_base),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/cli/contents.h"
+#include "server/store/contents.h"
 
 #include "base/lookup.h"
 #include "schema/canonical.h"
