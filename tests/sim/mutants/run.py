@@ -8,6 +8,7 @@ every one was caught, by random seeds within as many as it says."""
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -26,14 +27,16 @@ TIMED_OUT = 124
 
 
 def run(*command, seconds, **environment):
-    """(exit status, what it said); a program that hangs counts as failed."""
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", timeout=seconds, check=False,
-                              env={**os.environ, **environment})
-    except subprocess.TimeoutExpired:
-        return TIMED_OUT, "no end within %d s" % seconds
-    return done.returncode, done.stdout
+    """(exit status, what it said); a program that hangs counts as failed, and its children end, too."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", env={**os.environ, **environment},
+                          start_new_session=True) as program:
+        try:
+            said = program.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(program.pid, signal.SIGKILL)
+            return TIMED_OUT, "no end within %d s" % seconds
+        return program.returncode, said
 
 
 def copy_tree():
