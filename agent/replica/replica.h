@@ -167,7 +167,7 @@ struct replica_published {
 MUST_CHECK enum result replica_publish(struct replica *replica, int64_t head, struct wall_time now,
                                        struct replica_published *ret_published,
                                        struct problem *problem);
-/* Rows of a first snapshot are held in a transaction of up to 20,000 rows, which keeps other
+/* Rows of a first snapshot are held in a transaction of up to 200,000 rows, which keeps other
  * programs from writing: commit it within a second. Everything else that writes commits it first;
  * so does replica_disconnected. Failures: as above, the rows will be sent again. */
 MUST_CHECK enum result replica_settle(struct replica *replica, struct problem *problem);
