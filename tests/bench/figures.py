@@ -30,7 +30,8 @@ class Figures:
 
     def beside(self, name, peer, metric, samples, yardstick):
         """Another program's figure, by ours of the same name."""
-        self.add("%s/%s" % (name, peer), metric, samples, yardstick, self.ours(name, metric))
+        ours = self.ours(name, metric)
+        self.add("%s/%s" % (name, peer), metric, samples, yardstick if ours else "", ours)
 
     def percentiles_beside(self, name, peer, samples_ms, yardstick):
         ordered = sorted(samples_ms)

@@ -137,7 +137,9 @@ class Child:
 
     def _read(self):
         for line in self.process.stdout:
-            self.answers.put(answer_of(line))
+            answer = answer_of(line)
+            if answer is not None:
+                self.answers.put(answer)
         self.answers.put(None)
 
     def answer(self, limit_s):
@@ -170,12 +172,12 @@ class Child:
 
 
 def answer_of(line):
-    """What a program says in one line of JSON; a library's own words are no answer but don't matter."""
+    """What a program says in one line of JSON; None: a library's own words."""
     try:
         answer = json.loads(line)
     except ValueError:
-        answer = None
-    return answer if isinstance(answer, dict) else {"words": line.decode(errors="replace").strip()}
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def checked(answer, name, wanted):

@@ -69,8 +69,8 @@ class Test(unittest.TestCase):
 
     def test_a_line_that_is_no_answer_isnt_taken_for_one(self):
         self.assertEqual(node_peers.answer_of(b'{"rows":3}\n'), {"rows": 3})
-        self.assertEqual(node_peers.answer_of(b"7\n"), {"words": "7"})
-        self.assertEqual(node_peers.answer_of(b"warning\n"), {"words": "warning"})
+        self.assertIsNone(node_peers.answer_of(b"7\n"))
+        self.assertIsNone(node_peers.answer_of(b"warning\n"))
         with self.assertRaises(node_peers.NotFinished):
             node_peers.checked({"rows": 3}, "rows", 4)
 
@@ -102,6 +102,7 @@ class Test(unittest.TestCase):
             figures.beside("T9", "other", "wall_s", [1.0], "ours")
         self.assertEqual((figures.rows[1]["id"], figures.rows[1]["ratio"]), ("T1/other", 2.0))
         self.assertIsNone(figures.rows[2]["ratio"])
+        self.assertEqual(figures.rows[2]["yardstick"], "")
 
     def test_the_lock_names_no_registry(self):
         with open(os.path.join(node_peers.FOLDER, "package-lock.json"), encoding="utf-8") as file:

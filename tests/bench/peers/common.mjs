@@ -15,8 +15,9 @@
 // [table, id, territory, customer, {column: value}], without what is NULL.
 import { readFileSync } from 'node:fs';
 
+// Resolves when all of it is in the pipe, which holds less than 5,000 samples: wait before an exit.
 export function say(answer) {
-  process.stdout.write(JSON.stringify(answer) + '\n');
+  return new Promise((resolve) => process.stdout.write(JSON.stringify(answer) + '\n', resolve));
 }
 
 export function readJson(path) {
@@ -54,7 +55,7 @@ export async function timeChanges(rounds, receivers, send, listen) {
       let missing = receivers;
       let begin = 0;
       listen(note, () => {
-        samples.push(performance.now() - begin);
+        samples.push(Math.round((performance.now() - begin) * 1000) / 1000);
         missing -= 1;
         if (missing === 0) resolve();
       });

@@ -98,7 +98,7 @@ run({
     await replica.info(); // open
     const begin = performance.now();
     await replica.sync(remote(url), BATCH);
-    say({ ms: performance.now() - begin });
+    await say({ ms: performance.now() - begin });
   },
 
   async rest(url, folder) {
@@ -129,7 +129,7 @@ run({
     const samples = await timeChanges(Number(rounds), replicas.length,
       async (note) => { call._rev = (await master.put({ ...call, note })).rev; },
       (note, arrived) => { heard = (seen) => { if (seen === note) arrived(); }; });
-    say({ samples });
+    await say({ samples });
     process.exit(0);
   },
 });

@@ -69,7 +69,7 @@ async function fetch(url, folder, territories, wanted) {
   const count = () => stores.reduce((sum, { store }) => sum + rowCount(store), 0);
   while (count() < wanted) await pause(2);
   for (const { name, store } of stores) await persisterOf(store, folder, name).save();
-  say({ rows: count() });
+  await say({ rows: count() });
   process.exit(0);
 }
 
@@ -171,7 +171,7 @@ run({
     const stores = await loaded(folder);
     const begin = performance.now();
     await connect(url, stores);
-    say({ ms: performance.now() - begin });
+    await say({ ms: performance.now() - begin });
     process.exit(0);
   },
 
@@ -202,7 +202,7 @@ run({
     const samples = await timeChanges(Number(rounds), Number(receivers),
       (note) => master.setCell('calls', call, 'note', note),
       (note, arrived) => { heard = (seen) => { if (seen === note) arrived(); }; });
-    say({ samples });
+    await say({ samples });
     process.exit(0);
   },
 });

@@ -63,7 +63,7 @@ run({
     const begin = performance.now();
     await database.push();
     await database.pull();
-    say({ ms: performance.now() - begin });
+    await say({ ms: performance.now() - begin });
     await database.close();
   },
 
@@ -98,7 +98,7 @@ run({
         await master.push();
       },
       (note, arrived) => { heard = (seen) => { if (seen === note) arrived(); }; });
-    say({ samples });
+    await say({ samples });
     process.exit(0);
   },
 });
