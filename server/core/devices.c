@@ -452,10 +452,11 @@ static enum result insert_replica(struct work *work, struct job *job, const stru
                           "INSERT INTO fs_replica(replica_no, device_id, user_id,"
                           " static_public_key, sign_public_key, psk, token_current, enrolled_at,"
                           " last_seen_at, app_version, device_name, former_no, first_no,"
-                          " is_confirmed, schema_version)"
+                          " is_confirmed, schema_version, lease_told)"
                           " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8,?9,?10,?11,"
                           " coalesce((SELECT coalesce(first_no,replica_no) FROM fs_replica"
-                          " WHERE replica_no=?11),?12),?13,?14)",
+                          " WHERE replica_no=?11),?12),?13,?14,"
+                          " CASE WHEN coalesce(?11,?12) IS NULL THEN 0 END)", /* new: it has none */
                           replica, 14, problem);
     if (result == RESULT_OK)
         result = work_execute(work,

@@ -60,10 +60,13 @@ MUST_CHECK enum result devices_authenticate(struct store *store, struct job *job
 /* ENROL inside a savepoint: RESULT_REFUSED or RESULT_MALFORMED, the caller undoes it. */
 MUST_CHECK enum result devices_enrol(struct work *work, struct store *store, struct job *job,
                                      const struct trace *trace, struct problem *problem);
-/* First half of RESUME: judges and turns the token. Sets job->state and, for a device that can't go
- * on, job->result; REPLICA_RENEWED comes with its frame. The return value is about the store. */
+/* First half of RESUME: judges and turns the token; notes that its session tells the device of this
+ * lease (0: for ever), and in job->has_lease whether it knows. Sets job->state and, for a device
+ * that can't go on, job->result; REPLICA_RENEWED comes with its frame. The return value is about
+ * the store. */
 MUST_CHECK enum result devices_resume(struct work *work, struct store *store, struct job *job,
-                                      const struct trace *trace, struct problem *problem);
+                                      int64_t lease_s, const struct trace *trace,
+                                      struct problem *problem);
 /* Second half, after subscriptions are evaluated: WELCOME and the feed. `head`: newest seq. */
 MUST_CHECK enum result devices_welcome(struct store *store, struct job *job, int64_t head,
                                        struct problem *problem);

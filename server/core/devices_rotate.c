@@ -167,7 +167,7 @@ enum result devices_policy(struct store *store, struct job *job, int64_t lease_s
                     &parameter, 1, &job->arena, &found, problem);
 
     message.is_rotation_asked = store_integer_at(&found, 0, 0, 0) != 0;
-    if (result != RESULT_OK || (message.lease_s == 0 && !message.is_rotation_asked))
+    if (result != RESULT_OK || (job->has_lease && !message.is_rotation_asked))
         return result;
     buffer_init(&body, 64);
     result = message_policy_encode(&message, &body, problem);

@@ -19,7 +19,8 @@ MUST_CHECK enum result devices_new_key(struct work *work, struct job *job,
  * nothing about it. */
 MUST_CHECK enum result devices_use_key(struct work *work, struct job *job,
                                        const struct trace *trace, struct problem *problem);
-/* Before WELCOME: what the company asks of the device, if anything. */
+/* Before WELCOME: what the company asks of the device, unless it is to do nothing and has the lease
+ * already (job->has_lease). */
 MUST_CHECK enum result devices_policy(struct store *store, struct job *job, int64_t lease_s,
                                       struct problem *problem);
 /* The device is to change its keys at its next contact. RESULT_REFUSED: no such active replica. */

@@ -30,6 +30,7 @@ struct standing {
     struct bytes digest_key;
     struct bytes user_login;
     struct value schema_version;
+    int64_t lease_told; /* what it has if it comes with token_current; -1: not known */
 };
 
 static enum result read_standing(struct store *store, struct job *job,
@@ -48,7 +49,7 @@ static enum result read_standing(struct store *store, struct job *job,
                              " (SELECT data FROM fs_state WHERE name='epoch'),"
                              " (SELECT data FROM fs_state WHERE name='digest_key'),"
                              " (SELECT login FROM app_user WHERE id=r.user_id),"
-                             " r.schema_version"
+                             " r.schema_version, r.lease_told"
                              " FROM fs_replica r WHERE r.replica_no=?1",
                              &parameter, 1, &job->arena, &found, problem);
     if (result != RESULT_OK)
@@ -66,6 +67,7 @@ static enum result read_standing(struct store *store, struct job *job,
     ret_standing->digest_key = store_bytes_at(&found, 0, 10);
     ret_standing->user_login = store_bytes_at(&found, 0, 11);
     ret_standing->schema_version = *store_at(&found, 0, 12);
+    ret_standing->lease_told = store_integer_at(&found, 0, 13, -1);
     return RESULT_OK;
 }
 
@@ -145,7 +147,7 @@ static struct bytes token_of_copy(const struct standing *standing,
 
 static enum result turn_token(struct work *work, struct job *job,
                               const struct message_resume *resume, int64_t schema_version,
-                              struct problem *problem)
+                              int64_t lease_s, struct problem *problem)
 {
     const struct value parameters[] = {
         value_integer(job->replica_no),
@@ -155,15 +157,16 @@ static enum result turn_token(struct work *work, struct job *job,
         value_integer(resume->device_time.us == 0 ? 0 : job->now.us - resume->device_time.us),
         value_text(resume->app_version),
         value_integer(resume->published_seq),
-        value_integer(schema_version)};
+        value_integer(schema_version),
+        value_integer(lease_s)};
     struct store_result turned = {0};
     enum result result = work_query(work,
                                     "UPDATE fs_replica SET token_previous=?3, token_current=?2,"
                                     " is_current_used=0, last_seen_at=?4, clock_offset_us=?5,"
                                     " app_version=?6, published_seq=?7, schema_version=?8,"
-                                    " contact_no=contact_no+1 WHERE replica_no=?1"
+                                    " lease_told=?9, contact_no=contact_no+1 WHERE replica_no=?1"
                                     " RETURNING contact_no",
-                                    parameters, 8, &turned, problem);
+                                    parameters, 9, &turned, problem);
 
     if (result == RESULT_OK)
         job->contact_no = store_integer_at(&turned, 0, 0, 0);
@@ -249,8 +252,8 @@ static enum result keep_held(struct work *work, struct job *job, const struct st
 
 /* Of an active replica whose token is as it must be. */
 static enum result let_in(struct work *work, struct job *job, const struct standing *standing,
-                          const struct message_resume *resume, const struct trace *trace,
-                          struct problem *problem)
+                          const struct message_resume *resume, int64_t lease_s,
+                          const struct trace *trace, struct problem *problem)
 {
     const struct catalog *catalog = work_catalog(work);
     struct schema_standing schema = {0};
@@ -264,7 +267,9 @@ static enum result let_in(struct work *work, struct job *job, const struct stand
     if (!bytes_equal(resume->epoch, standing->epoch) || resume->published_seq <= standing->head) {
         result = devices_use_key(work, job, trace, problem);
         if (result == RESULT_OK && job->result == RESULT_OK)
-            result = turn_token(work, job, resume, schema.to_store, problem);
+            result = turn_token(work, job, resume, schema.to_store, lease_s, problem);
+        job->has_lease = standing->lease_told == lease_s &&
+                         is_same_token(resume->resume_token, standing->token_current);
         return result;
     }
     trace_line(trace,
@@ -278,8 +283,8 @@ static enum result let_in(struct work *work, struct job *job, const struct stand
 }
 
 static enum result judge(struct work *work, struct job *job, const struct standing *standing,
-                         const struct message_resume *resume, const struct trace *trace,
-                         struct problem *problem)
+                         const struct message_resume *resume, int64_t lease_s,
+                         const struct trace *trace, struct problem *problem)
 {
     const char *fault = fault_of(standing, resume);
     struct copy copy = {0};
@@ -298,12 +303,12 @@ static enum result judge(struct work *work, struct job *job, const struct standi
     if (job->state == REPLICA_HELD)
         return keep_held(work, job, standing, resume, problem);
     if (fault == NULL)
-        return let_in(work, job, standing, resume, trace, problem);
+        return let_in(work, job, standing, resume, lease_s, trace, problem);
     trace_line(trace, "server: replica %" PRId64 " held: %s", job->replica_no, fault);
     return hold(work, job, standing, resume, fault, problem);
 }
 
-enum result devices_resume(struct work *work, struct store *store, struct job *job,
+enum result devices_resume(struct work *work, struct store *store, struct job *job, int64_t lease_s,
                            const struct trace *trace, struct problem *problem)
 {
     struct message_resume resume = {0};
@@ -328,7 +333,7 @@ enum result devices_resume(struct work *work, struct store *store, struct job *j
     job->wipe = standing.is_wipe;
     job->user_id = standing.replica.user_id;
     job->schema_version = resume.schema_version;
-    return judge(work, job, &standing, &resume, trace, problem);
+    return judge(work, job, &standing, &resume, lease_s, trace, problem);
 }
 
 /* ---- after the commit's subscriptions are known ---- */

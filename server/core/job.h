@@ -96,6 +96,7 @@ struct job {
     bool wipe;                /* AUTHENTICATE of a revoked replica */
     size_t frame_count;       /* to be sent in this order; the receiver releases them */
     struct shared_frame **frames;
+    bool has_lease;        /* RESUME: the device has the company's lease already */
     int64_t change_count;  /* PUSH: changes in the seal that was applied now, 0: a repetition */
     int64_t schema_before; /* RESUME: the version up to which it has everything, 0: its own */
     int64_t catch_up_seq;  /* RESUME: a receipt from here on says that it has it now, 0: it has */

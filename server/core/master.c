@@ -179,7 +179,8 @@ static enum result run_job(struct group *group, size_t index, struct problem *pr
         result = run_alone(group, job, problem);
         break;
     case JOB_RESUME:
-        result = devices_resume(master->work, master->store, job, master->trace, problem);
+        result = devices_resume(master->work, master->store, job, master->lease_s, master->trace,
+                                problem);
         break;
     case JOB_PUSH:
         result = ingest_push(master->work, master->store, master->views, job, group->way,

@@ -3,7 +3,7 @@
 """Measures Fieldsync with its real programs over the loopback: encryption on, every commit of the
 server durable. docs/PERFORMANCE.md says what each line means.
 
-    bench [--quick] [--only T1,T4] [--clients N] [--peers] [--json FILE] [--compare OLD.json]
+    bench [--quick] [--only T1,T4] [--clients N] [--peers [NAMES]] [--json FILE] [--compare OLD.json]
           [--chart FILE]
     bench --from A.json,B.json [--json FILE] [--compare OLD.json] [--chart FILE]
 
@@ -57,7 +57,7 @@ def measure(company, wanted):
         say("%s took %.0f s" % (name, time.monotonic() - begin))
     if company.options.peers:
         say("peers")
-        peers.mosquitto(company)
+        peers.measure(company, company.options.peers)
 
 
 def parse():
@@ -66,7 +66,8 @@ def parse():
     parser.add_argument("--quick", action="store_true", help="a smoke test, a fiftieth of the data")
     parser.add_argument("--only", help="some of %s (T1 brings T1b and T7)" % ",".join(GROUPS))
     parser.add_argument("--clients", type=int, help="devices of T5 and T8 (10000), most of T4")
-    parser.add_argument("--peers", action="store_true", help="other programs, too (Mosquitto: T4)")
+    parser.add_argument("--peers", nargs="?", const=",".join(peers.NAMES), metavar="NAMES",
+                        help="other programs, too: all or some of %(const)s")
     parser.add_argument("--json", default="bench.json", help="where to write the figures")
     parser.add_argument("--from", dest="parts", help="join these files, measure nothing")
     parser.add_argument("--compare", metavar="OLD.json", help="print the change of each figure")
@@ -77,6 +78,10 @@ def parse():
     for name in options.wanted:
         if name not in GROUPS:
             parser.error("no figure %s: there are %s" % (name, ", ".join(GROUPS)))
+    options.peers = options.peers.lower().split(",") if options.peers else []
+    for name in options.peers:
+        if name not in peers.NAMES:
+            parser.error("no peer %s: there are %s" % (name, ", ".join(peers.NAMES)))
     options.clients = options.clients or (30 if options.quick else 10000)
     return options
 

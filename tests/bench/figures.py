@@ -23,6 +23,27 @@ class Figures:
         self.rows.append(row)
         print(format_row(row), flush=True)
 
+    def ours(self, name, metric):
+        """The median of what was measured before in this run; None if it wasn't."""
+        found = [row["median"] for row in self.rows if (row["id"], row["metric"]) == (name, metric)]
+        return found[0] if found else None
+
+    def beside(self, name, peer, metric, samples, yardstick):
+        """Another program's figure, by ours of the same name."""
+        ours = self.ours(name, metric)
+        self.add("%s/%s" % (name, peer), metric, samples, yardstick if ours else "", ours)
+
+    def percentiles_beside(self, name, peer, samples_ms, yardstick):
+        ordered = sorted(samples_ms)
+        self.beside(name, peer, "p50_ms", ordered, yardstick)
+        self.beside(name, peer, "p99_ms", [percentile(ordered, 0.99)], yardstick)
+        self.rows[-1]["n"] = len(ordered)
+
+    @staticmethod
+    def note(name, words):
+        """What has no figure, and why: printed only."""
+        print("| %-16s | %s |" % (name, words), flush=True)
+
     def percentiles(self, name, samples_ms, yardstick, yardstick_ms):
         """Median and 99th percentile, each by the same of the yardstick's samples."""
         ordered, others = sorted(samples_ms), sorted(yardstick_ms)

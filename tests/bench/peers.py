@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 
+import node_peers
 from harness import end, free_port, run, wait_for
 from live import YARDSTICK, broadcast_ms
 
@@ -26,7 +27,8 @@ def mosquitto(company):
     """T4 of a broker: one message with QoS 1 at many receivers, each of which acknowledges it."""
     program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if program is None:
-        raise SystemExit("bench: no mosquitto here: apt-get install mosquitto")
+        node_peers.say("no mosquitto here: apt-get install mosquitto")
+        return
     port = free_port()
     path = company.path("mosquitto.conf")
     with open(path, "w", encoding="ascii") as file:
@@ -42,3 +44,14 @@ def mosquitto(company):
         company.figures.percentiles("T4/%d/mosquitto" % count, samples, YARDSTICK,
                                     broadcast_ms(company, count))
     end(broker)
+
+
+NAMES = ("mosquitto", "pouchdb", "tinybase", "turso")
+
+
+def measure(company, names):
+    if "mosquitto" in names:
+        mosquitto(company)
+    on_node = [name for name in names if name != "mosquitto"]
+    if on_node:
+        node_peers.measure(company, on_node)

@@ -477,6 +477,13 @@ static void a_lease_runs_from_the_last_contact(void **state)
     lease.contact_at.us -= INT64_C(31) * 86400 * 1000000;
     assert_true(replica_lease_is_over(&lease, world_wall(world, ANNA)));
     link_restore(world, ANNA);
+    world_settle(world);
+    world->server.lease_s = 0; /* has to be told as well */
+    server_node_crash(world);
+    world_pass(world, SECONDS(15));
+    world_settle(world);
+    assert_int_equal(replica_lease(world->agents[ANNA].replica, &lease, &problem), RESULT_OK);
+    assert_int_equal(lease.lease_s, 0);
     the_end(world);
 }
 

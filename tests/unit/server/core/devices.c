@@ -25,8 +25,25 @@ static struct job *resume_job(struct world *world, int device, const uint8_t *to
     return job;
 }
 
-/* Comes back with this token; the new one, if it was let in, goes to ret_token. */
-static enum result resume(struct world *world, int device, const uint8_t *token, uint8_t *ret_token)
+/* The first frame of a session that was let in; POLICY before it, if there is one. */
+static struct frame welcome_of(struct world *world, const struct job *job, int64_t *ret_lease_s)
+{
+    size_t index = 0;
+    struct frame frame = body_at(world, job, &index);
+    struct message_policy policy = {.lease_s = -1};
+
+    if (frame.type == MESSAGE_POLICY) {
+        kit_ok(world, message_policy_decode(frame.body, &world->arena, &policy, &world->problem));
+        frame = body_at(world, job, &index);
+    }
+    *ret_lease_s = policy.lease_s;
+    return frame;
+}
+
+/* Comes back with this token; the new one, if it was let in, goes to ret_token, and what it was
+ * told of its lease, -1 for nothing. */
+static enum result resume_with_lease(struct world *world, int device, const uint8_t *token,
+                                     uint8_t *ret_token, int64_t *ret_lease_s)
 {
     struct job *job = resume_job(world, device, token);
     enum result result;
@@ -34,8 +51,7 @@ static enum result resume(struct world *world, int device, const uint8_t *token,
     write_job(world, job);
     result = job->result;
     if (result == RESULT_OK) {
-        size_t index = 0;
-        struct frame frame = body_at(world, job, &index);
+        struct frame frame = welcome_of(world, job, ret_lease_s);
         struct message_welcome welcome = {0};
 
         assert_int_equal(frame.type, MESSAGE_WELCOME);
@@ -51,6 +67,29 @@ static enum result resume(struct world *world, int device, const uint8_t *token,
     }
     job_destroy(job);
     return result;
+}
+
+static enum result resume(struct world *world, int device, const uint8_t *token, uint8_t *ret_token)
+{
+    int64_t lease_s = 0;
+
+    return resume_with_lease(world, device, token, ret_token, &lease_s);
+}
+
+/* What a session with this token says of the lease. */
+static int64_t told_lease(struct world *world, const uint8_t *token, uint8_t *ret_token)
+{
+    int64_t lease_s = 0;
+
+    assert_int_equal(resume_with_lease(world, ANNA, token, ret_token, &lease_s), RESULT_OK);
+    return lease_s;
+}
+
+static void change_lease(struct world *world, int64_t lease_s)
+{
+    master_destroy(world->master);
+    world->lease_s = lease_s;
+    world->master = kit_open(world, false);
 }
 
 static void an_enrolled_device_has_a_row_a_series_and_a_subscription(void **state)
@@ -173,6 +212,46 @@ static void a_lost_answer_is_no_alarm(void **state)
         assert_int_equal(resume(world, ANNA, world->devices[ANNA].token, lost), RESULT_OK);
     assert_int_equal(resume(world, ANNA, world->devices[ANNA].token, next), RESULT_OK);
     assert_int_equal(resume(world, ANNA, next, last), RESULT_OK);
+}
+
+static void a_lease_is_told_until_the_device_has_it(void **state)
+{
+    struct world *world = *state;
+    uint8_t first[TOKEN_SIZE];
+    uint8_t second[TOKEN_SIZE];
+    uint8_t third[TOKEN_SIZE];
+    uint8_t lost[TOKEN_SIZE];
+
+    assert_int_equal(told_lease(world, world->devices[ANNA].token, first), -1); /* for ever */
+    change_lease(world, 86400);
+    assert_int_equal(told_lease(world, first, lost), 86400);
+    assert_int_equal(told_lease(world, first, second), 86400); /* perhaps the first was lost */
+    assert_int_equal(told_lease(world, second, third), -1);
+    change_lease(world, 0);
+    assert_int_equal(told_lease(world, third, lost), 0); /* or it would keep its day */
+    change_lease(world, 86400);
+    assert_int_equal(told_lease(world, third, first), 86400);
+    assert_int_equal(told_lease(world, first, second), -1);
+}
+
+static void what_a_device_of_an_older_server_was_told_is_not_known(void **state)
+{
+    struct world *world = *state;
+    uint8_t first[TOKEN_SIZE];
+    uint8_t second[TOKEN_SIZE];
+
+    sql(world, "UPDATE fs_replica SET lease_told=NULL");
+    assert_int_equal(told_lease(world, world->devices[ANNA].token, first), 0);
+    assert_int_equal(told_lease(world, first, second), -1);
+}
+
+static void a_key_change_is_asked_for_whatever_the_lease(void **state)
+{
+    struct world *world = *state;
+    uint8_t next[TOKEN_SIZE];
+
+    sql(world, "UPDATE fs_replica SET is_rotation_asked=1");
+    assert_int_equal(told_lease(world, world->devices[ANNA].token, next), 0);
 }
 
 static void an_old_token_holds_the_replica(void **state)
@@ -468,6 +547,9 @@ int main(void)
         STORY(a_key_nobody_knows_is_not_known),
         STORY(each_session_has_a_new_token),
         STORY(a_lost_answer_is_no_alarm),
+        STORY(a_lease_is_told_until_the_device_has_it),
+        STORY(what_a_device_of_an_older_server_was_told_is_not_known),
+        STORY(a_key_change_is_asked_for_whatever_the_lease),
         STORY(an_old_token_holds_the_replica),
         STORY(the_previous_token_after_work_with_the_current_one_is_a_copy),
         STORY(a_late_receipt_of_an_older_session_proves_nothing),

@@ -133,6 +133,7 @@ struct world {
     struct master_outcome outcome;
     struct wall_time now;
     uint8_t next_byte; /* of the "random" seeds */
+    int64_t lease_s;   /* of a master that is opened from now on */
     struct kit_device devices[3];
     struct problem problem;
 };
@@ -482,7 +483,7 @@ static inline void kit_make_file(struct world *world)
 static inline struct master *kit_open(struct world *world, bool is_reader)
 {
     struct sqlite_store_options store_options = {.path = world->path, .is_reader = is_reader};
-    struct master_options options = {.catalog = &world->catalog};
+    struct master_options options = {.catalog = &world->catalog, .lease_s = world->lease_s};
     struct master *master = NULL;
 
     kit_ok(world,
