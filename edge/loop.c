@@ -87,7 +87,8 @@ static void loop_limit_descriptors(uint32_t count_max)
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* never above the hard limit: cannot fail */
 }
 
-enum result loop_open_lws(struct loop *loop, struct lws_context **where, struct problem *problem)
+enum result loop_open_lws(struct loop *loop, unsigned int timeout_s, struct lws_context **where,
+                          struct problem *problem)
 {
     struct lws_context_creation_info info;
     void *loops[1] = {loop->ev};
@@ -98,6 +99,7 @@ enum result loop_open_lws(struct loop *loop, struct lws_context **where, struct 
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
     info.foreign_loops = loops;
     info.pcontext = where;
+    info.timeout_secs = timeout_s;
     info.gid = -1;
     info.uid = -1;
     info.pt_serv_buf_size = SERVICE_BUFFER_SIZE;

@@ -85,9 +85,10 @@ bool loop_has_tls(const struct loop *loop);
 
 /* Opens a libwebsockets context on this loop and writes it to `*where`, which must stay in place
  * until loop_close_lws. Each listener has its own: among the vhosts of one context the library
- * picks by Host and SNI, which would mix listeners up. RESULT_REFUSED: libwebsockets does not start
+ * picks by Host and SNI, which would mix listeners up. `timeout_s`: after so long without progress
+ * the library gives a handshake up; 0: its own 5 s. RESULT_REFUSED: libwebsockets does not start
  * (its libev plugin, package libwebsockets-evlib-ev, is missing), or memory. */
-MUST_CHECK enum result loop_open_lws(struct loop *loop, struct lws_context **where,
-                                     struct problem *problem);
+MUST_CHECK enum result loop_open_lws(struct loop *loop, unsigned int timeout_s,
+                                     struct lws_context **where, struct problem *problem);
 /* Cuts what is open in it, with all callbacks, before it returns. NULL in `*where` is fine. */
 void loop_close_lws(struct lws_context **where);

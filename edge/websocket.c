@@ -36,6 +36,14 @@ struct websocket_message {
     uint8_t data[]; /* LWS_PRE bytes for the frame's header, then the message */
 };
 
+/* The library waits until what it holds of a message is written, and each further call makes it
+ * wait anew; a socket that takes nothing any more ends that. */
+static void connection_cut(struct connection *connection)
+{
+    (void)shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);
+    lws_set_timeout(connection->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_SYNC);
+}
+
 /* Cuts connections whose peer doesn't answer our close, or doesn't read what is before it. */
 static void websocket_sweep(void *context)
 {
@@ -46,7 +54,7 @@ static void websocket_sweep(void *context)
         struct connection *connection = websocket->slots[i].connection;
 
         if (connection != NULL && connection->wsi != NULL && mono_is_due(connection->deadline, now))
-            lws_set_timeout(connection->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_SYNC);
+            connection_cut(connection);
     }
     if (websocket->closing_count > 0)
         loop_timer_set(websocket->sweep_timer, mono_after(now, SWEEP_US));
@@ -253,6 +261,17 @@ static void peer_format(int descriptor, char ret_text[PEER_TEXT_SIZE])
     }
 }
 
+/* The socket is cut then, whatever the peer does. */
+static void connection_set_deadline(struct connection *connection, int64_t limit_ms)
+{
+    struct websocket *websocket = connection->websocket;
+    struct mono_time now = clock_mono_now();
+
+    if (connection->deadline.us == MONO_NEVER.us && websocket->closing_count++ == 0)
+        loop_timer_set(websocket->sweep_timer, mono_after(now, SWEEP_US));
+    connection->deadline = mono_after(now, MILLISECONDS(limit_ms));
+}
+
 int connection_opened(struct connection *connection, struct lws *wsi)
 {
     struct websocket *websocket = connection->websocket;
@@ -267,20 +286,13 @@ int connection_opened(struct connection *connection, struct lws *wsi)
     connection->wsi = wsi;
     connection->opened = true;
     peer_format(descriptor, peer);
-    if (!connection->closing) /* else closed while it was dialling */
-        websocket->events.opened(websocket->events.context, connection->id, peer);
+    if (connection->closing) { /* while it was dialling, in the round in which it opens */
+        connection_set_deadline(connection, WEBSOCKET_CLOSE_LIMIT_MS);
+        lws_callback_on_writable(wsi);
+        return 0;
+    }
+    websocket->events.opened(websocket->events.context, connection->id, peer);
     return 0;
-}
-
-/* The socket is cut then, whatever the peer does. */
-static void connection_set_deadline(struct connection *connection, int64_t limit_ms)
-{
-    struct websocket *websocket = connection->websocket;
-    struct mono_time now = clock_mono_now();
-
-    if (connection->deadline.us == MONO_NEVER.us && websocket->closing_count++ == 0)
-        loop_timer_set(websocket->sweep_timer, mono_after(now, SWEEP_US));
-    connection->deadline = mono_after(now, MILLISECONDS(limit_ms));
 }
 
 /* Ends a connection from inside a callback of the library, for what its peer did. */

@@ -25,6 +25,7 @@ enum {
     CAUSE_SIZE = 768,
     ADDRESS_COUNT_MAX = 6,
     CLIENT_READ_SIZE = 16 * 1024, /* an agent has one connection and long pages to read */
+    LIBRARY_LIMIT_S = WEBSOCKET_CONNECT_LIMIT_MS / 1000 + 5, /* ours comes first */
 };
 
 /* "wss://host:port/path", taken apart. */
@@ -310,6 +311,20 @@ static void client_failed(struct connection *connection, struct lws *wsi, const 
         dialling_go_on(dialling);
 }
 
+/* The library frees the wsi. That of a dialling whose time is over for the library itself goes
+ * without an error told, since then it is still plain HTTP (LWS_CALLBACK_CLOSED_CLIENT_HTTP). */
+static void client_gone(struct connection *connection, struct lws *wsi)
+{
+    static const char WORDS[] = "closed before established";
+
+    if (connection->dialling != NULL) {
+        client_failed(connection, wsi, WORDS, strlen(WORDS));
+        return;
+    }
+    connection->wsi = NULL;
+    connection_end(connection);
+}
+
 static int client_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                            size_t size)
 {
@@ -324,6 +339,7 @@ static int client_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
     case LWS_CALLBACK_CLIENT_WRITEABLE:
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
     case LWS_CALLBACK_CLIENT_CLOSED:
+    case LWS_CALLBACK_WSI_DESTROY:
         break;
     default: /* on others the wsi may be a made-up one without our data */
         return 0;
@@ -349,10 +365,9 @@ static int client_callback(struct lws *wsi, enum lws_callback_reasons reason, vo
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         connection_peer_closes(connection, in, size);
         return 0;
-    default: /* LWS_CALLBACK_CLIENT_CLOSED */
+    default: /* LWS_CALLBACK_CLIENT_CLOSED, or destroyed without a word */
         lws_set_opaque_user_data(wsi, NULL);
-        connection->wsi = NULL;
-        connection_end(connection);
+        client_gone(connection, wsi);
         return 0;
     }
 }
@@ -372,7 +387,7 @@ static enum result client_prepare(struct websocket *websocket, struct problem *p
     if (websocket->client_vhost != NULL)
         return RESULT_OK;
     if (websocket->client_lws == NULL) {
-        result = loop_open_lws(websocket->loop, &websocket->client_lws, problem);
+        result = loop_open_lws(websocket->loop, LIBRARY_LIMIT_S, &websocket->client_lws, problem);
         if (result != RESULT_OK)
             return result;
     }
@@ -381,7 +396,6 @@ static enum result client_prepare(struct websocket *websocket, struct problem *p
     info.protocols = CLIENT_PROTOCOLS;
     info.vhost_name = "fieldsync-client";
     info.http_proxy_address = "";
-    info.timeout_secs = WEBSOCKET_CONNECT_LIMIT_MS / 1000;
     info.connect_timeout_secs = WEBSOCKET_TCP_LIMIT_MS / 1000;
     info.retry_and_idle_policy = &NO_PINGS;
     info.user = websocket;

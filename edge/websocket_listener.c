@@ -301,7 +301,7 @@ static enum result service_open(struct service *service, struct problem *problem
 {
     struct listener *listener = service->listener;
     struct lws_context_creation_info info;
-    enum result result = loop_open_lws(listener->loop, &service->lws, problem);
+    enum result result = loop_open_lws(listener->loop, 0, &service->lws, problem);
 
     if (result != RESULT_OK)
         return result;

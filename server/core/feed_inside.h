@@ -26,6 +26,7 @@ struct feed {
     int64_t schema_before; /* see seq_old */
     int64_t published_seq; /* head of the last PUBLISH that was sent, or that the device knows of */
     int64_t echo_to;       /* up to here it gets its own values, too; 0: nowhere */
+    int64_t scope_seq;     /* the head at which its buckets were looked up; 0: never */
     bool is_subscription_known; /* the device holds exactly these buckets */
     bool is_published_once;
     size_t chase_count; /* rounds in which the tails did not fit (FEED_CHASES_MAX) */

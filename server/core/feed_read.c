@@ -19,12 +19,29 @@ struct feed_round {
     struct feed next;
     int64_t *row_counts; /* of the buckets, -1: not known yet */
     size_t head_count;
-    struct feed_head *heads; /* ascending by bucket and table */
+    struct feed_head *heads; /* of all buckets, ascending by bucket and table */
     size_t sent;             /* bytes of frames */
+    size_t half_done;        /* no bucket before it is half done */
+    size_t unbegun;          /* no bucket before it waits to be begun */
+    bool has_paged;          /* some bucket, since the last publication */
+    bool are_heads_known;    /* those of all buckets: only the final group needs them */
     bool is_scope_changed;
 };
 
 /* ---- what there is ---- */
+
+/* A first sync takes hundreds of rounds at one head, which has one subscription (master.c): it is
+ * not read again in each. */
+static enum result keep_subscription(struct feed_round *round, struct problem *problem)
+{
+    size_t count = round->next.count;
+
+    round->next.buckets = arena_array(round->reader->arena, count, sizeof *round->next.buckets);
+    if (round->next.buckets == NULL)
+        return arena_full(round->reader->arena, problem);
+    memcpy(round->next.buckets, round->job->feed->buckets, count * sizeof *round->next.buckets);
+    return RESULT_OK;
+}
 
 /* The feed's buckets as subscribed now; known cursors stay. */
 static enum result refresh_subscription(struct feed_round *round, struct problem *problem)
@@ -32,11 +49,15 @@ static enum result refresh_subscription(struct feed_round *round, struct problem
     const struct feed *feed = round->job->feed;
     struct scope_bucket *subscribed = NULL;
     size_t count = 0;
-    enum result result = scope_subscribed(round->reader->store, round->reader->arena, feed->user_id,
-                                          &subscribed, &count, problem);
+    enum result result = RESULT_OK;
 
+    if (feed->buckets != NULL && feed->scope_seq == round->reader->head && feed->scope_seq != 0)
+        return keep_subscription(round, problem);
+    result = scope_subscribed(round->reader->store, round->reader->arena, feed->user_id,
+                              &subscribed, &count, problem);
     if (result != RESULT_OK)
         return result;
+    round->next.scope_seq = round->reader->head;
     round->next.resting = NULL;
     round->next.buckets = arena_array(round->reader->arena, count, sizeof *round->next.buckets);
     if (round->next.buckets == NULL)
@@ -88,6 +109,11 @@ static enum result add_head(struct head_list *list, const struct feed_head *head
     return RESULT_OK;
 }
 
+static const char HEADS_BY_SEQ[] = "SELECT bucket, table_no, seq FROM fs_head WHERE seq>?1"
+                                   " AND seq<=?2";
+static const char HEADS_BY_BUCKET[] = "SELECT bucket, table_no, seq FROM fs_head WHERE bucket=?1"
+                                      " AND seq>?2";
+
 /* Runs one query of (bucket, table_no, seq) and keeps what this feed lacks. */
 static enum result find_heads(struct feed_round *round, const char *sql, int64_t first,
                               int64_t second, struct head_list *list, bool is_by_seq,
@@ -115,28 +141,25 @@ static enum result find_heads(struct feed_round *round, const char *sql, int64_t
 /* Which tables of which buckets have something newer than the reader has. */
 static enum result read_heads(struct feed_round *round, struct problem *problem)
 {
-    static const char BY_SEQ[] = "SELECT bucket, table_no, seq FROM fs_head WHERE seq>?1"
-                                 " AND seq<=?2";
-    static const char BY_BUCKET[] = "SELECT bucket, table_no, seq FROM fs_head WHERE bucket=?1"
-                                    " AND seq>?2";
     struct head_list list = {.arena = round->reader->arena};
     int64_t base = round->next.published_seq;
     bool is_by_seq = base > 0 && round->reader->head - base <= HEADS_BY_SEQ_MAX;
     enum result result = RESULT_OK;
 
     if (is_by_seq)
-        result = find_heads(round, BY_SEQ, base, round->reader->head, &list, true, problem);
+        result = find_heads(round, HEADS_BY_SEQ, base, round->reader->head, &list, true, problem);
     for (size_t i = 0; i < round->next.count && result == RESULT_OK; i++) {
         const struct feed_bucket *bucket = &round->next.buckets[i];
 
         if (!is_by_seq || bucket->seq < base)
-            result =
-                find_heads(round, BY_BUCKET, bucket->bucket, bucket->seq, &list, false, problem);
+            result = find_heads(round, HEADS_BY_BUCKET, bucket->bucket, bucket->seq, &list, false,
+                                problem);
     }
     if (result == RESULT_OK && list.count > 0)
         qsort(list.items, list.count, sizeof *list.items, compare_heads);
     round->heads = list.items;
     round->head_count = list.count;
+    round->are_heads_known = true;
     return result;
 }
 
@@ -189,18 +212,32 @@ static size_t heads_of(const struct feed_round *round, int64_t bucket, size_t *r
     return low;
 }
 
-static struct feed_range range_of(const struct feed_round *round, size_t bucket)
+static enum result range_of(struct feed_round *round, size_t bucket, struct feed_range *ret_range,
+                            struct problem *problem)
 {
-    struct feed_range range = {.reader = round->reader,
-                               .bucket = &round->next.buckets[bucket],
-                               .replica_no = round->next.replica_no,
-                               .schema_before = round->next.schema_before};
-    size_t first = heads_of(round, range.bucket->bucket, &range.head_count);
+    struct feed_bucket *known = &round->next.buckets[bucket];
+    struct head_list own = {.arena = round->reader->arena};
+    enum result result = RESULT_OK;
 
-    range.heads = range.head_count == 0 ? NULL : round->heads + first;
-    if (range.bucket->seq < round->next.echo_to)
-        range.replica_no = -1;
-    return range;
+    *ret_range = (struct feed_range){.reader = round->reader,
+                                     .bucket = known,
+                                     .replica_no = round->next.replica_no,
+                                     .schema_before = round->next.schema_before};
+    if (round->are_heads_known) {
+        size_t first = heads_of(round, known->bucket, &ret_range->head_count);
+
+        ret_range->heads = ret_range->head_count == 0 ? NULL : round->heads + first;
+    } else {
+        result =
+            find_heads(round, HEADS_BY_BUCKET, known->bucket, known->seq, &own, false, problem);
+        if (own.count > 0)
+            qsort(own.items, own.count, sizeof *own.items, compare_heads);
+        ret_range->heads = own.items;
+        ret_range->head_count = own.count;
+    }
+    if (known->seq < round->next.echo_to)
+        ret_range->replica_no = -1;
+    return result;
 }
 
 static enum result row_count_of(struct feed_round *round, size_t bucket, int64_t *ret_count,
@@ -312,9 +349,11 @@ static enum result make_tails(struct feed_round *round, struct feed_part *parts,
 
     *ret_fits = true;
     for (size_t i = 0; i < round->next.count && *ret_fits && result == RESULT_OK; i++) {
-        struct feed_range range = range_of(round, i);
+        struct feed_range range = {0};
 
-        if (range.head_count == 0 && range.bucket->seq > 0 && !range.bucket->needs_ids)
+        result = range_of(round, i, &range, problem);
+        if (result != RESULT_OK ||
+            (range.head_count == 0 && range.bucket->seq > 0 && !range.bucket->needs_ids))
             continue;
         *ret_exceeding = i;
         result = feed_part_tail(&range, left, &parts[i], ret_fits, problem);
@@ -350,7 +389,10 @@ static enum result try_group(struct feed_round *round, bool *ret_sent, size_t *r
 
     if (parts == NULL)
         return arena_full(round->reader->arena, problem);
-    result = make_tails(round, parts, row_count_max, ret_sent, ret_exceeding, problem);
+    if (!round->are_heads_known)
+        result = read_heads(round, problem);
+    if (result == RESULT_OK)
+        result = make_tails(round, parts, row_count_max, ret_sent, ret_exceeding, problem);
     if (result == RESULT_OK && *ret_sent)
         result = send_group(round, parts, problem);
     for (size_t i = 0; i < round->next.count; i++)
@@ -360,46 +402,71 @@ static enum result try_group(struct feed_round *round, bool *ret_sent, size_t *r
 
 /* ---- pages ---- */
 
+/* Where paging stands. A round pages many buckets and a first sync takes many rounds: neither may
+ * ask about all buckets again. */
+static void look_at_pagings(struct feed_round *round)
+{
+    const struct feed *next = &round->next;
+
+    while (round->half_done < next->count && next->buckets[round->half_done].page_to == 0)
+        round->half_done++;
+    for (size_t i = 0; i < next->count && !round->has_paged; i++)
+        round->has_paged = next->buckets[i].is_paged;
+}
+
+/* After a page of this bucket. */
+static void note_paged(struct feed_round *round, size_t bucket)
+{
+    const struct feed *next = &round->next;
+
+    round->has_paged = round->has_paged || next->buckets[bucket].is_paged;
+    if (next->buckets[bucket].page_to != 0 && bucket < round->half_done)
+        round->half_done = bucket;
+    while (round->half_done < next->count && next->buckets[round->half_done].page_to == 0)
+        round->half_done++;
+}
+
 /* The bucket to page: one that is half done, or the first of those not begun if together they are
  * too much for the final group, or if others were paged before. *ret_bucket = count: none. */
 static enum result choose_paging(struct feed_round *round, size_t *ret_bucket,
                                  struct problem *problem)
 {
-    size_t first = round->next.count;
+    const struct feed *next = &round->next;
+    int64_t limit = round->has_paged ? 0 : FEED_TAIL_ROWS_MAX;
+    size_t first = next->count;
     int64_t sum = 0;
-    bool has_paged = false;
     enum result result = RESULT_OK;
 
-    *ret_bucket = round->next.count;
-    for (size_t i = 0; i < round->next.count && result == RESULT_OK; i++) {
-        const struct feed_bucket *bucket = &round->next.buckets[i];
+    *ret_bucket = round->half_done;
+    if (round->half_done < next->count)
+        return RESULT_OK;
+    for (size_t i = round->unbegun; i < next->count && sum <= limit && result == RESULT_OK; i++) {
         int64_t row_count = 0;
 
-        if (bucket->page_to != 0) {
-            *ret_bucket = i;
-            return RESULT_OK;
-        }
-        has_paged = has_paged || bucket->is_paged;
-        if (bucket->seq != 0)
-            continue;
-        result = row_count_of(round, i, &row_count, problem);
+        if (next->buckets[i].seq == 0)
+            result = row_count_of(round, i, &row_count, problem);
         sum += row_count;
-        if (first == round->next.count && row_count > 0)
+        if (first == next->count && row_count > 0)
             first = i;
+        if (first == next->count)
+            round->unbegun = i + 1;
     }
-    if (sum > (has_paged ? 0 : FEED_TAIL_ROWS_MAX))
+    if (sum > limit)
         *ret_bucket = first;
     return result;
 }
 
 static enum result send_page(struct feed_round *round, size_t bucket, struct problem *problem)
 {
-    struct feed_range range = range_of(round, bucket);
+    struct feed_range range = {0};
     struct feed_part part = {0};
-    enum result result = feed_part_page(&range, &part, problem);
+    enum result result = range_of(round, bucket, &range, problem);
 
     if (result == RESULT_OK)
+        result = feed_part_page(&range, &part, problem);
+    if (result == RESULT_OK)
         result = send_part(round, &part, problem);
+    note_paged(round, bucket);
     feed_part_done(&part);
     return result;
 }
@@ -424,9 +491,12 @@ static enum result send_bundle(struct feed_round *round, size_t bucket, struct p
     feed_bundle_begin(&bundle, round->reader);
     while (!is_full && bucket < round->next.count && bucket >= first && is_small(round, bucket) &&
            result == RESULT_OK) {
-        struct feed_range range = range_of(round, bucket);
+        struct feed_range range = {0};
 
-        result = feed_bundle_add(&bundle, &range, &is_full, problem);
+        result = range_of(round, bucket, &range, problem);
+        if (result == RESULT_OK)
+            result = feed_bundle_add(&bundle, &range, &is_full, problem);
+        note_paged(round, bucket);
         if (result == RESULT_OK && !is_full)
             result = choose_paging(round, &bucket, problem);
     }
@@ -483,9 +553,8 @@ enum result feed_read(const struct feed_reader *reader, struct job *job, struct 
         return arena_full(reader->arena, problem);
     for (size_t i = 0; i < round.next.count; i++)
         round.row_counts[i] = -1;
+    look_at_pagings(&round);
     result = read_marks(&round, problem);
-    if (result == RESULT_OK)
-        result = read_heads(&round, problem);
     if (result == RESULT_OK)
         result = run_round(&round, problem);
     if (result == RESULT_OK)

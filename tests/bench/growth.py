@@ -16,19 +16,20 @@ import json
 import math
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(FOLDER, "..", "e2e"))
 
 import growth_chart  # pylint: disable=wrong-import-position
+from crowd import Crowd  # pylint: disable=wrong-import-position
 from lib import Company, Failed, expect, free_port, wait_for  # pylint: disable=wrong-import-position
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -117,7 +118,7 @@ class Growth:
         self.commits = 20 if options.quick else 200
         self.rounds = 2 if options.quick else 5
         self.company = None
-        self.swarm_program = os.path.join(options.build, "tests", "bench", "swarm")
+        self.crowd_program = os.path.join(options.build, "tests", "bench", "crowd")
 
     # ---- a company of W ----
 
@@ -199,11 +200,11 @@ class Growth:
                          "ws://127.0.0.1:%d/sync" % company.port)
         return device, done, cpu_s(pid) - before, company.metric("sent_bytes_total") - down
 
-    def start_swarm(self, login, count):
-        """`count` devices in one process, all live."""
+    def start_crowd(self, login, count):
+        """`count` devices that keep nothing, in one process, all live and up to date. Their codes
+        are written into the master in one go, as `device enrol` writes one."""
         company = self.company
         template = self.template()
-        folder = tempfile.mkdtemp(prefix="fieldsync-growth-", dir="/dev/shm")
         seeds = [os.urandom(48) for _ in range(count)]
         now = int(time.time() * 1e6)
         user = company.value("SELECT id FROM app_user WHERE login = ?", login)
@@ -212,32 +213,16 @@ class Growth:
                       for seed in seeds))
         with open(os.path.join(company.data, "keys", "server.key"), encoding="ascii") as file:
             root = re.search(r"^root ([0-9a-f]{64})$", file.read(), re.M)[1]
-        swarm = subprocess.Popen(
-            [self.swarm_program, "ws://127.0.0.1:%d/sync" % company.port, root, template, folder,
-             company.data], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        swarm.folder = folder
+        crowd = Crowd([self.crowd_program, str(company.port), root, template, company.data,
+                       str(count)], seeds, 1000)
         try:
-            swarm.stdin.write("".join(seed.hex() + "\n" for seed in seeds))
-            swarm.stdin.close()
-            expect(any(line.startswith("live") for line in swarm.stdout), "the swarm ended")
+            crowd.ask("enrol 64")
+            crowd.fetch(64)
+            crowd.settle()
         except BaseException:
-            self.end_swarm(swarm)
+            crowd.end()
             raise
-        # what is published later is read by nobody: it must not fill the pipe
-        swarm.drain = subprocess.Popen(["cat"], stdin=swarm.stdout, stdout=subprocess.DEVNULL)
-        return swarm
-
-    @staticmethod
-    def end_swarm(swarm):
-        swarm.terminate()
-        try:
-            swarm.wait(20)
-        except subprocess.TimeoutExpired:
-            swarm.kill()
-            swarm.wait()
-        if hasattr(swarm, "drain"):
-            swarm.drain.wait(20)
-        shutil.rmtree(swarm.folder, ignore_errors=True)
+        return crowd
 
     def template(self):
         """A replica that was never enrolled: an enrolment at a server that isn't there."""
@@ -329,7 +314,7 @@ class Growth:
 
     def with_devices(self, login, what, counts):
         for count in counts:
-            swarm = self.start_swarm(login, count) if count else None
+            crowd = self.start_crowd(login, count) if count else None
             try:
                 time.sleep(1)
                 self.figures.add("devices %s: one commit, server's CPU" % what, "ms", count,
@@ -337,8 +322,8 @@ class Growth:
                 self.figures.add("devices %s: server's memory" % what, "MiB", count,
                                  memory_mib(self.company.server.pid))
             finally:
-                if swarm:
-                    self.end_swarm(swarm)
+                if crowd:
+                    crowd.end()
 
     def measure(self):
         for times in self.options.times:
@@ -351,6 +336,14 @@ class Growth:
                               [count for count in self.options.devices if count <= 100])
         finally:
             self.company.close()
+
+
+def allow_descriptors(count):
+    """In the server and in the crowd, which inherit it: one a device."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        count = min(count, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
 
 
 def numbers(text):
@@ -369,6 +362,7 @@ def main():
     if options.quick:
         options.times, options.devices = [1, 2], [0, 3]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # whatever was started is ended
+    allow_descriptors(max(options.devices) + 2000)
     growth = Growth(options)
     try:
         growth.measure()

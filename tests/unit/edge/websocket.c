@@ -515,6 +515,30 @@ static void a_peer_that_never_reads_is_cut_in_the_end(void **state)
     world_destroy(world);
 }
 
+/* The socket took a part of a message, and the library holds its end. */
+static void a_peer_that_stops_inside_a_message_is_cut_in_the_end(void **state)
+{
+    struct world *world = world_create(NULL, false, NULL);
+    static uint8_t data[200 * 1024];
+    enum result result = RESULT_OK;
+    struct raw raw;
+
+    (void)state;
+    raw_upgrade(world, &raw);
+    while (result == RESULT_OK) {
+        result = websocket_send(world->server.websocket, world->server.connection,
+                                bytes_of(data, sizeof(data)), &world->problem);
+        rounds_pass(world->loop, 50);
+    }
+    websocket_close(world->server.websocket, world->server.connection, 1008, "slow",
+                    WEBSOCKET_DROP);
+    assert_true(websocket_queue_size(world->server.websocket, world->server.connection) > 0);
+    assert_true(rounds_until(world->loop, server_closed, world, WEBSOCKET_CLOSE_LIMIT_MS + 2000));
+    assert_int_equal(world->server.end.code, 1008);
+    (void)close(raw.descriptor);
+    world_destroy(world);
+}
+
 static void connections_over_the_limits_are_closed(void **state)
 {
     struct listener_options options = {.connection_count_max = 2};
@@ -598,6 +622,7 @@ int main(void)
         cmocka_unit_test(one_message_reaches_two_hundred_clients),
         cmocka_unit_test(a_slow_reader_fills_its_queue_and_no_more),
         cmocka_unit_test(a_peer_that_never_reads_is_cut_in_the_end),
+        cmocka_unit_test(a_peer_that_stops_inside_a_message_is_cut_in_the_end),
         cmocka_unit_test(connections_over_the_limits_are_closed),
         cmocka_unit_test(without_descriptors_accepting_pauses_and_live_connections_go_on),
     };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Feeds on a real store, taken in by a mirror that publishes like a device. */
+/* Feeds on a real store, taken in by a mirror that publishes like a device. long because each story
+ * needs the mirror. */
 #include "tests/unit/server/core/master_kit.h" /* first: it asks for POSIX */
 
 #include "base/prng.h"
@@ -640,6 +641,45 @@ static void many_small_buckets_come_in_few_messages(void **state)
     mirror_destroy(mirror);
 }
 
+static const struct store_operations *counted_operations;
+static size_t query_count;
+
+static enum result counting_query(struct store *store, const char *sql,
+                                  const struct value *parameters, size_t parameter_count,
+                                  struct arena *arena, struct store_result *ret_result,
+                                  struct problem *problem)
+{
+    query_count++;
+    return counted_operations->query(store, sql, parameters, parameter_count, arena, ret_result,
+                                     problem);
+}
+
+/* Twice the buckets are twice the rounds: if each round asked about each bucket, a first sync would
+ * cost four times as much. */
+static void a_first_sync_asks_about_each_bucket_a_few_times(void **state)
+{
+    enum { SITE_COUNT = 40 };
+    struct world *world = *state;
+    struct store *store = master_store(world->reader);
+    struct store_operations counting = *store->operations;
+    struct mirror *mirror = NULL;
+
+    for (int site = 101; site < 101 + SITE_COUNT; site++)
+        add_site(world, site, 30);
+    office(world, "UPDATE note SET a=hex(randomblob(3000))");
+    mirror = mirror_of(world, ANNA);
+    counted_operations = store->operations;
+    counting.query = counting_query;
+    store->operations = &counting;
+    query_count = 0;
+    pull(world, mirror);
+    store->operations = counted_operations;
+    assert_true(mirror->rounds >= SITE_COUNT / 4);
+    assert_in_range(query_count, SITE_COUNT, 8 * SITE_COUNT);
+    expect_same(world, mirror);
+    mirror_destroy(mirror);
+}
+
 /* Together they would be more than a message holds. */
 static void a_bucket_that_is_too_much_for_the_rest_goes_by_itself(void **state)
 {
@@ -871,6 +911,7 @@ int main(void)
         STORY(a_paged_bucket_below_the_mark_is_told_what_there_is),
         STORY(a_large_bucket_is_paged_and_published_at_the_head),
         STORY(many_small_buckets_come_in_few_messages),
+        STORY(a_first_sync_asks_about_each_bucket_a_few_times),
         STORY(a_bucket_that_is_too_much_for_the_rest_goes_by_itself),
         STORY(a_device_at_rest_keeps_only_the_numbers_of_its_buckets),
         STORY(a_cut_paging_goes_on_where_it_was),
