@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/triggers.h"
 
+#include "schema/trigger_shared.h"
 #include "schema/trigger_text.h"
 
 #include "base/invariant.h"
@@ -362,6 +363,7 @@ static enum result plan_make(struct plan *plan, struct problem *problem)
                                TRIGGER_OBJECTS_MAX * sizeof *plan->wanted);
     if (plan->wanted == NULL)
         return arena_full(plan->arena, problem);
+    trigger_shared_objects(plan->side, plan->wanted, &plan->wanted_count);
     result = read_collations(plan, problem);
     for (size_t n = 1; n < plan->catalog->table_count && result == RESULT_OK; n++)
         if (plan->catalog->tables[n].name != NULL && !plan->catalog->tables[n].is_local)
