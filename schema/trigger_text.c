@@ -10,19 +10,12 @@
 #include <string.h>
 #include <strings.h>
 
-/* What each trigger asks comes from one look at the one row of fs_capture: opening a table costs
- * more than all the comparisons of a row. ORDER BY with LIMIT is cheaper than max(). */
-#define IS_ON    "(SELECT is_on FROM fs_capture)"
-#define LAST_LCN "coalesce((SELECT lcn FROM fs_outbox ORDER BY lcn DESC LIMIT 1), 0)"
-/* The head the author could see; in a text of its own, and with fs_capture AS w. The time is the
- * default of fs_outbox.edited_at: every connection keeps the parsed text of all triggers in memory,
- * so what they share must not stand in each of them. */
-#define HEAD   "(SELECT published_seq FROM fs_capture)"
-#define HEAD_W "w.published_seq"
-/* Lines are put by INSERT ... SELECT from the row that says whether to: no WHEN is needed. */
-#define FROM_W_IF_ON "\n  FROM fs_capture AS w WHERE w.is_on"
+/* What each trigger asks comes from the one row of fs_capture. Lines are put by INSERT ... SELECT
+ * from it: no WHEN is needed. */
+#define IS_ON      "(SELECT is_on FROM fs_capture)"
+#define FROM_IF_ON " FROM fs_capture WHERE is_on"
 /* All names under which a statement may set the key. */
-#define KEY_NAMES "\"id\", \"rowid\", \"_rowid_\", \"oid\""
+#define KEY_NAMES "id, rowid, _rowid_, oid"
 static_assert(ID_COUNTER_BITS == 33 && ID_COUNTER_MAX == INT64_C(8589934591), "as in the text");
 
 enum { PIECE_SIZE = 256 };
@@ -132,42 +125,82 @@ static bool is_server_only(const struct maker *maker, uint8_t number)
     return is_captured(maker, number) && (maker->table->server_only_mask >> number & 1) != 0;
 }
 
+static bool has_captured_columns(const struct maker *maker)
+{
+    for (uint8_t n = 1; n < maker->table->column_count; n++)
+        if (is_captured(maker, n))
+            return true;
+    return false;
+}
+
+/* On a device, a table of which it may write nothing. */
+static bool is_made_by_server(const struct maker *maker)
+{
+    if (!is_agent(maker) || !has_captured_columns(maker))
+        return false;
+    for (uint8_t n = 1; n < maker->table->column_count; n++)
+        if (is_captured(maker, n) && !is_server_only(maker, n))
+            return false;
+    return true;
+}
+
+static bool takes_rows(const struct maker *maker)
+{
+    return !is_made_by_server(maker);
+}
+
+static bool refuses_update(const struct maker *maker)
+{
+    return is_made_by_server(maker) || (is_agent(maker) && maker->table->append_only);
+}
+
+static bool has_before_update(const struct maker *maker)
+{
+    return !refuses_update(maker);
+}
+
+static bool captures_update(const struct maker *maker)
+{
+    return !refuses_update(maker) && has_captured_columns(maker);
+}
+
+static bool refuses_delete(const struct maker *maker)
+{
+    return is_agent(maker) &&
+           (maker->table->append_only || maker->table->delete_rule == DELETE_NEVER);
+}
+
+static bool captures_delete(const struct maker *maker)
+{
+    return !refuses_delete(maker);
+}
+
 /* ---- pieces ---- */
 
-/* The mask of columns that differ from those of `old`: "OLD.", where CASE takes fewer steps than
- * shifting each comparison, or "" in a text of its own, which runs rarely and better be short. */
+/* The mask of columns that differ from those of the row `old` ("OLD." or ""). << and | bind alike
+ * and from the left, so this begins with the last column and shifts what it has by one column at a
+ * time. CASE for each column would take fewer steps and half as much memory again. */
 static void put_mask(struct maker *maker, const char *old)
 {
-    const char *between = "";
-    bool is_rare = old[0] == '\0';
+    uint8_t last = 0;
 
-    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+    for (uint8_t n = maker->table->column_count; n-- > 1;) {
         if (!is_captured(maker, n))
             continue;
-        put(maker, "%s%s%s%s IS NOT NEW.%s%s", between, is_rare ? "((" : "CASE WHEN ", old,
-            column_name(maker, n), column_name(maker, n), binary(maker));
-        if (is_rare)
-            put(maker, ") << %d)", (int)n);
-        else
-            put(maker, " THEN %" PRIu64 " ELSE 0 END", UINT64_C(1) << n);
-        between = " | ";
+        if (last != 0)
+            put(maker, " << %d | ", last - n);
+        put(maker, "(%s%s IS NOT NEW.%s%s)", old, column_name(maker, n), column_name(maker, n),
+            binary(maker));
+        last = n;
     }
-    if (between[0] == '\0')
-        put(maker, "0");
+    put(maker, last != 0 ? " << %d" : "%d", (int)last);
 }
 
-/* A line about a row that goes says, on the server, where it was. */
-static void put_outbox(struct maker *maker, bool is_going)
-{
-    put(maker, "  INSERT INTO fs_outbox(tbl, row_id, op, mask, base_seq%s)",
-        is_going && !is_agent(maker) ? ", old_bucket, old_hash" : "");
-}
-
-/* Those two columns of the row `old` ("OLD." or "o."). */
+/* Where the row `old` ("OLD." or "") was: that goes with its line on the server. */
 static void put_old_place(struct maker *maker, const char *old)
 {
     if (!is_agent(maker))
-        put(maker, ", %s\"_fs_bucket\", %s\"_fs_hash\"", old, old);
+        put(maker, ", %s_fs_bucket, %s_fs_hash", old, old);
 }
 
 static void put_term(struct maker *maker, const struct catalog_table *table,
@@ -205,7 +238,7 @@ static void put_inherited(struct maker *maker, const struct bucket_term *term)
     invariant(parent != NULL); /* catalog_check */
     put(maker, "(SELECT ");
     put_bucket_of_parent(maker, parent);
-    put(maker, " FROM %s AS p WHERE p.\"id\" = NEW.%s)", quoted(maker, parent->name),
+    put(maker, " FROM %s AS p WHERE p.id = NEW.%s)", quoted(maker, parent->name),
         quoted(maker, column->name));
 }
 
@@ -242,7 +275,7 @@ static void put_fill_home(struct maker *maker)
 {
     put(maker, "  UPDATE %s SET \"home\" = ", maker->name);
     put_home(maker);
-    put(maker, " WHERE \"id\" = NEW.\"id\";\n");
+    put(maker, " WHERE id = NEW.id;\n");
 }
 
 /* "o.a = NEW.a COLLATE x AND ...": rows that the index holds to be the same as NEW. A column that
@@ -299,23 +332,6 @@ static uint64_t unique_columns(const struct maker *maker, const struct unique_in
     return mask & table->columns_mask;
 }
 
-static void put_unique_changes(struct maker *maker, const struct unique_index *unique)
-{
-    uint64_t mask = unique_columns(maker, unique);
-    const char *between = "";
-
-    for (uint8_t n = 1; n < maker->table->column_count; n++) {
-        const char *column = column_name(maker, n);
-
-        if ((mask >> n & 1) == 0)
-            continue;
-        put(maker, "%sOLD.%s IS NOT NEW.%s%s", between, column, column, binary(maker));
-        between = " OR ";
-    }
-    if (between[0] == '\0')
-        put(maker, "0");
-}
-
 /* "RAISE(ABORT, '...')": before, the table's name, the column's if there is one, after. */
 static void put_raise(struct maker *maker, const char *before, const char *column,
                       const char *after)
@@ -324,13 +340,14 @@ static void put_raise(struct maker *maker, const char *before, const char *colum
         column == NULL ? "" : doubled(maker, column, '\'', false), after);
 }
 
-/* A refusal: "... SELECT RAISE(...)"; WHERE follows. No line is ever put: but SQLite keeps the
- * parsed text of an INSERT in a quarter of the room that a SELECT takes. */
+/* A refusal: "... SELECT RAISE(...) FROM fs_capture WHERE is_on". No line is ever put: but SQLite
+ * keeps the parsed text of an INSERT in a quarter of the room that a SELECT takes. */
 static void put_refusal(struct maker *maker, const char *before, const char *column,
                         const char *after)
 {
     put(maker, "  INSERT INTO fs_outbox(lcn) SELECT ");
     put_raise(maker, before, column, after);
+    put(maker, FROM_IF_ON);
 }
 
 static void put_begin(struct maker *maker, const char *suffix, const char *event)
@@ -341,23 +358,6 @@ static void put_begin(struct maker *maker, const char *suffix, const char *event
 static void put_on(struct maker *maker)
 {
     put(maker, " ON %s\n", maker->name);
-}
-
-/* ---- checks of ids ---- */
-
-/* The checks of a new id; fs_id_range and fs_id_ahead (0007, 0008) know what this side allows. */
-static void put_id_checks(struct maker *maker, const char *only_if)
-{
-    put(maker,
-        "  INSERT INTO fs_id_ahead SELECT NEW.\"id\", CASE WHEN EXISTS (SELECT 1 FROM %s WHERE"
-        " \"id\" = NEW.\"id\") THEN 1 WHEN NEW.\"id\" IS NULL OR NEW.\"id\" NOT BETWEEN low AND"
-        " high OR NEW.\"id\" BETWEEN closed_low AND closed_high THEN ",
-        maker->name);
-    put_raise(maker, "id of ", NULL,
-              is_agent(maker) ? " must be given and from this device''s range: use (SELECT id"
-                                " FROM new_id)"
-                              : " must be given, in 1 to 2^53-1: use (SELECT id FROM new_id)");
-    put(maker, "ELSE 0 END FROM fs_id_range%s;\n", only_if);
 }
 
 static uint64_t insert_mask(const struct maker *maker)
@@ -371,38 +371,50 @@ static uint64_t insert_mask(const struct maker *maker)
     return mask;
 }
 
+/* What stands before the new row, or the row `was` with a new id, is written: its id is looked at.
+ */
+static void put_id_check(struct maker *maker, const char *was)
+{
+    put(maker,
+        "  INSERT INTO _fs_id VALUES (%s, NEW.id, EXISTS (SELECT 1 FROM %s WHERE id = NEW.id));\n",
+        was, maker->name);
+}
+
+/* Another row that the index holds to be the same. A row that an update doesn't bring into conflict
+ * may get a line, too: that is harmless. */
+static void put_look(struct maker *maker, const struct unique_index *unique, const char *not_was)
+{
+    put(maker, "  INSERT INTO _fs_line SELECT '?', %d, id, 0", maker->table->number);
+    put_old_place(maker, "");
+    put(maker, " FROM %s AS o WHERE ", maker->name);
+    put_unique_match(maker, unique);
+    put(maker, " AND id IS NOT NEW.id%s;\n", not_was);
+}
+
 /* The row that is there with NEW's id; must be the last line before the row itself. A key change
  * onto it is so rare that all columns count as different. */
-static void put_met(struct maker *maker, const char *only_if)
+static void put_met(struct maker *maker, const char *not_was)
 {
-    put_outbox(maker, true);
-    put(maker, "\n  SELECT %d, NEW.\"id\", 'R', ", maker->table->number);
-    if (only_if[0] == '\0')
+    put(maker, "  INSERT INTO _fs_line SELECT 'R', %d, id, ", maker->table->number);
+    if (not_was[0] == '\0')
         put_mask(maker, "");
     else
         put(maker, "%" PRIu64, insert_mask(maker));
-    put(maker, ", " HEAD);
     put_old_place(maker, "");
-    put(maker, "\n  FROM %s WHERE %s\"id\" = NEW.\"id\";\n", maker->name, only_if);
-}
-
-static void put_look(struct maker *maker, const struct unique_index *unique)
-{
-    put_outbox(maker, true);
-    put(maker, "\n  SELECT %d, o.\"id\", '?', 0, " HEAD, maker->table->number);
-    put_old_place(maker, "o.");
-    put(maker, "\n  FROM %s AS o WHERE ", maker->name);
-    put_unique_match(maker, unique);
+    put(maker, " FROM %s WHERE id = NEW.id%s;\n", maker->name, not_was);
 }
 
 /* ---- what only the server sets (agent) ---- */
 
-static void put_insert_default_differs(struct maker *maker, uint8_t number)
+static void put_default_differs(struct maker *maker, uint8_t number)
 {
     const char *fallback = maker->of->defaults[number];
 
-    put(maker, "NEW.%s IS NOT (%s)", column_name(maker, number),
-        fallback == NULL ? "NULL" : fallback);
+    put(maker, "NEW.%s IS NOT ", column_name(maker, number));
+    if (fallback == NULL)
+        put(maker, "NULL");
+    else
+        put(maker, "(%s)", fallback);
 }
 
 static void put_home_is_foreign(struct maker *maker, const char *old)
@@ -412,27 +424,31 @@ static void put_home_is_foreign(struct maker *maker, const char *old)
 }
 
 /* Given values are let through if the row has them already: REPLACE and UPSERT of a whole row. */
-static void put_insert_refusals(struct maker *maker)
+static void put_given_refusals(struct maker *maker)
 {
     bool is_begun = false;
 
     for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        const char *name = column_name(maker, n);
         bool is_home = n == maker->table->home_column_no;
+        /* then nothing is what a new row gets, and what the row that isn't there seems to have */
+        bool is_null_default = !is_home && maker->of->defaults[n] == NULL;
 
         if (!is_home && !is_server_only(maker, n))
             continue;
         if (!is_begun)
             put(maker,
                 "  INSERT INTO fs_outbox(lcn) SELECT 1 FROM fs_capture LEFT JOIN %s AS o ON"
-                " o.\"id\" = NEW.\"id\" WHERE CASE",
+                " o.id = NEW.id WHERE CASE",
                 maker->name);
         is_begun = true;
-        put(maker, "\n  WHEN (o.\"id\" IS NULL OR NEW.%s IS NOT o.%s%s) AND ",
-            column_name(maker, n), column_name(maker, n), binary(maker));
+        put(maker, "\n  WHEN %sNEW.%s IS NOT o.%s%s%s AND ",
+            is_null_default ? "" : "(o.id IS NULL OR ", name, name, binary(maker),
+            is_null_default ? "" : ")");
         if (is_home)
             put_home_is_foreign(maker, "NULL");
         else
-            put_insert_default_differs(maker, n);
+            put_default_differs(maker, n);
         put(maker, " THEN ");
         put_raise(maker, "", maker->table->columns[n].name, " is set by the server: leave it out");
     }
@@ -440,41 +456,49 @@ static void put_insert_refusals(struct maker *maker)
         put(maker, "ELSE 0 END;\n");
 }
 
-/* After the insert and its line: was a row replaced in a way that a device may not? In the common
- * case the row's counter is the line's lcn, nothing was replaced and fs_outbox isn't opened again.
- */
-static void put_replace_refusals(struct maker *maker)
+static void put_changed_refusals(struct maker *maker)
+{
+    bool is_begun = false;
+
+    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        if (!is_server_only(maker, n))
+            continue;
+        if (!is_begun)
+            put(maker, "  INSERT INTO fs_outbox(lcn) SELECT 1 WHERE CASE");
+        is_begun = true;
+        put(maker, "\n  WHEN OLD.%s IS NOT NEW.%s%s THEN ", column_name(maker, n),
+            column_name(maker, n), binary(maker));
+        put_raise(maker, "", maker->table->columns[n].name, " is set by the server only");
+    }
+    if (is_begun)
+        put(maker, "ELSE 0 END;\n");
+}
+
+/* Columns that a REPLACE on a device may not change. */
+static uint64_t kept_columns(const struct maker *maker)
 {
     const struct catalog_table *table = maker->table;
     uint64_t kept = table->append_only ? table->columns_mask : table->server_only_mask;
-    bool keeps_others =
-        (table->append_only || table->delete_rule == DELETE_NEVER) && maker->of->unique_count > 0;
 
+    if (!is_agent(maker))
+        return 0;
     if (table->home_column_no != 0)
         kept &= ~(UINT64_C(1) << table->home_column_no);
-    if (kept == 0 && !keeps_others)
+    return kept;
+}
+
+/* After the insert and its line: did a REPLACE remove another row, where a device may not? SELECT
+ * needs no table of its own at each row, as INSERT does from a SELECT that reads what it fills. */
+static void put_other_removed(struct maker *maker)
+{
+    if (!refuses_delete(maker) || maker->of->unique_count == 0)
         return;
-    put(maker, "  INSERT INTO fs_outbox(lcn) SELECT 1 WHERE CASE WHEN NEW.\"id\" <> (SELECT "
-               "w.replica_no << 33 | last_insert_rowid()"
-               " FROM fs_capture AS w WHERE w.is_on) THEN coalesce(NULL");
-    if (kept != 0)
-        put(maker,
-            ",\n  (SELECT RAISE(ABORT, 'REPLACE of a row of %s%s') FROM fs_outbox WHERE lcn ="
-            " last_insert_rowid() - 1 AND op = 'R' AND tbl = %d AND row_id = NEW.\"id\" AND"
-            " mask & %" PRIu64 " <> 0)",
-            maker->raw_name,
-            table->append_only
-                ? ": its rows are facts and never changed: insert a new one"
-                : " resets what the server sets: use UPDATE or ON CONFLICT(id) DO UPDATE",
-            table->number, kept);
-    if (keeps_others)
-        put(maker,
-            ",\n  (SELECT RAISE(ABORT, 'REPLACE removes another row of %s: devices never delete its"
-            " rows') FROM fs_outbox AS b WHERE b.lcn BETWEEN last_insert_rowid() - %zu AND"
-            " last_insert_rowid() - 1 AND b.op = '?' AND b.tbl = %d AND NOT EXISTS"
-            " (SELECT 1 FROM %s WHERE \"id\" = b.row_id))",
-            maker->raw_name, maker->of->unique_count + 1, table->number, maker->name);
-    put(maker, ", NULL) END;\n");
+    put(maker, "  SELECT ");
+    put_raise(maker, "REPLACE removes another row of ", NULL, ": devices never delete its rows");
+    put(maker,
+        "FROM _fs_looked AS l WHERE l.id <> NEW.id AND l.tbl = %d AND NOT EXISTS"
+        " (SELECT 1 FROM %s AS o WHERE o.id = l.row_id);\n",
+        maker->table->number, maker->name);
 }
 
 /* ---- the triggers ---- */
@@ -483,9 +507,9 @@ static void make_before_insert(struct maker *maker)
 {
     put_begin(maker, "before_insert", "BEFORE INSERT");
     put_on(maker);
-    put(maker, "WHEN (SELECT NEW.\"id\" IS NOT (w.replica_no << 33 | (" LAST_LCN " + 1))");
+    put(maker, "WHEN (SELECT id IS NOT NEW.id");
     if (!is_agent(maker)) /* its counter may be behind its rows: others write them */
-        put(maker, "\n  OR EXISTS (SELECT 1 FROM %s WHERE \"id\" = NEW.\"id\")", maker->name);
+        put(maker, "\n  OR EXISTS (SELECT 1 FROM %s WHERE id = NEW.id)", maker->name);
     for (size_t i = 0; i < maker->of->unique_count; i++) {
         put(maker, "\n  OR EXISTS (SELECT 1 FROM %s AS o WHERE ", maker->name);
         put_unique_match(maker, &maker->of->uniques[i]);
@@ -497,57 +521,41 @@ static void make_before_insert(struct maker *maker)
         if (!is_server_only(maker, n))
             continue;
         put(maker, "\n  OR ");
-        put_insert_default_differs(maker, n);
+        put_default_differs(maker, n);
     }
-    put(maker, FROM_W_IF_ON ")\nBEGIN\n  INSERT INTO %s VALUES (NEW.\"id\"",
-        quoted(maker, object_name(maker, "look")));
-    for (uint8_t n = 1; n < maker->table->column_count; n++)
-        if (catalog_has_column(maker->table, n))
-            put(maker, ", NEW.%s", column_name(maker, n));
-    put(maker, ");\nEND");
-}
-
-/* What before_insert hands rows to that need a closer look. SQLite prepares room for all of a
- * trigger's body each time it runs, so the long and rare one stands in a trigger of its own. */
-static void make_look(struct maker *maker)
-{
-    put(maker, "CREATE VIEW %s AS SELECT \"id\"", quoted(maker, object_name(maker, "look")));
-    for (uint8_t n = 1; n < maker->table->column_count; n++)
-        if (catalog_has_column(maker->table, n))
-            put(maker, ", %s", column_name(maker, n));
-    put(maker, " FROM %s", maker->name);
-}
-
-static void make_look_insert(struct maker *maker)
-{
-    put(maker, "CREATE TRIGGER %s INSTEAD OF INSERT ON %s\nBEGIN\n",
-        quoted(maker, object_name(maker, "look_insert")),
-        quoted(maker, object_name(maker, "look")));
-    put_id_checks(maker, "");
+    put(maker, " FROM _fs_next)\nBEGIN\n");
+    put_id_check(maker, "NULL");
     if (is_agent(maker))
-        put_insert_refusals(maker);
-    for (size_t i = 0; i < maker->of->unique_count; i++) {
-        put_look(maker, &maker->of->uniques[i]);
-        put(maker, " AND o.\"id\" IS NOT NEW.\"id\";\n");
-    }
+        put_given_refusals(maker);
+    for (size_t i = 0; i < maker->of->unique_count; i++)
+        put_look(maker, &maker->of->uniques[i], "");
     put_met(maker, "");
     put(maker, "END");
 }
 
 static void put_inserted(struct maker *maker)
 {
-    put_outbox(maker, false);
-    put(maker, "\n  SELECT %d, NEW.\"id\", 'I', %" PRIu64 ", " HEAD_W, maker->table->number,
-        insert_mask(maker));
-    put(maker, FROM_W_IF_ON ";\n");
+    uint64_t kept = kept_columns(maker);
+
+    if (kept != 0)
+        put(maker, "  INSERT INTO _fs_new VALUES (%d, NEW.id, %" PRIu64 ", %" PRIu64 ");\n",
+            maker->table->number, insert_mask(maker), kept);
+    else
+        put(maker,
+            "  INSERT INTO fs_outbox(tbl, row_id, op, mask, base_seq) SELECT %d, NEW.id, 'I', "
+            "%" PRIu64 ", published_seq" FROM_IF_ON ";\n",
+            maker->table->number, insert_mask(maker));
 }
 
-static void put_deleted(struct maker *maker)
+/* A table of which a device may write nothing: it is told so at once. AFTER, for an insert that
+ * becomes an update or nothing never gets there. */
+static void make_insert_refusal(struct maker *maker)
 {
-    put_outbox(maker, true);
-    put(maker, "\n  SELECT %d, OLD.\"id\", 'D', 0, " HEAD_W, maker->table->number);
-    put_old_place(maker, "OLD.");
-    put(maker, FROM_W_IF_ON ";\n");
+    put_begin(maker, "insert", "AFTER INSERT");
+    put_on(maker);
+    put(maker, "BEGIN\n");
+    put_refusal(maker, "rows of ", NULL, " are made by the server only");
+    put(maker, ";\nEND");
 }
 
 static void make_insert(struct maker *maker)
@@ -559,7 +567,7 @@ static void make_insert(struct maker *maker)
     put(maker, "BEGIN\n");
     put_inserted(maker);
     if (is_agent(maker))
-        put_replace_refusals(maker);
+        put_other_removed(maker);
     if (fills_home(maker))
         put_fill_home(maker);
     put(maker, "END");
@@ -578,18 +586,51 @@ static void put_of_captured(struct maker *maker)
     }
 }
 
+/* The mask is worked out once: LIMIT keeps SQLite from putting it in place of each m. */
 static void make_update(struct maker *maker)
 {
     put_begin(maker, "update", "AFTER UPDATE");
     put_of_captured(maker);
     put_on(maker);
-    put(maker, "BEGIN\n");
-    put_outbox(maker, false);
-    put(maker, "\n  SELECT %d, NEW.\"id\", 'U', m, p", maker->table->number);
-    put(maker, "\n  FROM (SELECT ");
+    put(maker,
+        "BEGIN\n  INSERT INTO fs_outbox(tbl, row_id, op, mask, base_seq)"
+        " SELECT %d, NEW.id, 'U', m, published_seq\n  FROM (SELECT ",
+        maker->table->number);
     put_mask(maker, "OLD.");
-    put(maker, " AS m, " HEAD_W " AS p" FROM_W_IF_ON " AND OLD.\"id\" IS NEW.\"id\")"
-               " WHERE m <> 0;\nEND");
+    put(maker, " AS m LIMIT 1) CROSS JOIN fs_capture WHERE m AND is_on AND OLD.id IS NEW.id;\nEND");
+}
+
+/* Does anything differ that isn't home or, where a device may write nothing, anything at all? */
+static void put_differs(struct maker *maker)
+{
+    put(maker, "WHEN OLD.id IS NOT NEW.id");
+    for (uint8_t n = 1; n < maker->table->column_count; n++) {
+        if (!catalog_has_column(maker->table, n) ||
+            (n == maker->table->home_column_no && !is_made_by_server(maker)))
+            continue;
+        put(maker, "\n  OR OLD.%s IS NOT NEW.%s%s", column_name(maker, n), column_name(maker, n),
+            binary(maker));
+    }
+    put(maker, "\n");
+}
+
+/* Rows that a device may never change. */
+static void make_update_refusal(struct maker *maker)
+{
+    put_begin(maker, "update", "AFTER UPDATE");
+    if (!is_made_by_server(maker)) { /* what fills in home has nothing to fear here */
+        put_of_captured(maker);
+        put(maker, "%s" KEY_NAMES, has_captured_columns(maker) ? ", " : " OF ");
+    }
+    put_on(maker);
+    put_differs(maker);
+    put(maker, "BEGIN\n");
+    if (is_made_by_server(maker))
+        put_refusal(maker, "rows of ", NULL, " are changed by the server only");
+    else
+        put_refusal(maker, "rows of ", NULL,
+                    " are facts and never changed: insert a new one that refers to it");
+    put(maker, ";\nEND");
 }
 
 static void make_key(struct maker *maker)
@@ -597,16 +638,18 @@ static void make_key(struct maker *maker)
     put_begin(maker, "key", "AFTER UPDATE OF " KEY_NAMES);
     put_on(maker);
     put(maker,
-        "WHEN OLD.\"id\" IS NOT NEW.\"id\"\nBEGIN\n"
-        "  INSERT INTO fs_key_change VALUES (%d, OLD.\"id\", NEW.\"id\", %" PRIu64,
+        "WHEN OLD.id IS NOT NEW.id\nBEGIN\n"
+        "  INSERT INTO fs_key_change VALUES (%d, OLD.id, NEW.id, %" PRIu64,
         maker->table->number, insert_mask(maker));
     put_old_place(maker, "OLD.");
     put(maker, ");\nEND");
 }
 
-/* Columns other than the id that decide home. */
+/* Columns that decide home and may change. */
 static bool decides_home(const struct maker *maker, uint8_t number)
 {
+    if (refuses_update(maker))
+        return false;
     for (uint8_t i = 0; i < maker->table->bucket_term_count; i++) {
         const struct bucket_term *term = &maker->table->bucket_terms[i];
 
@@ -616,14 +659,19 @@ static bool decides_home(const struct maker *maker, uint8_t number)
     return false;
 }
 
-static bool has_home_to_keep(const struct maker *maker)
+static bool has_deciders(const struct maker *maker)
 {
-    if (is_agent(maker) && maker->table->home_column_no != 0)
-        return true;
     for (uint8_t n = 0; n < maker->table->column_count; n++)
         if (decides_home(maker, n))
             return true;
     return false;
+}
+
+static bool has_home_to_keep(const struct maker *maker)
+{
+    if (is_made_by_server(maker))
+        return false;
+    return (is_agent(maker) && maker->table->home_column_no != 0) || has_deciders(maker);
 }
 
 static void put_deciders_differ(struct maker *maker)
@@ -636,14 +684,14 @@ static void put_deciders_differ(struct maker *maker)
         put(maker, "%sOLD.%s IS NOT NEW.%s", between, column_name(maker, n), column_name(maker, n));
         between = " OR ";
     }
-    if (between[0] == '\0')
-        put(maker, "0");
 }
 
 /* Keeps home what the row's columns say; on an agent nobody may say otherwise. The home that the
  * trigger itself fills in passes as one that is right. */
 static void make_home(struct maker *maker)
 {
+    bool follows = has_deciders(maker);
+
     put_begin(maker, "home", "AFTER UPDATE OF ");
     for (uint8_t n = 1; n < maker->table->column_count; n++)
         if (decides_home(maker, n))
@@ -653,50 +701,30 @@ static void make_home(struct maker *maker)
         put(maker, ", " KEY_NAMES);
     put_on(maker);
     put(maker, "WHEN (");
-    put_deciders_differ(maker);
+    if (follows)
+        put_deciders_differ(maker);
     if (is_agent(maker)) {
-        put(maker, " OR (");
+        put(maker, follows ? " OR (" : "(");
         put_home_is_foreign(maker, "OLD.\"home\"");
         put(maker, ")");
     }
     put(maker, ") AND " IS_ON "\nBEGIN\n");
     if (is_agent(maker)) {
         put_refusal(maker, "", "home", " is set by the server only");
-        put(maker, "WHERE ");
-        put_home_is_foreign(maker, "OLD.\"home\"");
+        if (follows) {
+            put(maker, " AND ");
+            put_home_is_foreign(maker, "OLD.\"home\"");
+        }
         put(maker, ";\n");
     }
-    if (fills_home(maker)) {
+    if (follows) {
         put(maker, "  UPDATE %s SET \"home\" = ", maker->name);
         put_home(maker);
-        put(maker, " WHERE \"id\" = NEW.\"id\" AND (");
+        put(maker, " WHERE id = NEW.id AND (");
         put_deciders_differ(maker);
         put(maker, ");\n");
     }
     put(maker, "END");
-}
-
-static void put_update_refusals(struct maker *maker)
-{
-    bool is_begun = false;
-
-    for (uint8_t n = 1; n < maker->table->column_count; n++) {
-        if (!is_server_only(maker, n))
-            continue;
-        if (!is_begun)
-            put(maker, "  INSERT INTO fs_outbox(lcn) SELECT 1 WHERE CASE");
-        is_begun = true;
-        put(maker, "\n  WHEN OLD.%s IS NOT NEW.%s%s THEN ", column_name(maker, n),
-            column_name(maker, n), binary(maker));
-        put_raise(maker, "", maker->table->columns[n].name, " is set by the server only");
-    }
-    if (is_begun)
-        put(maker, "ELSE 0 END;\n");
-    if (maker->table->append_only) { /* the trigger runs only if something changes */
-        put_refusal(maker, "rows of ", NULL,
-                    " are facts and never changed: insert a new one that refers to it");
-        put(maker, ";\n");
-    }
 }
 
 /* Columns whose change has to be looked at before it is made. */
@@ -705,8 +733,7 @@ static uint64_t watched_columns(const struct maker *maker)
     uint64_t watched = 0;
 
     if (is_agent(maker))
-        watched =
-            maker->table->append_only ? maker->table->columns_mask : maker->table->server_only_mask;
+        watched = maker->table->server_only_mask;
     for (size_t i = 0; i < maker->of->unique_count; i++)
         watched |= unique_columns(maker, &maker->of->uniques[i]);
     if (maker->table->home_column_no != 0 && is_agent(maker))
@@ -718,7 +745,7 @@ static uint64_t watched_columns(const struct maker *maker)
 /* Runs only for statements that name a watched column: most don't. */
 static void make_before_update(struct maker *maker)
 {
-    static const char KEY_CHANGES[] = "NEW.\"id\" IS NOT OLD.\"id\" AND ";
+    static const char NOT_WAS[] = " AND id IS NOT OLD.id";
     uint64_t watched = watched_columns(maker);
 
     put_begin(maker, "before_update", "BEFORE UPDATE OF " KEY_NAMES);
@@ -726,22 +753,19 @@ static void make_before_update(struct maker *maker)
         if ((watched >> n & 1) != 0)
             put(maker, ", %s", column_name(maker, n));
     put_on(maker);
-    put(maker, "WHEN (OLD.\"id\" IS NOT NEW.\"id\"");
+    put(maker, "WHEN (OLD.id IS NOT NEW.id");
     for (uint8_t n = 1; n < maker->table->column_count; n++)
         if ((watched >> n & 1) != 0)
             put(maker, "\n  OR OLD.%s IS NOT NEW.%s%s", column_name(maker, n),
                 column_name(maker, n), binary(maker));
-    put(maker, ") AND " IS_ON "\nBEGIN\n");
-    put_id_checks(maker, " WHERE NEW.\"id\" IS NOT OLD.\"id\"");
+    put(maker, ") AND " IS_ON "\n");
+    put(maker, "BEGIN\n");
+    put_id_check(maker, "OLD.id");
     if (is_agent(maker))
-        put_update_refusals(maker);
-    for (size_t i = 0; i < maker->of->unique_count; i++) {
-        put_look(maker, &maker->of->uniques[i]);
-        put(maker, " AND o.\"id\" <> OLD.\"id\" AND o.\"id\" IS NOT NEW.\"id\" AND (");
-        put_unique_changes(maker, &maker->of->uniques[i]);
-        put(maker, ");\n");
-    }
-    put_met(maker, KEY_CHANGES);
+        put_changed_refusals(maker);
+    for (size_t i = 0; i < maker->of->unique_count; i++)
+        put_look(maker, &maker->of->uniques[i], NOT_WAS);
+    put_met(maker, NOT_WAS);
     put(maker, "END");
 }
 
@@ -749,7 +773,7 @@ static void make_before_delete(struct maker *maker)
 {
     put_begin(maker, "before_delete", "BEFORE DELETE");
     put_on(maker);
-    put(maker, "WHEN " IS_ON "\nBEGIN\n");
+    put(maker, "BEGIN\n");
     put_refusal(maker, "rows of ", NULL, " are never deleted by a device");
     put(maker, ";\nEND");
 }
@@ -758,9 +782,9 @@ static void make_delete(struct maker *maker)
 {
     put_begin(maker, "delete", "AFTER DELETE");
     put_on(maker);
-    put(maker, "BEGIN\n");
-    put_deleted(maker);
-    put(maker, "END");
+    put(maker, "BEGIN\n  INSERT INTO _fs_line VALUES ('D', %d, OLD.id, 0", maker->table->number);
+    put_old_place(maker, "OLD.");
+    put(maker, ");\nEND");
 }
 
 static void make_feed(struct maker *maker)
@@ -778,48 +802,27 @@ struct recipe {
     bool (*is_needed)(const struct maker *maker); /* NULL: always */
 };
 
-static bool refuses_delete(const struct maker *maker)
-{
-    return is_agent(maker) &&
-           (maker->table->append_only || maker->table->delete_rule == DELETE_NEVER);
-}
-
-static bool has_captured_columns(const struct maker *maker)
-{
-    for (uint8_t n = 1; n < maker->table->column_count; n++)
-        if (is_captured(maker, n))
-            return true;
-    return false;
-}
-
 static bool is_server(const struct maker *maker)
 {
     return !is_agent(maker);
 }
 
 static const struct recipe RECIPES[] = {
-    {"look", "view", make_look, NULL},
-    {"look_insert", "trigger", make_look_insert, NULL},
-    {"before_insert", "trigger", make_before_insert, NULL},
-    {"insert", "trigger", make_insert, NULL},
-    {"before_update", "trigger", make_before_update, NULL},
-    {"update", "trigger", make_update, has_captured_columns},
-    {"key", "trigger", make_key, NULL},
+    {"before_insert", "trigger", make_before_insert, takes_rows},
+    {"insert", "trigger", make_insert, takes_rows},
+    {"insert", "trigger", make_insert_refusal, is_made_by_server},
+    {"before_update", "trigger", make_before_update, has_before_update},
+    {"update", "trigger", make_update, captures_update},
+    {"update", "trigger", make_update_refusal, refuses_update},
+    {"key", "trigger", make_key, has_before_update},
     {"home", "trigger", make_home, has_home_to_keep},
     {"before_delete", "trigger", make_before_delete, refuses_delete},
-    {"delete", "trigger", make_delete, NULL},
+    {"delete", "trigger", make_delete, captures_delete},
     {"feed", "index", make_feed, is_server},
 };
 enum { RECIPE_COUNT = sizeof RECIPES / sizeof RECIPES[0] };
 static_assert((int)RECIPE_COUNT <= (int)TRIGGER_OBJECTS_MAX,
               "each recipe makes at most one object");
-
-static const char *on_what(struct maker *maker, const struct recipe *recipe)
-{
-    if (strcmp(recipe->type, "trigger") != 0)
-        return NULL;
-    return recipe->make == make_look_insert ? object_name(maker, "look") : maker->table->name;
-}
 
 static void make_object(struct maker *maker, const struct recipe *recipe,
                         struct trigger_object *ret_object)
@@ -835,10 +838,12 @@ static void make_object(struct maker *maker, const struct recipe *recipe,
     *ret_object = (struct trigger_object){
         .type = recipe->type,
         .name = object_name(maker, recipe->suffix),
-        .on = on_what(maker, recipe),
+        .on = strcmp(recipe->type, "trigger") == 0 ? maker->table->name : NULL,
         .text = (const char *)copy.data,
     };
 }
+
+/* ---- all of a table ---- */
 
 enum result trigger_text_make(const struct trigger_table *table, struct arena *arena,
                               struct trigger_object ret_objects[TRIGGER_OBJECTS_MAX],

@@ -38,7 +38,7 @@ struct trigger_object {
     const char *text; /* without closing semicolon, exactly as SQLite keeps it */
 };
 
-enum { TRIGGER_OBJECTS_MAX = 12 }; /* of one table */
+enum { TRIGGER_OBJECTS_MAX = 16 }; /* of one table */
 
 /* All objects of a table. A local table has none. RESULT_EXHAUSTED: `arena` is full. */
 MUST_CHECK enum result trigger_text_make(const struct trigger_table *table, struct arena *arena,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schema/triggers.h"
 
+#include "schema/trigger_shared.h"
 #include "schema/trigger_text.h"
+#include "schema/triggers_made.h"
 
 #include "base/invariant.h"
 
@@ -362,6 +364,7 @@ static enum result plan_make(struct plan *plan, struct problem *problem)
                                TRIGGER_OBJECTS_MAX * sizeof *plan->wanted);
     if (plan->wanted == NULL)
         return arena_full(plan->arena, problem);
+    trigger_shared_objects(plan->side, plan->wanted, &plan->wanted_count);
     result = read_collations(plan, problem);
     for (size_t n = 1; n < plan->catalog->table_count && result == RESULT_OK; n++)
         if (plan->catalog->tables[n].name != NULL && !plan->catalog->tables[n].is_local)
@@ -567,6 +570,36 @@ static enum result put_right(struct plan *plan, size_t *changed_count, struct pr
     return result;
 }
 
+/* A server's own number: it may be gone though nothing else has changed. */
+static enum result has_number(struct sql_database *database, enum schema_side side, bool *ret_has,
+                              struct problem *problem)
+{
+    int64_t has = 1;
+    enum result result = RESULT_OK;
+
+    if (side == SCHEMA_SIDE_SERVER)
+        result = sql_query_integer(
+            database, "SELECT EXISTS (SELECT 1 FROM fs_state WHERE name = 'replica_no')", NULL, 0,
+            0, &has, problem);
+    *ret_has = has != 0;
+    return result;
+}
+
+static enum result install_all(struct plan *plan, size_t *changed_count, struct problem *problem)
+{
+    enum result result = RESULT_OK;
+
+    if (plan->side == SCHEMA_SIDE_SERVER)
+        result = prepare_server(plan, changed_count, problem);
+    if (result == RESULT_OK)
+        result = plan_make(plan, problem);
+    if (result == RESULT_OK)
+        result = put_right(plan, changed_count, problem);
+    if (result == RESULT_OK)
+        result = triggers_made_note(plan->database, plan->catalog, plan->side, problem);
+    return result;
+}
+
 enum result triggers_install(struct sql_database *database, const struct catalog *catalog,
                              enum schema_side side, size_t *ret_changed_count,
                              struct problem *problem)
@@ -575,21 +608,24 @@ enum result triggers_install(struct sql_database *database, const struct catalog
     struct arena text_arena;
     struct plan plan = {.database = database, .catalog = catalog, .side = side};
     bool is_ours = !sql_in_transaction(database);
+    bool has = false;
+    bool is_same = false;
     size_t changed_count = 0;
-    enum result result = RESULT_OK;
+    enum result result = has_number(database, side, &has, problem);
 
     arena_init(&text_arena, TEXT_ARENA_SIZE_MAX);
     plan.arena = &text_arena;
+    if (result == RESULT_OK && has)
+        result = triggers_made_look(database, catalog, side, &is_same, problem);
+    if (result != RESULT_OK || is_same)
+        goto done;
     if (is_ours)
         result = sql_begin(&transaction, database, SQL_IMMEDIATE, problem);
-    if (result == RESULT_OK && side == SCHEMA_SIDE_SERVER)
-        result = prepare_server(&plan, &changed_count, problem);
     if (result == RESULT_OK)
-        result = plan_make(&plan, problem);
-    if (result == RESULT_OK)
-        result = put_right(&plan, &changed_count, problem);
+        result = install_all(&plan, &changed_count, problem);
     if (result == RESULT_OK && is_ours)
         result = sql_commit(&transaction, problem);
+done:
     sql_end(&transaction);
     arena_done(&text_arena);
     if (result == RESULT_OK && ret_changed_count != NULL)

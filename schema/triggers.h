@@ -9,8 +9,9 @@
  * struct triggers_pause they don't even run.
  *
  * On an agent they also refuse, with a sentence that says what to do instead: ids that are missing
- * or not of this replica, values of server_only columns, updates and deletes of append_only rows,
- * deletes where the rule is never. On a server they refuse missing ids only.
+ * or not of this replica, values of server_only columns, rows of tables that have no other columns,
+ * updates and deletes of append_only rows, deletes where the rule is never. On a server they refuse
+ * missing ids only.
  *
  * On a server the replicated tables get four hidden columns and an index:
  *   _fs_seq     BIGINT  seq of the row's newest change
@@ -31,6 +32,8 @@
 
 /* Makes the triggers what the catalog says, in one transaction (its own, or the open one). What is
  * right already is not touched. ret_changed_count, if not NULL: objects dropped or created.
+ * If nothing has changed since the last time, which a digest tells (triggers_made.h), it only
+ * reads.
  *
  * RESULT_REFUSED   a table can't be watched, or a statement failed: nothing was changed (in the
  *                  caller's transaction: the caller undoes it)
