@@ -362,6 +362,33 @@ enum result apply_row(struct applier *applier, const struct row_image *image, in
     return result;
 }
 
+enum result applier_server_bucket(struct applier *applier, const struct catalog_table *table,
+                                  int64_t row_id, int64_t *bucket, struct problem *problem)
+{
+    const struct pending_row *pending = pending_find(&applier->pending, table->number, row_id);
+    struct value *values = NULL;
+    struct shadow shadow = {0};
+    struct problem ignored = {0};
+    int64_t local_bucket = 0;
+    enum result result = RESULT_OK;
+
+    if (pending == NULL || !pending->is_edited)
+        return RESULT_OK;
+    result = shadow_read(applier, table, row_id, &shadow, problem);
+    if (result != RESULT_OK || !shadow.is_there || shadow.gone_kind != 0)
+        return result;
+    result = replica_read_row(applier->replica, table, row_id, applier->arena, &values,
+                              &local_bucket, problem);
+    if (result != RESULT_OK || values == NULL)
+        return result;
+    for (uint8_t n = 1; n < table->column_count; n++)
+        if ((shadow.mask >> n & 1) != 0)
+            values[n] = shadow.values[n];
+    if (catalog_bucket(table, row_id, values, &local_bucket, &ignored) == RESULT_OK)
+        *bucket = local_bucket;
+    return RESULT_OK;
+}
+
 /* Was the row put where it is by a change of ours that this departure doesn't know? */
 static bool is_held(const struct applier *applier, const struct catalog_table *table,
                     const struct pending_row *pending, enum gone_kind kind, int64_t as_of)

@@ -183,6 +183,11 @@ static enum result take_gone(struct publication *publication, const struct gone 
                               &own_bucket, publication->problem);
     if (result != RESULT_OK)
         return result;
+    if (values != NULL && gone->kind == GONE_LEFT)
+        result = applier_server_bucket(&publication->applier, table, gone->row_id, &own_bucket,
+                                       publication->problem);
+    if (result != RESULT_OK)
+        return result;
     if (values != NULL && gone->kind == GONE_LEFT && own_bucket != bucket &&
         is_subscribed(publication, own_bucket))
         return RESULT_OK;
@@ -233,10 +238,11 @@ static enum result take_all_gone(struct publication *publication)
  * it goes then. */
 static enum result remove_absent_row(struct publication *publication,
                                      const struct catalog_table *table, int64_t row_id,
-                                     int64_t as_of)
+                                     int64_t bucket, int64_t as_of)
 {
     const struct pending_row *pending =
         pending_find(&publication->applier.pending, table->number, row_id);
+    int64_t server_bucket = bucket;
     int64_t staged_seq = 0;
     enum result result = RESULT_OK;
 
@@ -244,7 +250,10 @@ static enum result remove_absent_row(struct publication *publication,
         return RESULT_OK;
     result = stage_seq_of(publication->replica, table->number, row_id, &staged_seq,
                           publication->problem);
-    if (result == RESULT_OK && staged_seq == 0)
+    if (result == RESULT_OK)
+        result = applier_server_bucket(&publication->applier, table, row_id, &server_bucket,
+                                       publication->problem);
+    if (result == RESULT_OK && staged_seq == 0 && server_bucket == bucket)
         result = apply_gone(&publication->applier, table, row_id, GONE_DELETED, as_of,
                             publication->problem);
     return result;
@@ -268,7 +277,7 @@ static enum result remove_absent(struct publication *publication, int64_t bucket
                              &count, publication->problem);
         for (size_t r = 0; r < count && result == RESULT_OK; r++)
             if (parts == NULL || parts[(uint64_t)rows[r].row_id % REPAIR_PARTS])
-                result = remove_absent_row(publication, table, rows[r].row_id, as_of);
+                result = remove_absent_row(publication, table, rows[r].row_id, bucket, as_of);
     }
     return result;
 }

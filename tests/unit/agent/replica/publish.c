@@ -226,6 +226,61 @@ static void rows_that_a_list_of_ids_does_not_name_go_except_those_with_work(void
     assert_string_equal(rows(kit, "SELECT site_id FROM memo WHERE id = 11"), "2");
 }
 
+static void tell_that_none_is_left(struct kit *kit, int64_t bucket, int64_t seq_to)
+{
+    struct message_ids ids = {
+        .bucket = bucket, .seq_to = seq_to, .table_no = MEMO, .id_to = ID_MAX};
+
+    OK(kit, replica_ids(kit->replica, &ids, &kit->problem));
+}
+
+/* A new row of this device that the server has moved since: here it is still where it was made,
+ * until the answer comes that was lost so far. */
+static void a_new_row_that_was_moved_outlives_the_list_of_its_first_bucket(void **state)
+{
+    for (int is_told_later = 0; is_told_later < 2; is_told_later++) {
+        struct kit *kit = *state;
+        int64_t head = is_told_later == 0 ? 20 : 40;
+        int64_t id = MINE(is_told_later + 1);
+        int64_t seal_no = 0;
+
+        if (is_told_later == 0)
+            first_snapshot(kit);
+        sql(kit, "INSERT INTO memo(id, site_id, title) VALUES (" NEW ", 1, 'own')");
+        seal_no = seal(kit);
+        ROWS(kit, SITE(2), head - 10, head, memo(kit, id, head - 5, 2, "own", "moved"));
+        if (is_told_later != 0) {
+            (void)publish(kit, head);
+            head += 10;
+        }
+        tell_that_none_is_left(kit, SITE(1), head);
+        (void)publish(kit, head);
+        assert_string_equal(rows(kit, "SELECT site_id FROM memo WHERE id = %lld", (long long)id),
+                            "1");
+        answer(kit, seal_no, head - 18, 0, NULL);
+        assert_string_equal(
+            rows(kit, "SELECT site_id, body FROM memo WHERE id = %lld", (long long)id), "2|moved");
+        (void)publish(kit, head == 20 ? 30 : 60);
+    }
+}
+
+static void a_new_row_that_was_moved_and_deleted_goes_with_its_answer(void **state)
+{
+    struct kit *kit = *state;
+    int64_t seal_no = 0;
+
+    first_snapshot(kit);
+    sql(kit, "INSERT INTO memo(id, site_id, title) VALUES (" NEW ", 1, 'own')");
+    seal_no = seal(kit);
+    ROWS(kit, SITE(2), 10, 20, memo(kit, MINE(1), 15, 2, "own", "moved"));
+    (void)publish(kit, 20);
+    send_gone(kit, SITE(2), 20, 30, GONE_DELETED, MEMO, MINE(1), 25);
+    (void)publish(kit, 30);
+    assert_string_equal(rows(kit, "SELECT count(*) FROM memo WHERE title = 'own'"), "1");
+    answer(kit, seal_no, 12, 0, NULL);
+    assert_string_equal(rows(kit, "SELECT count(*) FROM memo WHERE title = 'own'"), "0");
+}
+
 static void a_list_of_ids_says_nothing_of_what_is_outside_its_range(void **state)
 {
     struct kit *kit = *state;
@@ -370,6 +425,8 @@ int main(void)
         TEST(work_in_a_foreign_bucket_goes_once_it_is_accepted),
         TEST(rows_that_a_whole_bucket_does_not_have_go_except_those_with_work),
         TEST(rows_that_a_list_of_ids_does_not_name_go_except_those_with_work),
+        TEST(a_new_row_that_was_moved_outlives_the_list_of_its_first_bucket),
+        TEST(a_new_row_that_was_moved_and_deleted_goes_with_its_answer),
         TEST(a_list_of_ids_says_nothing_of_what_is_outside_its_range),
         TEST(a_repair_replaces_the_named_parts_only),
         TEST(a_row_that_cannot_be_stored_waits_and_the_rest_is_published),
