@@ -274,6 +274,7 @@ static void dialling_explain(struct dialling *dialling, struct lws *wsi, const c
         {"onnection refused", "refused"},
         {"Timed out", "did not answer in time"},
         {"closed before established", "closed the connection before it was open"},
+        {"ended without a word", "did not answer in time, or closed the connection"},
     };
     const char *meant = "cannot be reached";
     int status = (int)lws_http_client_http_response(wsi);
@@ -312,17 +313,21 @@ static void client_failed(struct connection *connection, struct lws *wsi, const 
 }
 
 /* The library frees the wsi. That of a dialling whose time is over for the library itself goes
- * without an error told, since then it is still plain HTTP (LWS_CALLBACK_CLOSED_CLIENT_HTTP). */
+ * without an error told, since then it is still plain HTTP (LWS_CALLBACK_CLOSED_CLIENT_HTTP); so
+ * does one that it couldn't even begin, of which our cause says as much as is known. */
 static void client_gone(struct connection *connection, struct lws *wsi)
 {
-    static const char WORDS[] = "closed before established";
+    static const char WORDS[] = "ended without a word";
 
-    if (connection->dialling != NULL) {
+    if (connection->dialling != NULL && !connection->dialling->starting) {
         client_failed(connection, wsi, WORDS, strlen(WORDS));
         return;
     }
     connection->wsi = NULL;
-    connection_end(connection);
+    if (connection->dialling != NULL)
+        connection->dialling->attempting = false;
+    else
+        connection_end(connection);
 }
 
 static int client_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,

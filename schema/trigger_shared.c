@@ -66,13 +66,15 @@ static const struct shared_object {
       " row, use UPDATE or ON CONFLICT(id) DO UPDATE') FROM fs_outbox WHERE lcn ="
       " last_insert_rowid() - 1 AND op = 'R' AND tbl = NEW.tbl AND row_id = NEW.id AND"
       " mask & NEW.kept <> 0) END" FROM_IF_ON ";\nEND"}},
-    /* rows that were looked at right before the newest line, and what id it has if it has its own
-     */
+    /* rows that were looked at right before the newest line, by the same statement as far as the
+     * lines between tell, and what id that line has if it has its own */
     {SCHEMA_SIDE_AGENT,
      {"view", "_fs_looked", NULL,
       "CREATE VIEW _fs_looked AS SELECT replica_no << 33 | " NEWEST_LCN
       " AS id, b.tbl AS tbl, b.row_id AS row_id FROM fs_capture CROSS JOIN fs_outbox AS b WHERE"
-      " is_on AND b.op = '?' AND b.lcn BETWEEN " NEWEST_LCN " - 17 AND " NEWEST_LCN " - 1"}},
+      " is_on AND b.op = '?' AND b.lcn BETWEEN " NEWEST_LCN " - 17 AND " NEWEST_LCN " - 1"
+      " AND NOT EXISTS (SELECT 1 FROM fs_outbox AS c WHERE c.lcn > b.lcn AND c.lcn < " NEWEST_LCN
+      " AND c.op NOT IN ('?', 'R'))"}},
 };
 enum { SHARED_COUNT = sizeof SHARED / sizeof SHARED[0] };
 static_assert((int)SHARED_COUNT <= (int)TRIGGER_OBJECTS_MAX, "room for them");

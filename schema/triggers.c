@@ -315,11 +315,16 @@ static enum result sort_objects(struct plan *plan, const struct trigger_object *
     return RESULT_OK;
 }
 
+/* Ours by name; and whatever somebody put on the table of lines: what such a trigger writes would
+ * escape, since SQLite doesn't run a trigger (here a shared one) within itself. */
+#define PRESENT                                                                                    \
+    " FROM sqlite_schema WHERE type IN ('view', 'trigger', 'index') AND"                           \
+    " (lower(substr(name, 1, 4)) = '_fs_' OR (type = 'trigger' AND lower(tbl_name) ="              \
+    " 'fs_outbox'))"
+
 static enum result read_present(struct plan *plan, struct problem *problem)
 {
-    static const char COUNT[] =
-        "SELECT count(*) FROM sqlite_schema WHERE type IN ('view', 'trigger',"
-        " 'index') AND lower(substr(name, 1, 4)) = '_fs_'";
+    static const char COUNT[] = "SELECT count(*)" PRESENT;
     struct sql_statement *statement = NULL;
     int64_t count = 0;
     bool row = true;
@@ -331,11 +336,8 @@ static enum result read_present(struct plan *plan, struct problem *problem)
     plan->present = arena_array(plan->arena, (size_t)count + 1, sizeof *plan->present);
     if (plan->present == NULL)
         return arena_full(plan->arena, problem);
-    result =
-        sql_prepare(plan->database,
-                    "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('view', 'trigger',"
-                    " 'index') AND lower(substr(name, 1, 4)) = '_fs_' ORDER BY name",
-                    &statement, problem);
+    result = sql_prepare(plan->database, "SELECT type, name, sql" PRESENT " ORDER BY name",
+                         &statement, problem);
     while (result == RESULT_OK && plan->present_count < (size_t)count) {
         struct trigger_object *object = &plan->present[plan->present_count];
 

@@ -366,16 +366,20 @@ enum result applier_server_bucket(struct applier *applier, const struct catalog_
                                   int64_t row_id, int64_t *bucket, struct problem *problem)
 {
     const struct pending_row *pending = pending_find(&applier->pending, table->number, row_id);
+    uint64_t deciding_mask = applier->replica->sql[table->number].bucket_mask;
     struct value *values = NULL;
     struct shadow shadow = {0};
     struct problem ignored = {0};
     int64_t local_bucket = 0;
     enum result result = RESULT_OK;
 
+    if (table->home_column_no != 0)
+        deciding_mask |= UINT64_C(1) << table->home_column_no;
+
     if (pending == NULL || !pending->is_edited)
         return RESULT_OK;
     result = shadow_read(applier, table, row_id, &shadow, problem);
-    if (result != RESULT_OK || !shadow.is_there || shadow.gone_kind != 0)
+    if (result != RESULT_OK || shadow.gone_kind != 0 || (shadow.mask & deciding_mask) == 0)
         return result;
     result = replica_read_row(applier->replica, table, row_id, applier->arena, &values,
                               &local_bucket, problem);

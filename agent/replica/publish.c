@@ -183,7 +183,7 @@ static enum result take_gone(struct publication *publication, const struct gone 
                               &own_bucket, publication->problem);
     if (result != RESULT_OK)
         return result;
-    if (values != NULL && gone->kind == GONE_LEFT)
+    if (values != NULL && gone->kind == GONE_LEFT && own_bucket == bucket)
         result = applier_server_bucket(&publication->applier, table, gone->row_id, &own_bucket,
                                        publication->problem);
     if (result != RESULT_OK)

@@ -279,12 +279,12 @@ MUST_CHECK enum result applier_reload(struct applier *applier, struct problem *p
 /* A row as the master has it at `as_of`; columns with pending edits keep the local value (I6). */
 MUST_CHECK enum result apply_row(struct applier *applier, const struct row_image *image,
                                  int64_t as_of, struct problem *problem);
-/* The row goes, or waits for the verdict of its edits (I7). */
 /* *bucket, in which a row is by its values here, becomes the one in which the server had it last:
  * another one if it was moved there and an unanswered edit holds what decides it. */
 MUST_CHECK enum result applier_server_bucket(struct applier *applier,
                                              const struct catalog_table *table, int64_t row_id,
                                              int64_t *bucket, struct problem *problem);
+/* The row goes, or waits for the verdict of its edits (I7). */
 MUST_CHECK enum result apply_gone(struct applier *applier, const struct catalog_table *table,
                                   int64_t row_id, enum gone_kind kind, int64_t as_of,
                                   struct problem *problem);

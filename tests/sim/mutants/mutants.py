@@ -69,10 +69,8 @@ MUTANTS = (
            unit="unit/agent/replica/publish"),
     Mutant("a_list_counts_for_a_row_that_was_moved", "I4: a device shows the master",
            "agent/replica/publish.c",
-           "    if (values != NULL && gone->kind == GONE_LEFT)\n"
-           "        result = applier_server_bucket(",
-           "    if (values == NULL && gone->kind == GONE_LEFT)\n"
-           "        result = applier_server_bucket(",
+           "    if (values != NULL && gone->kind == GONE_LEFT && own_bucket == bucket)\n",
+           "    if (values == NULL && gone->kind == GONE_LEFT && own_bucket == bucket)\n",
            unit="unit/agent/replica/publish"),
     Mutant("nobody_is_told_that_a_row_moved", "I5: every replica equals the master",
            "server/store/work_flush.c",

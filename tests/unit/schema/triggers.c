@@ -477,6 +477,20 @@ static void facts_are_neither_changed_nor_deleted_on_an_agent(void **state)
     fixture_expect_outbox(f, "I1:10 ?1:0");
 }
 
+/* The row that an earlier statement met has left since; nothing was replaced now. */
+static void a_look_of_an_earlier_statement_refuses_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_exec(f, "INSERT INTO event(id, kind) VALUES (" NEW_ID ", 'k')");
+    fixture_exec(f, "INSERT INTO event(id, kind) VALUES (" NEW_ID ", 'k') ON CONFLICT DO NOTHING");
+    fixture_exec(f, "INSERT INTO fs_flag(k) VALUES (1); DELETE FROM event; DELETE FROM fs_flag");
+    fixture_exec(f, "CREATE TEMP TABLE taken AS SELECT id FROM new_id;"
+                    "INSERT INTO site(id, name) VALUES (" NEW_ID ", 'between')");
+    fixture_exec(f, "INSERT INTO event(id, kind) SELECT id, 'l' FROM taken");
+    assert_int_equal(fixture_integer(f, "SELECT count(*) FROM event"), 1);
+}
+
 static void home_follows_the_deciding_columns_over_two_levels(void **state)
 {
     struct fixture *f = *state;
@@ -576,12 +590,13 @@ static void missing_altered_and_unknown_triggers_are_found_and_put_right(void **
     fixture_exec(f, "DROP TRIGGER _fs_site_insert; DROP TRIGGER _fs_site_update;"
                     " CREATE TRIGGER _fs_site_update AFTER UPDATE ON site BEGIN SELECT 1; END;"
                     " CREATE TRIGGER _fs_old AFTER UPDATE ON site BEGIN SELECT 1; END;"
-                    " CREATE TRIGGER mine AFTER UPDATE ON site BEGIN SELECT 1; END");
-    verify(f, SCHEMA_SIDE_AGENT, 3,
-           "missing _fs_site_insert; altered _fs_site_update; unknown _fs_old");
+                    " CREATE TRIGGER mine AFTER UPDATE ON site BEGIN SELECT 1; END;"
+                    " CREATE TRIGGER hook AFTER INSERT ON fs_outbox BEGIN SELECT 1; END");
+    verify(f, SCHEMA_SIDE_AGENT, 4,
+           "missing _fs_site_insert; altered _fs_site_update; unknown _fs_old; unknown hook");
     fixture_ok(f, triggers_install(f->database, &f->catalog, SCHEMA_SIDE_AGENT, &changed_count,
                                    &f->problem));
-    assert_int_equal(changed_count, 4); /* two dropped, two created */
+    assert_int_equal(changed_count, 5); /* three dropped, two created */
     verify(f, SCHEMA_SIDE_AGENT, 0, "");
     assert_int_equal(fixture_integer(f, "SELECT count(*) FROM sqlite_schema WHERE name = 'mine'"),
                      1);
@@ -835,6 +850,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(facts_are_neither_changed_nor_deleted_on_an_agent,
                                         agent_setup, teardown),
+        cmocka_unit_test_setup_teardown(a_look_of_an_earlier_statement_refuses_nothing, agent_setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(home_follows_the_deciding_columns_over_two_levels,
                                         agent_setup, teardown),
         cmocka_unit_test_setup_teardown(names_that_need_quotes_are_quoted, agent_setup, teardown),
