@@ -301,7 +301,7 @@ def main():
     parser.add_argument("build", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="half a minute over a better link")
     parser.add_argument("--only", default="day,idle,offline,first")
-    parser.add_argument("--memory-kib", type=int, default=26624, help="ulimit -v of the agent")
+    parser.add_argument("--memory-kib", type=int, default=22528, help="ulimit -v of the agent")
     parser.add_argument("--json", help="write the figures there, too")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # whatever was started is ended
