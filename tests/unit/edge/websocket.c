@@ -492,19 +492,18 @@ static void a_slow_reader_fills_its_queue_and_no_more(void **state)
     world_destroy(world);
 }
 
-static void a_peer_that_never_reads_is_cut_in_the_end(void **state)
+/* Sends such messages until no more fit, letting so much time pass after each, and closes. */
+static void expect_cut_of_a_peer_that_does_not_read(struct bytes message, int pause_ms)
 {
     struct world *world = world_create(NULL, false, NULL);
-    static uint8_t data[16 * 1024];
     enum result result = RESULT_OK;
     struct raw raw;
 
-    (void)state;
     raw_upgrade(world, &raw);
     while (result == RESULT_OK) {
-        result = websocket_send(world->server.websocket, world->server.connection,
-                                bytes_of(data, sizeof(data)), &world->problem);
-        rounds_pass(world->loop, 1);
+        result = websocket_send(world->server.websocket, world->server.connection, message,
+                                &world->problem);
+        rounds_pass(world->loop, pause_ms);
     }
     websocket_close(world->server.websocket, world->server.connection, 1008, "slow",
                     WEBSOCKET_DROP);
@@ -515,28 +514,21 @@ static void a_peer_that_never_reads_is_cut_in_the_end(void **state)
     world_destroy(world);
 }
 
+static void a_peer_that_never_reads_is_cut_in_the_end(void **state)
+{
+    static uint8_t data[16 * 1024];
+
+    (void)state;
+    expect_cut_of_a_peer_that_does_not_read(bytes_of(data, sizeof(data)), 1);
+}
+
 /* The socket took a part of a message, and the library holds its end. */
 static void a_peer_that_stops_inside_a_message_is_cut_in_the_end(void **state)
 {
-    struct world *world = world_create(NULL, false, NULL);
     static uint8_t data[200 * 1024];
-    enum result result = RESULT_OK;
-    struct raw raw;
 
     (void)state;
-    raw_upgrade(world, &raw);
-    while (result == RESULT_OK) {
-        result = websocket_send(world->server.websocket, world->server.connection,
-                                bytes_of(data, sizeof(data)), &world->problem);
-        rounds_pass(world->loop, 50);
-    }
-    websocket_close(world->server.websocket, world->server.connection, 1008, "slow",
-                    WEBSOCKET_DROP);
-    assert_true(websocket_queue_size(world->server.websocket, world->server.connection) > 0);
-    assert_true(rounds_until(world->loop, server_closed, world, WEBSOCKET_CLOSE_LIMIT_MS + 2000));
-    assert_int_equal(world->server.end.code, 1008);
-    (void)close(raw.descriptor);
-    world_destroy(world);
+    expect_cut_of_a_peer_that_does_not_read(bytes_of(data, sizeof(data)), 50);
 }
 
 static void connections_over_the_limits_are_closed(void **state)
